@@ -1,0 +1,223 @@
+//! The row that declares a call, and the macro that derives the rest from it.
+
+use core::fmt;
+
+/// One system call of an interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// Number in the call-number register.
+    pub number: u64,
+    /// Published name, without the interface's common prefix.
+    pub name: &'static str,
+    /// Arguments, first to last; hidden result pointers included.
+    pub arguments: &'static [Argument],
+    /// What the result word is.
+    pub result: Outcome,
+}
+
+/// One argument of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Argument {
+    /// Name, as the specification gives it.
+    pub name: &'static str,
+    /// What the word is.
+    pub kind: Kind,
+}
+
+/// What an argument word is: how a trace prints it and what a probe may pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Signed integer of so many bits.
+    Signed(u32),
+    /// Unsigned integer of so many bits.
+    Unsigned(u32),
+    /// Bit set, printed in hexadecimal.
+    Flags,
+    /// Descriptor, token or id, printed in decimal.
+    Handle,
+    /// Nanoseconds.
+    Duration,
+    /// Address that is not dereferenced by the call.
+    Address,
+    /// Address of a NUL-terminated string that the kernel reads.
+    Text,
+    /// Address of bytes that the kernel reads; the next argument is the length.
+    Input,
+    /// Address of bytes that the kernel writes; the next argument is the length.
+    Output,
+    /// Address of one structure that the kernel reads.
+    Load,
+    /// Address of one structure that the kernel writes.
+    Store,
+}
+
+/// What the result word of a call is when the call succeeds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Nothing: the word is 0.
+    Nothing,
+    /// Unsigned number.
+    Number,
+    /// Descriptor, token or id.
+    Handle,
+    /// Address.
+    Address,
+    /// The call does not return.
+    Never,
+}
+
+/// A type that one argument word decodes to. Bits beyond the type's width are
+/// dropped, as the interfaces with narrow arguments ask; an interface that
+/// must refuse them declares the argument as `u64` or [`Bits`].
+pub trait Word {
+    /// What the word is.
+    const KIND: Kind;
+    /// Decodes the word.
+    fn from_word(word: u64) -> Self;
+}
+
+macro_rules! integer_words {
+    ($($type:ty => $kind:expr;)*) => { $(
+        impl Word for $type {
+            const KIND: Kind = $kind;
+            #[inline(always)]
+            fn from_word(word: u64) -> Self { word as $type }
+        }
+    )* };
+}
+
+macro_rules! newtype_words {
+    ($($(#[$doc:meta])* $name:ident($inner:ty) => $kind:expr;)*) => { $(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        pub struct $name(pub $inner);
+
+        impl Word for $name {
+            const KIND: Kind = $kind;
+            #[inline(always)]
+            fn from_word(word: u64) -> Self { Self(<$inner as Word>::from_word(word)) }
+        }
+    )* };
+}
+
+integer_words! {
+    i32 => Kind::Signed(32);
+    i64 => Kind::Signed(64);
+    u8 => Kind::Unsigned(8);
+    u16 => Kind::Unsigned(16);
+    u32 => Kind::Unsigned(32);
+    u64 => Kind::Unsigned(64);
+}
+
+newtype_words! {
+    /// Bit set of 32 bits; higher bits are dropped.
+    Flags(u32) => Kind::Flags;
+    /// Bit set or small number whose high bits must be zero: the whole word is
+    /// kept, so that the call can refuse it.
+    Bits(u64) => Kind::Flags;
+    /// Descriptor, token, process or thread id.
+    Handle(u64) => Kind::Handle;
+    /// Nanoseconds.
+    Duration(u64) => Kind::Duration;
+    /// Address that the call does not dereference (a mapping, an entry point).
+    Address(u64) => Kind::Address;
+    /// Address of a NUL-terminated string. An allegation: only a checked copy reads it.
+    Text(u64) => Kind::Text;
+    /// Address of bytes to read. An allegation: only a checked copy reads it.
+    Input(u64) => Kind::Input;
+    /// Address of bytes to write. An allegation: only a checked copy writes it.
+    Output(u64) => Kind::Output;
+    /// Address of one structure to read. An allegation.
+    Load(u64) => Kind::Load;
+    /// Address of one structure to write. An allegation.
+    Store(u64) => Kind::Store;
+}
+
+impl fmt::Display for Row {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+/// Declares the calls of one interface: the decoded `enum Call`, its `ROWS`,
+/// its decoder, and one constant per number in `nr`.
+macro_rules! calls {
+    (
+        $(
+            $(#[$doc:meta])*
+            $number:literal $name:ident = $variant:ident {
+                $( $argument:ident : $type:ty ),* $(,)?
+            } -> $outcome:ident;
+        )*
+    ) => {
+        /// Call numbers by name.
+        pub mod nr {
+            $(
+                $(#[$doc])*
+                pub const $name: u64 = $number;
+            )*
+        }
+
+        /// A decoded call: which one, with typed arguments.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[expect(missing_docs, reason = "argument names are those of the specification")]
+        pub enum Call {
+            $(
+                $(#[$doc])*
+                $variant { $( $argument: $type, )* },
+            )*
+        }
+
+        impl Call {
+            /// Every row, in the order of the numbers.
+            pub const ROWS: &'static [$crate::table::Row] = &[
+                $( $crate::table::Row {
+                    number: $number,
+                    name: stringify!($name),
+                    arguments: &[
+                        $( $crate::table::Argument {
+                            name: stringify!($argument),
+                            kind: <$type as $crate::table::Word>::KIND,
+                        }, )*
+                    ],
+                    result: $crate::table::Outcome::$outcome,
+                }, )*
+            ];
+
+            /// Decodes call `number`, fetching each argument once by its place.
+            /// `None` is a number without a row.
+            ///
+            /// # Errors
+            /// Whatever `fetch` answers for an argument that cannot be read.
+            #[inline(always)]
+            pub fn decode<E>(
+                number: u64,
+                mut fetch: impl FnMut($crate::convention::Place) -> Result<u64, E>,
+            ) -> Result<Option<Self>, E> {
+                Ok(Some(match number {
+                    $(
+                        $number => {
+                            let words = [$( stringify!($argument) ),*] as [&str; _];
+                            let mut argument = (0..words.len())
+                                .map(|index| fetch(CONVENTION.place(index, words.len())));
+                            Self::$variant {
+                                $( $argument: $crate::table::next::<$type, E>(&mut argument)?, )*
+                            }
+                        }
+                    )*
+                    _ => return Ok(None),
+                }))
+            }
+        }
+    };
+}
+pub(crate) use calls;
+
+/// Takes the next argument word, for the table macro.
+#[inline(always)]
+pub(crate) fn next<W: Word, E>(words: &mut impl Iterator<Item = Result<u64, E>>) -> Result<W, E> {
+    words
+        .next()
+        .expect("the iterator yields one word for each argument of the row")
+        .map(W::from_word)
+}

@@ -1,0 +1,144 @@
+//! VeridianOS system calls (`specs/veridian.md` §1, §2, §5).
+
+use crate::convention::{Convention, Register, Slot};
+use crate::table::{Address, Bits, Duration, Handle, Input, Load, Output, Store, calls};
+
+/// `RAX` = number; `RDI RSI RDX R10 R8 R9` = arguments, more in an extension
+/// block (spec §1, §1.1).
+pub const CONVENTION: Convention = Convention {
+    number: Register::Rax,
+    number_bits: 64,
+    arguments: [
+        Slot::Register(Register::Rdi),
+        Slot::Register(Register::Rsi),
+        Slot::Register(Register::Rdx),
+        Slot::Register(Register::R10),
+        Slot::Register(Register::R8),
+        Slot::Register(Register::R9),
+    ],
+    extension_block: true,
+};
+
+/// Bit of the result word that says "error" (spec §2.2).
+pub const ERROR_BIT: u64 = 1 << 63;
+
+calls! {
+    /// Ends the process.
+    1 EXIT = Exit { exit_code: i32 } -> Never;
+    /// Reads from a device, file or memory object at an offset.
+    2 READ = Read { capability: Handle, buffer: Output, count: u64, offset: u64 } -> Number;
+    /// Writes to a device, file or memory object at an offset.
+    3 WRITE = Write { capability: Handle, buffer: Input, count: u64, offset: u64 } -> Number;
+    /// Maps memory.
+    4 MMAP = Mmap { address: Address, length: u64, prot: Bits, flags: Bits, capability: Handle, offset: u64 } -> Address;
+    /// Unmaps memory.
+    5 MUNMAP = Munmap { address: Address, length: u64 } -> Nothing;
+    /// Changes the protection of mapped memory.
+    6 MPROTECT = Mprotect { address: Address, length: u64, prot: Bits } -> Nothing;
+    /// Makes an IPC endpoint.
+    10 IPC_ENDPOINT_CREATE = IpcEndpointCreate { result: Store } -> Nothing;
+    /// Connects two endpoints.
+    11 IPC_CHANNEL_CREATE = IpcChannelCreate { endpoint1: Handle, endpoint2: Handle, capability1: Handle, capability2: Handle } -> Handle;
+    /// Queues a message; never blocks.
+    12 IPC_SEND = IpcSend { channel: Handle, message: Input, message_len: u64, capability: Handle, channel_capability: Handle } -> Nothing;
+    /// Takes a message.
+    13 IPC_RECEIVE = IpcReceive { endpoint: Handle, buffer: Output, buffer_len: u64, timeout: Duration, endpoint_capability: Handle, result: Store } -> Nothing;
+    /// Sends a request and waits for its reply.
+    14 IPC_CALL = IpcCall { channel: Handle, request: Input, request_len: u64, response: Output, response_len: u64, timeout: Duration, capability: Handle, channel_capability: Handle, result: Store } -> Nothing;
+    /// Answers a request.
+    15 IPC_REPLY = IpcReply { reply_token: Handle, response: Input, response_len: u64, capability: Handle } -> Nothing;
+    /// Makes a process from an executable image.
+    20 PROCESS_CREATE = ProcessCreate { binary: Input, binary_len: u64, args: Load, args_len: u64, capabilities: Load, capability_count: u64 } -> Handle;
+    /// Starts a created process.
+    21 PROCESS_START = ProcessStart { process: Handle } -> Nothing;
+    /// Waits for a process to end and collects it.
+    22 PROCESS_WAIT = ProcessWait { process: Handle, timeout: Duration, result: Store } -> Nothing;
+    /// Starts a thread.
+    25 THREAD_CREATE = ThreadCreate { entry: Address, stack_base: Address, stack_size: u64, argument: u64 } -> Handle;
+    /// Ends the calling thread.
+    26 THREAD_EXIT = ThreadExit { exit_code: i32 } -> Never;
+    /// Waits for a thread to end and collects it.
+    27 THREAD_JOIN = ThreadJoin { thread: Handle, timeout: Duration } -> Number;
+    /// Mints a capability.
+    30 CAPABILITY_CREATE = CapabilityCreate { object_type: Bits, object: u64, rights: Bits, parent: Handle } -> Handle;
+    /// Makes a capability with fewer rights.
+    31 CAPABILITY_DERIVE = CapabilityDerive { parent: Handle, rights: Bits } -> Handle;
+    /// Removes a capability and all that derive from it.
+    32 CAPABILITY_REVOKE = CapabilityRevoke { capability: Handle } -> Nothing;
+    /// Checks a capability.
+    33 CAPABILITY_VALIDATE = CapabilityValidate { capability: Handle, rights: Bits } -> Nothing;
+    /// Reads a clock.
+    40 CLOCK_GET = ClockGet { clock: Bits, result: Store } -> Nothing;
+    /// Sleeps.
+    41 NANOSLEEP = Nanosleep { duration: Load } -> Nothing;
+    /// Gives the processor away.
+    42 YIELD = Yield {} -> Nothing;
+}
+
+macro_rules! errors {
+    ($($(#[$doc:meta])* $name:ident = $code:literal,)*) => {
+        /// Error of a call (spec §2.1).
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[repr(u32)]
+        pub enum SyscallError { $( $(#[$doc])* $name = $code, )* }
+
+        impl SyscallError {
+            /// Every error, in ascending order.
+            pub const ALL: &'static [SyscallError] = &[ $( SyscallError::$name, )* ];
+
+            /// Name, as the published page spells it.
+            pub const fn name(self) -> &'static str {
+                match self { $( SyscallError::$name => stringify!($name), )* }
+            }
+
+            /// Code in the low bits of the result word.
+            pub const fn code(self) -> u32 {
+                self as u32
+            }
+
+            /// The result word (spec §2.2).
+            pub const fn word(self) -> u64 {
+                ERROR_BIT | self as u64
+            }
+        }
+    };
+}
+
+errors! {
+    /// An argument is out of range or has undefined bits.
+    InvalidParameter = 1,
+    /// A right is missing.
+    PermissionDenied = 2,
+    /// The object does not exist.
+    NotFound = 3,
+    /// The object exists already.
+    AlreadyExists = 4,
+    /// No memory is left.
+    OutOfMemory = 5,
+    /// The object cannot serve this now.
+    Busy = 6,
+    /// The time is over.
+    Timeout = 7,
+    /// A quota or table is full.
+    ResourceExhausted = 8,
+    /// The token names nothing, or something else.
+    InvalidCapability = 9,
+    /// The other side died or teardown ended the wait.
+    Interrupted = 10,
+    /// A pointer is not usable memory of the caller.
+    InvalidAddress = 11,
+    /// The result does not fit.
+    BufferTooSmall = 12,
+    /// The call is known and not available.
+    NotSupported = 13,
+    /// The number is unassigned.
+    InvalidSyscall = 14,
+}
+
+/// Name of an error code.
+pub fn error_name(code: u32) -> Option<&'static str> {
+    SyscallError::ALL
+        .iter()
+        .find(|error| error.code() == code)
+        .map(|error| error.name())
+}

@@ -1,0 +1,23 @@
+//! The protocol between a guest kernel and the host that tests it.
+//!
+//! Purpose: everything that crosses `mayfly.control` and `mayfly.trace`.
+//! Messages are `postcard`, in frames of a 32-bit little-endian length and a
+//! body ([`frame`]); the guest needs no allocation to read or write one. The
+//! host speaks first with [`message::Request::Hello`] only to check versions;
+//! the guest announces itself with [`message::Event::Ready`] unasked.
+//! Neighbours: the kernel's agent below, `harness` above. Another kernel can
+//! embed the same side: nothing here names a system call or an object of ours.
+
+#![no_std]
+#![forbid(unsafe_code)]
+
+pub mod frame;
+pub mod message;
+pub mod trace;
+
+/// Version of the protocol; both sides must have the same.
+pub const VERSION: u16 = 1;
+
+/// Largest body of a frame on the control port, in bytes. A longer one is a
+/// protocol error on either side.
+pub const BODY_MAX: usize = 64 << 10;

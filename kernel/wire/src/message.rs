@@ -1,0 +1,385 @@
+//! Messages: what the host asks and what the guest tells.
+//!
+//! Enum variants are numbered by their order (postcard): append, never
+//! reorder. An ABI travels as the code of `mayfly_abi::Abi`. Times are raw TSC
+//! values of the guest; `Ready` gives their rate.
+
+use serde::{Deserialize, Serialize};
+
+/// Most arguments of a raw call, the words of an extension block included.
+pub const ARGUMENTS_MAX: usize = 9;
+/// Most return addresses in a panic's backtrace.
+pub const BACKTRACE_MAX: usize = 16;
+
+/// Host to guest. `id` is chosen by the host; the answer repeats it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Request<'a> {
+    /// Checks that both sides speak [`crate::VERSION`]. No answer if they do.
+    Hello {
+        /// The host's version.
+        version: u16,
+    },
+    /// Starts a program. Answer: `Started` or `Refused`; later `Exited`.
+    Spawn {
+        /// Request id.
+        id: u32,
+        /// What to start.
+        #[serde(borrow)]
+        spawn: Spawn<'a>,
+    },
+    /// Makes a probe process: ring 3, no program, makes the calls it is told.
+    /// Answer: `Started` or `Refused`; `Exited` if a call of its ends it.
+    OpenProbe {
+        /// Request id.
+        id: u32,
+        /// ABI code.
+        abi: u8,
+    },
+    /// Makes one raw system call in a probe process. Answer: `Returned`, or
+    /// `Refused`, or the probe's `Exited`.
+    Call {
+        /// Request id.
+        id: u32,
+        /// Probe process.
+        pid: u64,
+        /// The call.
+        #[serde(borrow)]
+        call: RawCall<'a>,
+    },
+    /// Ends a process with cause [`Cause::Killed`]. Answer: `Exited` of it, or `Refused`.
+    Kill {
+        /// Request id.
+        id: u32,
+        /// Process.
+        pid: u64,
+    },
+    /// Bytes for a process's standard input; empty means end of input.
+    Input {
+        /// Process.
+        pid: u64,
+        /// The bytes.
+        #[serde(borrow)]
+        bytes: &'a [u8],
+    },
+    /// Counts of kernel objects. Answer: `Stats`.
+    Stats {
+        /// Request id.
+        id: u32,
+    },
+    /// Which rows of an ABI's table are served. Answer: `Served`.
+    Served {
+        /// Request id.
+        id: u32,
+        /// ABI code.
+        abi: u8,
+    },
+    /// Answered by `Pong`.
+    Ping {
+        /// Request id.
+        id: u32,
+    },
+    /// Test only: the kernel panics inside the agent, or inside the next
+    /// system call of process `pid` when that is not 0.
+    Panic {
+        /// Process, or 0.
+        pid: u64,
+    },
+    /// Ends the machine in order.
+    Shutdown,
+}
+
+/// A program to start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Spawn<'a> {
+    /// ABI code; 0 lets the executable say.
+    pub abi: u8,
+    /// Name of the executable in a bundle.
+    pub program: &'a str,
+    /// Arguments, each NUL-terminated, the program's own name (argv\[0\]) first.
+    pub argv: &'a [u8],
+    /// Record every system call on `mayfly.trace`.
+    pub trace: bool,
+    /// Most frames the process may use; 0 is no limit of its own.
+    pub frames_max: u32,
+}
+
+/// One raw system call for a probe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RawCall<'a> {
+    /// Call number.
+    pub number: u64,
+    /// Arguments, first to last; the rest is ignored.
+    pub arguments: [Arg; ARGUMENTS_MAX],
+    /// How many of them count.
+    pub count: u8,
+    /// Contents of the probe's buffer before the call. `Arg::Buffer` offsets
+    /// point into it; bytes up to `buffer_len` that are not given are zero.
+    #[serde(borrow)]
+    pub buffer: &'a [u8],
+    /// Size of the buffer; its contents after the call come back.
+    pub buffer_len: u32,
+}
+
+/// One argument of a raw call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Arg {
+    /// The word itself.
+    Value(u64),
+    /// The address of the probe's buffer plus an offset.
+    Buffer(u32),
+}
+
+/// Guest to host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Event<'a> {
+    /// The kernel is up and takes requests. Sent once, first.
+    Ready(#[serde(borrow)] Ready<'a>),
+    /// A process exists and will run.
+    Started {
+        /// Request id.
+        id: u32,
+        /// Process.
+        pid: u64,
+        /// Page-table root, by which a meter tells processes apart.
+        root: u64,
+        /// ABI code.
+        abi: u8,
+    },
+    /// A request cannot be served.
+    Refused {
+        /// Request id.
+        id: u32,
+        /// Kind of refusal.
+        reason: Refusal,
+        /// Detail in words.
+        message: &'a str,
+    },
+    /// A process that the host started, or a descendant of one, ended.
+    Exited(Exited),
+    /// A probe's call returned.
+    Returned {
+        /// Request id.
+        id: u32,
+        /// The result.
+        #[serde(borrow)]
+        returned: Returned<'a>,
+    },
+    /// Bytes that a process wrote to a standard stream.
+    Output {
+        /// Process.
+        pid: u64,
+        /// 1 is standard output, 2 is standard error.
+        stream: u8,
+        /// The bytes. Last field: see [`output_header`].
+        bytes: &'a [u8],
+    },
+    /// A line of the kernel's log.
+    Log {
+        /// The line, without its newline.
+        line: &'a str,
+    },
+    /// The kernel panicked; the machine ends next.
+    Panic(#[serde(borrow)] Panic<'a>),
+    /// Counts of kernel objects.
+    Stats {
+        /// Request id.
+        id: u32,
+        /// The counts.
+        stats: Stats,
+    },
+    /// Which rows are served.
+    Served {
+        /// Request id.
+        id: u32,
+        /// Call numbers, as a bit set: bit n of word n / 64.
+        numbers: [u64; 2],
+    },
+    /// Answer to `Ping`.
+    Pong {
+        /// Request id.
+        id: u32,
+    },
+    /// The guest's protocol version differs from the `Hello`.
+    WrongVersion {
+        /// The guest's version.
+        version: u16,
+    },
+    /// A request could not be decoded; nothing was done.
+    BadRequest {
+        /// What was wrong.
+        message: &'a str,
+    },
+}
+
+/// First message of a kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ready<'a> {
+    /// [`crate::VERSION`] of the guest.
+    pub version: u16,
+    /// Name and version of the kernel.
+    pub kernel: &'a str,
+    /// How it was entered: direct or PVH.
+    pub direct: bool,
+    /// TSC at its first instructions.
+    pub entered_tsc: u64,
+    /// TSC when it was ready.
+    pub ready_tsc: u64,
+    /// TSC rate, in kHz.
+    pub tsc_khz: u32,
+    /// Protections in force: NX, WP, SMEP, SMAP, UMIP, FSGSBASE (bits 0 to 5).
+    pub protections: u32,
+    /// The host's `SYSCALL` is delivered as a page fault (platform quirk), as
+    /// far as the kernel can tell at boot.
+    pub frames_free: u64,
+}
+
+/// Why a request was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Refusal {
+    /// No bundle holds a program of that name.
+    NoProgram,
+    /// The file is not an executable this kernel can load.
+    BadExecutable,
+    /// Memory or a table is full.
+    NoResources,
+    /// No such process, or it is not a probe, or it is busy with a call.
+    BadProcess,
+    /// An argument of the request is wrong.
+    BadArgument,
+}
+
+/// How a process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exited {
+    /// Process.
+    pub pid: u64,
+    /// What ended it.
+    pub cause: Cause,
+    /// Exit status as its ABI has it.
+    pub status: i64,
+    /// System calls it made.
+    pub calls: u64,
+    /// Trace records of it on `mayfly.trace`; all are sent before this message.
+    pub records: u64,
+    /// TSC between its first instruction and its end.
+    pub ran_tsc: u64,
+}
+
+/// What ended a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Cause {
+    /// It asked.
+    Exit,
+    /// A processor exception in ring 3.
+    Fault(Fault),
+    /// Another process or the host asked.
+    Killed,
+    /// No memory was left for a page it touched.
+    OutOfMemory,
+    /// Its executable could not be loaded.
+    LoadFailed,
+}
+
+/// A processor exception in ring 3.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fault {
+    /// Exception vector.
+    pub vector: u8,
+    /// Error code the processor pushed, or 0.
+    pub error_code: u32,
+    /// Address that was accessed (page faults), or 0.
+    pub address: u64,
+    /// Instruction pointer.
+    pub rip: u64,
+    /// Stack pointer.
+    pub rsp: u64,
+}
+
+/// Result of a raw call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Returned<'a> {
+    /// The result register.
+    pub value: u64,
+    /// Error code as the ABI counts them, 0 for success.
+    pub error: u32,
+    /// TSC in ring 3 just before the instruction.
+    pub before_tsc: u64,
+    /// TSC in ring 3 just after it.
+    pub after_tsc: u64,
+    /// The probe's buffer after the call.
+    pub buffer: &'a [u8],
+}
+
+/// Last words of a kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Panic<'a> {
+    /// What.
+    pub message: &'a str,
+    /// Source file, empty if not known.
+    pub file: &'a str,
+    /// Line in it.
+    pub line: u32,
+    /// Return addresses, innermost first; 0 ends the list.
+    pub backtrace: [u64; BACKTRACE_MAX],
+    /// Process and thread that were running, 0 and 0 for none.
+    pub pid: u64,
+    /// Thread.
+    pub tid: u64,
+    /// ABI code of the system call in flight, 0 for none.
+    pub abi: u8,
+    /// Its number.
+    pub number: u64,
+    /// Its first six argument words.
+    pub arguments: [u64; 6],
+}
+
+/// Counts of kernel objects.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stats {
+    /// Frames of memory that are free.
+    pub frames_free: u64,
+    /// Frames of memory in all.
+    pub frames: u64,
+    /// Bytes of the kernel heap in use.
+    pub heap_used: u64,
+    /// Processes, dead and uncollected ones included.
+    pub processes: u64,
+    /// Threads.
+    pub threads: u64,
+    /// Objects of all other kinds.
+    pub objects: u64,
+}
+
+/// Writes the frame header and all of an [`Event::Output`] but its bytes, so
+/// that the bytes can follow from where they lie; says how long that is.
+/// `None` when `buffer` (24 bytes are enough) or the frame is too small.
+pub fn output_header(buffer: &mut [u8], pid: u64, stream: u8, length: usize) -> Option<usize> {
+    // postcard: variant number, then each field; `bytes` is length and contents.
+    const OUTPUT: u8 = 5;
+    let body = buffer.get_mut(crate::frame::HEADER..)?;
+    let mut used = 0;
+    *body.get_mut(used)? = OUTPUT;
+    used += 1;
+    used += varint(body.get_mut(used..)?, pid)?;
+    *body.get_mut(used)? = stream;
+    used += 1;
+    used += varint(body.get_mut(used..)?, length as u64)?;
+    let total = used
+        .checked_add(length)
+        .filter(|total| *total <= crate::BODY_MAX)?;
+    let total = u32::try_from(total).ok()?;
+    *buffer.first_chunk_mut()? = total.to_le_bytes();
+    Some(crate::frame::HEADER + used)
+}
+
+fn varint(buffer: &mut [u8], mut value: u64) -> Option<usize> {
+    for (at, byte) in buffer.iter_mut().enumerate() {
+        let low = (value & 0x7f) as u8;
+        value >>= 7;
+        *byte = if value == 0 { low } else { low | 0x80 };
+        if value == 0 {
+            return Some(at + 1);
+        }
+    }
+    None
+}
