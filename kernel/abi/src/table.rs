@@ -81,7 +81,10 @@ macro_rules! integer_words {
         impl Word for $type {
             const KIND: Kind = $kind;
             #[inline(always)]
-            fn from_word(word: u64) -> Self { word as $type }
+            fn from_word(word: u64) -> Self {
+                let low = *word.to_le_bytes().first_chunk().expect("no word type is wider than 64 bits");
+                <$type>::from_le_bytes(low)
+            }
         }
     )* };
 }
