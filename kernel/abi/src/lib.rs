@@ -14,6 +14,7 @@
 
 pub mod convention;
 pub mod patchwork;
+mod structure;
 pub mod table;
 pub mod veridian;
 pub mod xeneva;

@@ -54,7 +54,7 @@ calls! {
     /// Moves a file's position.
     14 SEEK = Seek { fd: Handle, offset: i64, origin: u8 } -> Number;
     /// Device control; no driver implements it.
-    15 IOCTL = Ioctl { fd: Handle, request: u64, argument: Load, size: u64 } -> Number;
+    15 IOCTL = Ioctl { fd: Handle, request: u64, argument: Input, size: u64 } -> Number;
     /// Changes the working directory.
     16 CHDIR = Chdir { path: Text } -> Nothing;
     /// Waits for events on files.
@@ -114,6 +114,11 @@ macro_rules! errnos {
             pub const fn code(self) -> u32 {
                 self as u32
             }
+
+            /// Error with the given number.
+            pub fn from_code(code: u32) -> Option<Errno> {
+                Errno::ALL.iter().copied().find(|errno| errno.code() == code)
+            }
         }
     };
 }
@@ -146,8 +151,5 @@ errnos! {
 
 /// Name of an error number.
 pub fn error_name(code: u32) -> Option<&'static str> {
-    Errno::ALL
-        .iter()
-        .find(|errno| errno.code() == code)
-        .map(|errno| errno.name())
+    Errno::from_code(code).map(Errno::name)
 }

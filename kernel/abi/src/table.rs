@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use crate::convention::{Convention, Place};
+
 /// One system call of an interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Row {
@@ -199,14 +201,13 @@ macro_rules! calls {
             ) -> Result<Option<Self>, E> {
                 Ok(Some(match number {
                     $(
-                        $number => {
-                            let words = [$( stringify!($argument) ),*] as [&str; _];
-                            let mut argument = (0..words.len())
-                                .map(|index| fetch(CONVENTION.place(index, words.len())));
-                            Self::$variant {
-                                $( $argument: $crate::table::next::<$type, E>(&mut argument)?, )*
-                            }
-                        }
+                        $number => Self::$variant {
+                            $( $argument: <$type as $crate::table::Word>::from_word(fetch(const {
+                                $crate::table::place(
+                                    &CONVENTION, Self::ROWS, $number, stringify!($argument),
+                                )
+                            })?), )*
+                        },
                     )*
                     _ => return Ok(None),
                 }))
@@ -216,11 +217,38 @@ macro_rules! calls {
 }
 pub(crate) use calls;
 
-/// Takes the next argument word, for the table macro.
-#[inline(always)]
-pub(crate) fn next<W: Word, E>(words: &mut impl Iterator<Item = Result<u64, E>>) -> Result<W, E> {
-    words
-        .next()
-        .expect("the iterator yields one word for each argument of the row")
-        .map(W::from_word)
+/// Place of one argument of a row, for the table macro: evaluated while
+/// compiling, so that a decoder holds registers and offsets, not a search.
+pub(crate) const fn place(
+    convention: &Convention,
+    rows: &[Row],
+    number: u64,
+    argument: &str,
+) -> Place {
+    let mut at = 0;
+    while rows[at].number != number {
+        at += 1;
+    }
+    let arguments = rows[at].arguments;
+    let mut index = 0;
+    while !same(arguments[index].name, argument) {
+        index += 1;
+    }
+    convention.place(index, arguments.len())
+}
+
+/// String equality, which `core` does not offer in constants.
+const fn same(one: &str, other: &str) -> bool {
+    let (one, other) = (one.as_bytes(), other.as_bytes());
+    if one.len() != other.len() {
+        return false;
+    }
+    let mut at = 0;
+    while at < one.len() {
+        if one[at] != other[at] {
+            return false;
+        }
+        at += 1;
+    }
+    true
 }

@@ -1,6 +1,7 @@
 //! VeridianOS system calls (`specs/veridian.md` §1, §2, §5).
 
 use crate::convention::{Convention, Register, Slot};
+use crate::structure::structure;
 use crate::table::{Address, Bits, Duration, Handle, Input, Load, Output, Store, calls};
 
 /// `RAX` = number; `RDI RSI RDX R10 R8 R9` = arguments, more in an extension
@@ -100,6 +101,11 @@ macro_rules! errors {
             pub const fn word(self) -> u64 {
                 ERROR_BIT | self as u64
             }
+
+            /// Error with the given code.
+            pub fn from_code(code: u32) -> Option<SyscallError> {
+                SyscallError::ALL.iter().copied().find(|error| error.code() == code)
+            }
         }
     };
 }
@@ -137,8 +143,72 @@ errors! {
 
 /// Name of an error code.
 pub fn error_name(code: u32) -> Option<&'static str> {
-    SyscallError::ALL
-        .iter()
-        .find(|error| error.code() == code)
-        .map(|error| error.name())
+    SyscallError::from_code(code).map(SyscallError::name)
+}
+
+/// Value of [`StartInfo::magic`]: "VERIDIAN".
+pub const START_MAGIC: u64 = 0x4E41_4944_4952_4556;
+/// Value of [`StartInfo::version`].
+pub const START_VERSION: u32 = 1;
+
+structure! {
+    /// What a process finds at the address in `RDI` when it starts (spec §7.4).
+    StartInfo [128] {
+        /// [`START_MAGIC`].
+        0 magic: u64,
+        /// [`START_VERSION`].
+        8 version: u32,
+        /// Size of this structure.
+        12 size: u32,
+        /// Process id.
+        16 process_id: u64,
+        /// Process id of the creator.
+        24 parent_id: u64,
+        /// Thread id of the main thread.
+        32 thread_id: u64,
+        /// How many arguments there are.
+        40 argc: u64,
+        /// Address of the array of their addresses.
+        48 argv: u64,
+        /// How many tokens were granted.
+        56 granted_count: u64,
+        /// Address of the array of granted tokens, in the creator's order.
+        64 granted: u64,
+        /// Token for the process itself.
+        72 process_token: u64,
+        /// Token for the default endpoint.
+        80 endpoint_token: u64,
+        /// Id of the default endpoint.
+        88 endpoint_id: u64,
+        /// Token for the process's own capability space.
+        96 space_token: u64,
+        /// Size of a page in bytes.
+        104 page_size: u64,
+        /// No flag is defined.
+        112 flags: u64,
+        /// Zero.
+        120 reserved: u64,
+    }
+}
+
+structure! {
+    /// A time or a duration (spec §3).
+    Timespec [16] {
+        /// Seconds.
+        0 seconds: i64,
+        /// Nanoseconds, 0 to 999,999,999.
+        8 nanoseconds: i64,
+    }
+}
+
+/// Clock ids of `CLOCK_GET` (spec §3).
+pub mod clock {
+    /// UTC since 1970.
+    pub const REALTIME: u64 = 0;
+    /// Time since boot.
+    pub const MONOTONIC: u64 = 1;
+    /// Processor time of the process.
+    pub const PROCESS_CPU: u64 = 2;
+    /// Processor time of the thread.
+    pub const THREAD_CPU: u64 = 3;
 }

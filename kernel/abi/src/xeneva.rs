@@ -6,7 +6,7 @@
 )]
 
 use crate::convention::{Convention, Register, Slot};
-use crate::table::{Address, Duration, Flags, Handle, Load, Text, calls};
+use crate::table::{Address, Flags, Load, Text, calls};
 
 /// `R12` = number (its low 32 bits); `R13 R14 R15 RDI` and the user stack at
 /// +40 and +48 = arguments (spec §1.1).
@@ -59,7 +59,7 @@ calls! {
     /// Opens a file.
     12 OpenFile = OpenFile { path: Text, mode: Flags } -> Handle;
     /// Sleeps for milliseconds.
-    23 ProcessSleep = ProcessSleep { milliseconds: Duration } -> Number;
+    23 ProcessSleep = ProcessSleep { milliseconds: u64 } -> Number;
 }
 
 /// Name of an error code; a failed service says no more than that it failed.
