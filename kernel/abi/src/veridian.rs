@@ -23,6 +23,10 @@ pub const CONVENTION: Convention = Convention {
 /// Bit of the result word that says "error" (spec §2.2).
 pub const ERROR_BIT: u64 = 1 << 63;
 
+/// A number that is unassigned on the published page (spec §2.6): its
+/// `InvalidSyscall` is the empty call of the measurements (spec §11.5).
+pub const UNASSIGNED: u64 = 0;
+
 calls! {
     /// Ends the process.
     1 EXIT = Exit { exit_code: i32 } -> Never;
