@@ -1,0 +1,52 @@
+//! Makes PatchworkOS calls with addresses that are bad.
+//!
+//! Purpose: the checks of a call come in the order that the specification has
+//! them in (§5): EBADF, then EINVAL, EOVERFLOW and EFAULT of a buffer.
+//! Neighbours: `user/lib/src/programs/badptr.rs` has the addresses.
+
+#![cfg_attr(target_os = "none", no_std, no_main)]
+
+use mayfly_abi::patchwork::{Errno, nr};
+use mayfly_user::check::Checks;
+use mayfly_user::patchwork::STDOUT;
+use mayfly_user::programs::badptr::{Bad, LENGTH, refuse};
+use mayfly_user::{Patchwork, Process};
+
+mayfly_user::program!(Patchwork, run);
+
+fn run(process: &Process<Patchwork>) -> i32 {
+    let mut checks = Checks::new(process, "badptr");
+    let mut expect = |number, [a1, a2, a3]: [u64; 3], wanted: Option<Errno>| {
+        let wanted = wanted.map_or(0, Errno::code);
+        refuse(&mut checks, number, [a1, a2, a3, 0, 0, 0], wanted);
+    };
+
+    for bad in Bad::ALL {
+        let buffer = match bad {
+            Bad::Null => Errno::EINVAL,
+            Bad::Wrapping => Errno::EOVERFLOW,
+            _ => Errno::EFAULT,
+        };
+        let address = bad.address();
+        expect(nr::WRITE, [STDOUT, address, LENGTH], Some(buffer));
+        expect(nr::WRITE, [u64::MAX, address, LENGTH], Some(Errno::EBADF));
+
+        match bad {
+            // No time is asked for.
+            Bad::Null => expect(nr::UNIX_EPOCH, [address, 0, 0], None),
+            // A time is half as long; the image's end may be writable.
+            Bad::Straddling => {}
+            _ => expect(nr::UNIX_EPOCH, [address, 0, 0], Some(Errno::EFAULT)),
+        }
+    }
+    // A null buffer is EINVAL even when it is empty (§13 shows why).
+    expect(nr::WRITE, [STDOUT, 0, 0], Some(Errno::EINVAL));
+    let bytes = [0_u8; 16];
+    let good = bytes.as_ptr().expose_provenance() as u64;
+    expect(nr::WRITE, [STDOUT, good, u64::MAX], Some(Errno::EOVERFLOW));
+    expect(nr::WRITE, [STDOUT, good, 1 << 46], Some(Errno::EFAULT));
+    // The text of the program can be read and not written.
+    let text = (run as *const ()).expose_provenance() as u64;
+    expect(nr::UNIX_EPOCH, [text, 0, 0], Some(Errno::EFAULT));
+    checks.finish()
+}

@@ -1,0 +1,8 @@
+//! Ends with the status of its first argument, on VeridianOS.
+//!
+//! Purpose: shows that the whole status arrives.
+//! Neighbours: `user/lib/src/programs/exit.rs` has the program.
+
+#![cfg_attr(target_os = "none", no_std, no_main)]
+
+mayfly_user::program!(Veridian, mayfly_user::programs::exit::run);
