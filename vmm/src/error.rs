@@ -1,0 +1,119 @@
+//! The one error type of the package; a variant's doc line is its message.
+//!
+//! Errors are the caller's or the host's fault. What a guest does wrong is not
+//! an error but a [`crate::Stop`].
+
+use std::io;
+
+use crate::image::ImageError;
+
+/// Why a virtual machine could not be made or driven.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// cannot use /dev/kvm: {0}
+    #[error("cannot use /dev/kvm: {0}")]
+    NoKvm(#[source] io::Error),
+    /// this KVM lacks {0}
+    #[error("this KVM lacks {0}")]
+    Capability(&'static str),
+    /// {call} failed: {source}
+    #[error("{call} failed: {source}")]
+    Kvm {
+        /// The request that failed.
+        call: &'static str,
+        /// What the kernel answered.
+        source: io::Error,
+    },
+    /// {call} failed: {source}
+    #[error("{call} failed: {source}")]
+    Host {
+        /// The system call that failed.
+        call: &'static str,
+        /// What the kernel answered.
+        source: io::Error,
+    },
+    /// {asked} vCPUs are not supported: exactly 1 is
+    #[error("{asked} vCPUs are not supported: exactly 1 is")]
+    Cpus {
+        /// Number of vCPUs asked for.
+        asked: u32,
+    },
+    /// guest memory of {asked} bytes: must be whole 4 KiB pages, {min} to {max}
+    #[error("guest memory of {asked} bytes: must be whole 4 KiB pages, {min} to {max}")]
+    MemorySize {
+        /// Bytes asked for.
+        asked: u64,
+        /// Fewest bytes allowed.
+        min: u64,
+        /// Most bytes allowed.
+        max: u64,
+    },
+    /// the command line takes {bytes} bytes with its NUL: {max} fit
+    #[error("the command line takes {bytes} bytes with its NUL: {max} fit")]
+    CommandLineLong {
+        /// Bytes needed.
+        bytes: u64,
+        /// Bytes there are.
+        max: u64,
+    },
+    /// the command line contains a NUL
+    #[error("the command line contains a NUL")]
+    CommandLineNul,
+    /// kernel image: {0}
+    #[error("kernel image: {0}")]
+    Image(#[from] ImageError),
+    /// boot page tables do not fit below the kernel
+    #[error("boot page tables do not fit below the kernel")]
+    PageTables,
+    /// module {index}: {problem}
+    #[error("module {index}: {problem}")]
+    Module {
+        /// Which of the modules, from 0.
+        index: usize,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// {bytes} bytes at guest-physical {address:#x} are not guest memory
+    #[error("{bytes} bytes at guest-physical {address:#x} are not guest memory")]
+    Physical {
+        /// Guest-physical address.
+        address: u64,
+        /// Number of bytes.
+        bytes: usize,
+    },
+    /// guest-virtual {address:#x} is not mapped
+    #[error("guest-virtual {address:#x} is not mapped")]
+    Virtual {
+        /// Guest-virtual address.
+        address: u64,
+    },
+    /// the virtual machine is gone
+    #[error("the virtual machine is gone")]
+    Gone,
+    /// the host sent {bytes} bytes that the guest did not take: {max} may wait
+    #[error("the host sent {bytes} bytes that the guest did not take: {max} may wait")]
+    InputFull {
+        /// Bytes that would wait.
+        bytes: usize,
+        /// Bytes that may wait.
+        max: usize,
+    },
+}
+
+impl Error {
+    /// For `map_err` on a KVM request.
+    pub(crate) fn kvm(call: &'static str) -> impl FnOnce(kvm_ioctls::Error) -> Self {
+        move |errno| Self::Kvm {
+            call,
+            source: io::Error::from_raw_os_error(errno.errno()),
+        }
+    }
+
+    /// For `map_err` on any other system call.
+    pub(crate) fn host<E: Into<io::Error>>(call: &'static str) -> impl FnOnce(E) -> Self {
+        move |error| Self::Host {
+            call,
+            source: error.into(),
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! What this process asks KVM once: its handle, its abilities, the CPUID.
+//!
+//! Making a VM is a product feature measured in microseconds, so that nothing
+//! here is asked twice. Neighbour: `vm`, the only user.
+
+use std::io;
+use std::sync::OnceLock;
+
+use kvm_bindings::{
+    CpuId, KVM_CAP_SET_GUEST_DEBUG2, KVM_CAP_SPLIT_IRQCHIP, KVM_GUESTDBG_BLOCKIRQ,
+    KVM_MAX_CPUID_ENTRIES, kvm_enable_cap,
+};
+use kvm_ioctls::{Cap, Kvm, VcpuFd, VmFd};
+use mayfly_machine::device;
+
+use crate::Error;
+use crate::cpuid::guest_cpuid;
+
+/// KVM as this process found it.
+pub(crate) struct Host {
+    kvm: Kvm,
+    cpuid: OnceLock<CpuId>,
+    /// Whether single-stepping can hold interrupts back.
+    pub(crate) can_block_interrupts: bool,
+}
+
+static HOST: OnceLock<Host> = OnceLock::new();
+
+impl Host {
+    /// Opens `/dev/kvm` the first time; a failure is not remembered.
+    pub(crate) fn get() -> Result<&'static Self, Error> {
+        if let Some(host) = HOST.get() {
+            return Ok(host);
+        }
+        let host = Self::open()?;
+        Ok(HOST.get_or_init(|| host))
+    }
+
+    fn open() -> Result<Self, Error> {
+        let kvm = Kvm::new()
+            .map_err(|errno| Error::NoKvm(io::Error::from_raw_os_error(errno.errno())))?;
+        for (capability, name) in [
+            (Cap::SplitIrqchip, "KVM_CAP_SPLIT_IRQCHIP"),
+            (Cap::ReadonlyMem, "KVM_CAP_READONLY_MEM"),
+            (Cap::SignalMsi, "KVM_CAP_SIGNAL_MSI"),
+            (Cap::ImmediateExit, "KVM_CAP_IMMEDIATE_EXIT"),
+        ] {
+            if !kvm.check_extension(capability) {
+                return Err(Error::Capability(name));
+            }
+        }
+        let debug = kvm.check_extension_raw(KVM_CAP_SET_GUEST_DEBUG2.into());
+        let can_block = debug.cast_unsigned() & KVM_GUESTDBG_BLOCKIRQ != 0;
+        Ok(Self {
+            kvm,
+            cpuid: OnceLock::new(),
+            can_block_interrupts: debug > 0 && can_block,
+        })
+    }
+
+    /// A VM with a local APIC in the kernel and an IOAPIC left to us.
+    pub(crate) fn create_vm(&self) -> Result<VmFd, Error> {
+        let vm = self.kvm.create_vm().map_err(Error::kvm("KVM_CREATE_VM"))?;
+        let mut split = kvm_enable_cap {
+            cap: KVM_CAP_SPLIT_IRQCHIP,
+            ..kvm_enable_cap::default()
+        };
+        split.args[0] = device::IOAPIC_LINES as u64;
+        vm.enable_cap(&split)
+            .map_err(Error::kvm("KVM_CAP_SPLIT_IRQCHIP"))?;
+        Ok(vm)
+    }
+
+    /// The one vCPU of `vm`, with its CPUID.
+    pub(crate) fn create_vcpu(&self, vm: &VmFd) -> Result<VcpuFd, Error> {
+        let vcpu = vm.create_vcpu(0).map_err(Error::kvm("KVM_CREATE_VCPU"))?;
+        let cpuid = match self.cpuid.get() {
+            Some(cpuid) => cpuid,
+            None => {
+                let cpuid = self.ask_cpuid(&vcpu)?;
+                self.cpuid.get_or_init(|| cpuid)
+            }
+        };
+        vcpu.set_cpuid2(cpuid)
+            .map_err(Error::kvm("KVM_SET_CPUID2"))?;
+        Ok(vcpu)
+    }
+
+    fn ask_cpuid(&self, vcpu: &VcpuFd) -> Result<CpuId, Error> {
+        let supported = self
+            .kvm
+            .get_supported_cpuid(KVM_MAX_CPUID_ENTRIES)
+            .map_err(Error::kvm("KVM_GET_SUPPORTED_CPUID"))?;
+        let tsc_khz = vcpu.get_tsc_khz().map_err(Error::kvm("KVM_GET_TSC_KHZ"))?;
+        CpuId::from_entries(&guest_cpuid(&supported, tsc_khz))
+            .map_err(|_| Error::Capability("room for the guest's CPUID"))
+    }
+}

@@ -1,0 +1,158 @@
+//! Guest memory: RAM in a memfd, modules as read-only regions beside it.
+//!
+//! [`Memory`] is what devices see: the guest may hand them any address, so it
+//! implements [`GuestMemory`] with permissions, and a module can be read but
+//! never written. Neighbours: `boot` fills it, `device::virtio` walks it, `vm`
+//! registers it with KVM through [`Memory::register`].
+
+use std::fs::File;
+use std::sync::Arc;
+
+use kvm_bindings::{KVM_MEM_READONLY, kvm_userspace_memory_region};
+use kvm_ioctls::VmFd;
+use mayfly_machine::layout;
+use nix::libc;
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use vm_memory::guest_memory::GuestMemorySliceIterator;
+use vm_memory::{
+    Address, FileOffset, GuestAddress, GuestMemory, GuestMemoryBackend, GuestMemoryMmap,
+    GuestMemoryRegion, GuestRegionMmap, MmapRegion, Permissions,
+};
+
+use crate::Error;
+use crate::module::{self, Module};
+
+/// Everything at guest-physical addresses that is not a device.
+#[derive(Debug)]
+pub(crate) struct Memory {
+    /// RAM alone: what may be written.
+    ram: GuestMemoryMmap,
+    /// RAM and modules: what may be read.
+    all: GuestMemoryMmap,
+    /// Module addresses and sizes, in the order they were given.
+    modules: Vec<(u64, u64)>,
+}
+
+impl Memory {
+    /// Maps RAM and lays the modules out, without copying them.
+    pub(crate) fn new(bytes: u64, modules: &[Module]) -> Result<Self, Error> {
+        let mut regions = vec![ram_region(bytes)?];
+        let mut placed = Vec::with_capacity(modules.len());
+        let mut at = layout::MODULE_BASE;
+        for (index, module) in modules.iter().enumerate() {
+            let bad = |problem| Error::Module { index, problem };
+            let (mapping, size) = module.mapping().map_err(bad)?;
+            let end = at + mapping.size() as u64;
+            if end > layout::MODULE_END {
+                return Err(bad("does not fit below the end of module memory"));
+            }
+            let region = GuestRegionMmap::with_arc(mapping, GuestAddress(at));
+            regions.push(Arc::new(region.ok_or(bad("wraps around"))?));
+            placed.push((at, size));
+            at = end;
+        }
+        let collect = |regions| {
+            GuestMemoryMmap::from_arc_regions(regions)
+                .map_err(|error| Error::host("guest memory map")(std::io::Error::other(error)))
+        };
+        Ok(Self {
+            ram: collect(vec![Arc::clone(&regions[0])])?,
+            all: collect(regions)?,
+            modules: placed,
+        })
+    }
+
+    /// Writable memory only, for those who place bytes before the guest runs.
+    pub(crate) fn ram(&self) -> &GuestMemoryMmap {
+        &self.ram
+    }
+
+    /// Size of RAM, in bytes.
+    pub(crate) fn ram_bytes(&self) -> u64 {
+        self.ram.last_addr().raw_value() + 1
+    }
+
+    /// Address and size of every module.
+    pub(crate) fn modules(&self) -> &[(u64, u64)] {
+        &self.modules
+    }
+
+    /// Makes every region a memory slot of `vm`: slot 0 is RAM.
+    pub(crate) fn register(&self, vm: &VmFd) -> Result<(), Error> {
+        for (slot, region) in (0..).zip(GuestMemoryBackend::iter(&self.all)) {
+            let slot = kvm_userspace_memory_region {
+                slot,
+                flags: if slot == 0 { 0 } else { KVM_MEM_READONLY },
+                guest_phys_addr: region.start_addr().raw_value(),
+                memory_size: region.len(),
+                userspace_addr: region.as_ptr() as u64,
+            };
+            // SAFETY: the region must be mapped while the VM lives and slots
+            // must not overlap: `Shared` keeps `self` longer than the VM, and
+            // the region collection refuses overlaps.
+            unsafe { vm.set_user_memory_region(slot) }
+                .map_err(Error::kvm("KVM_SET_USER_MEMORY_REGION"))?;
+        }
+        Ok(())
+    }
+}
+
+/// RAM at 0: a memfd, shared, so that the file is the guest's memory and a
+/// later fork can map it copy-on-write.
+fn ram_region(bytes: u64) -> Result<Arc<GuestRegionMmap>, Error> {
+    let file = memfd("mayfly-ram", bytes)?;
+    let size = usize::try_from(bytes).map_err(|_| Error::MemorySize {
+        asked: bytes,
+        min: layout::MEMORY_MIN,
+        max: layout::MEMORY_MAX,
+    })?;
+    let mapping = MmapRegion::build(
+        Some(FileOffset::new(file, 0)),
+        size,
+        libc::PROT_READ | libc::PROT_WRITE,
+        libc::MAP_SHARED | libc::MAP_NORESERVE,
+    )
+    .map_err(module::mmap_error)?;
+    let region = GuestRegionMmap::new(mapping, GuestAddress(0));
+    Ok(Arc::new(region.ok_or(Error::Physical {
+        address: 0,
+        bytes: size,
+    })?))
+}
+
+/// A file in memory of `bytes` zero bytes.
+pub(crate) fn memfd(name: &str, bytes: u64) -> Result<File, Error> {
+    let fd = memfd_create(name, MFdFlags::MFD_CLOEXEC).map_err(Error::host("memfd_create"))?;
+    let file = File::from(fd);
+    file.set_len(bytes).map_err(Error::host("ftruncate"))?;
+    Ok(file)
+}
+
+impl GuestMemory for Memory {
+    type PhysicalMemory = GuestMemoryMmap;
+    type Bitmap = ();
+
+    fn check_range(&self, addr: GuestAddress, count: usize, access: Permissions) -> bool {
+        GuestMemoryBackend::check_range(self.permitting(access), addr, count)
+    }
+
+    fn get_slices<'a>(
+        &'a self,
+        addr: GuestAddress,
+        count: usize,
+        access: Permissions,
+    ) -> vm_memory::GuestMemoryResult<impl GuestMemorySliceIterator<'a, ()>> {
+        let memory = self.permitting(access);
+        Ok(GuestMemoryBackend::get_slices(memory, addr, count))
+    }
+}
+
+impl Memory {
+    fn permitting(&self, access: Permissions) -> &GuestMemoryMmap {
+        if access.has_write() {
+            &self.ram
+        } else {
+            &self.all
+        }
+    }
+}

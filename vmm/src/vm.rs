@@ -1,0 +1,215 @@
+//! Puts the parts together: makes a machine, runs it, moves its bytes.
+//!
+//! The vCPU runs on the caller's thread, inside [`Vm::run`]. Neighbours: every
+//! module of the package is below this one.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use vm_memory::{Bytes, GuestAddress};
+
+use crate::Error;
+use crate::boot;
+use crate::bus::Bus;
+use crate::config::Config;
+use crate::cpu::{self, Registers};
+use crate::device::virtio::port::Port;
+use crate::host::Host;
+use crate::memory::Memory;
+use crate::module::Module;
+use crate::sender::{self, Interrupter, Sender};
+use crate::shared::Shared;
+use crate::stop::{Crash, CrashKind, Stop};
+use crate::vcpu::{Event, ExitStats, Vcpu};
+
+/// Exits after which the clock is read, whether or not a signal came.
+const EXITS_PER_LOOK: u32 = 256;
+/// Size of a page, in bytes.
+const PAGE: u64 = mayfly_machine::layout::PAGE_SIZE;
+
+/// A virtual machine; it is gone when this is dropped.
+pub struct Vm {
+    // Dropped before `shared`: the VM lives until its last vCPU is closed.
+    vcpu: Vcpu,
+    shared: Arc<Shared>,
+    output_max: usize,
+    ended: Option<Stop>,
+}
+
+impl std::fmt::Debug for Vm {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Vm")
+            .field("ended", &self.ended)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Vm {
+    /// Makes a machine with `kernel`, an ELF64 file, ready for its first
+    /// instruction.
+    pub fn new(config: &Config, kernel: &[u8], modules: &[Module]) -> Result<Self, Error> {
+        config.validate()?;
+        let host = Host::get()?;
+        let memory = Memory::new(config.memory_bytes, modules)?;
+        let start = boot::load(config, kernel, &memory)?;
+        let vm = host.create_vm()?;
+        memory.register(&vm)?;
+        let vcpu = host.create_vcpu(&vm)?;
+        cpu::set_start(&vcpu, start)?;
+        Ok(Self {
+            vcpu: Vcpu::new(vcpu),
+            shared: Arc::new(Shared::new(Bus::new(config), vm, memory)),
+            output_max: config.output_max,
+            ended: None,
+        })
+    }
+
+    /// Runs until something needs the caller or `deadline` passes.
+    ///
+    /// After a final [`Stop`] the machine is over: the same one is returned
+    /// again.
+    pub fn run(&mut self, deadline: Instant) -> Result<Stop, Error> {
+        if let Some(ended) = &self.ended {
+            return Ok(ended.clone());
+        }
+        let stop = self.run_to_stop(deadline)?;
+        if stop.is_final() {
+            self.ended = Some(stop.clone());
+        }
+        Ok(stop)
+    }
+
+    fn run_to_stop(&mut self, deadline: Instant) -> Result<Stop, Error> {
+        let shared = Arc::clone(&self.shared);
+        let armed = shared.kick.arm(deadline)?;
+        let mut exits = 0_u32;
+        loop {
+            if shared.kick.take_request() {
+                return Ok(shared
+                    .take_fault()
+                    .map_or(Stop::Interrupted, Stop::GuestError));
+            }
+            if exits.is_multiple_of(EXITS_PER_LOOK) && Instant::now() >= deadline {
+                return Ok(Stop::Deadline(self.vcpu.position()?));
+            }
+            exits = exits.wrapping_add(1);
+            match self.vcpu.enter(&shared)? {
+                Event::Served(effects) => {
+                    if let Some(code) = effects.exit {
+                        return Ok(Stop::Exit(code));
+                    }
+                    if effects.output {
+                        return Ok(Stop::Output);
+                    }
+                }
+                Event::Fault(error) => return Ok(Stop::GuestError(error)),
+                Event::Step(_) => {}
+                Event::Crash(what) => return self.crash(what),
+                Event::Signal => {
+                    if let Some(stop) = self.look(deadline)? {
+                        return Ok(stop);
+                    }
+                    armed.aim_again(deadline);
+                }
+            }
+        }
+    }
+
+    /// After a signal: is time up, or is the processor asleep for ever?
+    fn look(&self, deadline: Instant) -> Result<Option<Stop>, Error> {
+        let position = self.vcpu.position()?;
+        if position.halted && !position.interrupts_enabled {
+            return self.crash(CrashKind::DeadHalt).map(Some);
+        }
+        Ok((Instant::now() >= deadline).then_some(Stop::Deadline(position)))
+    }
+
+    fn crash(&self, what: CrashKind) -> Result<Stop, Error> {
+        let registers = self.registers()?;
+        Ok(Stop::Crash(Crash { what, registers }))
+    }
+
+    /// Queues `bytes` for the guest on `port`.
+    pub fn send(&mut self, port: Port, bytes: &[u8]) -> Result<(), Error> {
+        sender::send(&self.shared, port, bytes, self.output_max)
+    }
+
+    /// A handle that sends from other threads, while the machine runs.
+    pub fn sender(&self) -> Sender {
+        Sender::new(&self.shared, self.output_max)
+    }
+
+    /// A handle that interrupts [`Vm::run`] from other threads.
+    pub fn interrupter(&self) -> Interrupter {
+        Interrupter::new(self.sender())
+    }
+
+    /// Takes what the guest wrote to `port`.
+    pub fn take_output(&mut self, port: Port) -> Vec<u8> {
+        self.shared.devices().bus.console.take(port)
+    }
+
+    /// Takes what the guest wrote to COM1.
+    pub fn take_serial(&mut self) -> Vec<u8> {
+        self.shared.devices().bus.serial.take()
+    }
+
+    /// Queues `bytes` for the guest on COM1.
+    pub fn send_serial(&mut self, bytes: &[u8]) {
+        // Nothing can be wrong: COM1 takes bytes whatever the guest does.
+        let _ = self.shared.access(|bus, _, effects| {
+            bus.serial.send(bytes, effects);
+            Ok(true)
+        });
+    }
+
+    /// The processor's registers.
+    pub fn registers(&self) -> Result<Registers, Error> {
+        Registers::read(&self.vcpu.fd)
+    }
+
+    /// Reads guest-physical memory.
+    pub fn read_memory(&self, guest_physical: u64, bytes: &mut [u8]) -> Result<(), Error> {
+        let count = bytes.len();
+        self.shared
+            .memory
+            .read_slice(bytes, GuestAddress(guest_physical))
+            .map_err(|_| Error::Physical {
+                address: guest_physical,
+                bytes: count,
+            })
+    }
+
+    /// Reads memory at a virtual address, as the processor would now.
+    pub fn read_virtual(&self, address: u64, bytes: &mut [u8]) -> Result<(), Error> {
+        let mut done = 0;
+        while done < bytes.len() {
+            let at = address
+                .checked_add(done as u64)
+                .ok_or(Error::Virtual { address })?;
+            let left_in_page = usize::try_from(PAGE - at % PAGE).unwrap_or(1);
+            let count = left_in_page.min(bytes.len() - done);
+            let physical = self.translate(at)?;
+            self.read_memory(physical, &mut bytes[done..done + count])?;
+            done += count;
+        }
+        Ok(())
+    }
+
+    fn translate(&self, address: u64) -> Result<u64, Error> {
+        let translation = self
+            .vcpu
+            .fd
+            .translate_gva(address)
+            .map_err(Error::kvm("KVM_TRANSLATE"))?;
+        if translation.valid == 0 {
+            return Err(Error::Virtual { address });
+        }
+        Ok(translation.physical_address)
+    }
+
+    /// How often the guest came back to the VMM, and why.
+    pub fn stats(&self) -> ExitStats {
+        self.vcpu.stats
+    }
+}

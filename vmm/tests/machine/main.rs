@@ -1,0 +1,17 @@
+//! Hand-assembled guests on a real KVM: one binary, one module a subject.
+//!
+//! - [`common`]: makes kernels out of a few instructions and runs them.
+//! - [`life`]: ends of a machine: exit codes, halts, crashes, deadlines.
+//! - [`start`]: what a guest finds when it starts, by either entry.
+//! - [`image`]: kernels and configurations that are refused.
+//! - [`ports`]: COM1, interrupts and the virtio console, end to end.
+//! - [`hostile`]: guests that fill virtqueues with garbage.
+//! - [`isolation`]: several machines, other threads, nothing left behind.
+
+mod common;
+mod hostile;
+mod image;
+mod isolation;
+mod life;
+mod ports;
+mod start;
