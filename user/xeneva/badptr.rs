@@ -8,6 +8,7 @@
 
 use mayfly_abi::xeneva::{FAILED, nr};
 use mayfly_user::check::Checks;
+use mayfly_user::exchange::{self, Stack};
 use mayfly_user::programs::badptr::{Bad, refuse};
 use mayfly_user::{Process, System, Xeneva};
 
@@ -26,6 +27,21 @@ fn run(process: &Process<Xeneva>) -> i32 {
             failed,
         );
         refuse(&mut checks, nr::null_call, [bad; 6], 0);
+    }
+
+    // The fourth value lies on the stack, and only then is the stack read.
+    let bad = Stack::At(Bad::Unmapped.address());
+    let empty = c"".as_ptr().expose_provenance() as u64;
+    for (format, wanted) in [(c"%s%s%s", 0), (c"%s%s%s%d", FAILED)] {
+        let format = format.as_ptr().expose_provenance() as u64;
+        let values = [format, empty, empty, empty];
+        // SAFETY: the service writes to no memory of the caller.
+        let exchanged = unsafe { exchange::call::<Xeneva>(bad, 1, nr::SeTextOut, &values) };
+        checks.equal(
+            format_args!("SeTextOut on a bad stack"),
+            exchanged.after.rax,
+            wanted,
+        );
     }
     checks.finish()
 }

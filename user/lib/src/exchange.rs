@@ -13,6 +13,7 @@ use core::mem::offset_of;
 use mayfly_abi::convention::Slot;
 
 use crate::registers::{Frame, MXCSR, Noise};
+use crate::system::System;
 
 /// Words of the stack that lie below the stack pointer: twice the red zone.
 const BELOW: usize = 32;
@@ -190,76 +191,98 @@ pub struct Exchanged {
     pub stack_changes: u64,
 }
 
-/// Runs one of the two functions above with registers from `before`, on a
-/// stack that is filled by a pattern but for the given words above RSP.
-fn exchanged(
+/// What the stack pointer is for a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stack {
+    /// In a stack that is filled by a pattern.
+    Good,
+    /// An address that nothing may be read from or written to.
+    At(u64),
+}
+
+/// Runs one of the two functions above with registers from `before`. The words
+/// `above` go to the good stack, so many bytes above the stack pointer.
+///
+/// # Safety
+/// The program has one thread. What `run` does with the registers is harmless.
+unsafe fn exchanged(
     mut before: Frame,
     run: unsafe extern "sysv64" fn(),
+    stack: Stack,
     above: &[(u64, u64)],
 ) -> Exchanged {
     let mut noise = Noise(before.rbx);
-    let mut stack = [0; STACK].map(|_: u64| noise.draw());
-    let base = EXCHANGE.stack.get().expose_provenance();
-    before.rsp = (base + BELOW * size_of::<u64>()) as u64;
+    let mut words = [0; STACK].map(|_: u64| noise.draw());
     for &(offset, word) in above {
-        if let Some(at) = usize::try_from(offset / 8)
-            .ok()
-            .and_then(|at| stack.get_mut(BELOW + at))
-        {
+        let index = usize::try_from(offset / 8).map_or(STACK, |index| BELOW + index);
+        if let Some(at) = words.get_mut(index) {
             *at = word;
         }
     }
+    let base = EXCHANGE.stack.get().expose_provenance();
+    before.rsp = match stack {
+        Stack::Good => (base + BELOW * size_of::<u64>()) as u64,
+        Stack::At(address) => address,
+    };
 
     // SAFETY: one thread, and no reference to the cell exists.
-    unsafe { EXCHANGE.stack.get().write(stack) };
+    unsafe { EXCHANGE.stack.get().write(words) };
     // SAFETY: as above.
     unsafe { EXCHANGE.before.get().write(before) };
     // SAFETY: the function uses the cells alone and keeps the caller's
-    // registers as its convention says; callers answer for the call it makes.
+    // registers as its convention says; the caller answers for the rest.
     unsafe { run() };
     // SAFETY: one thread, and no reference to the cell exists.
     let after = unsafe { EXCHANGE.after.get().read() };
     // SAFETY: as above.
-    let stack_after = unsafe { EXCHANGE.stack.get().read() };
+    let words_after = unsafe { EXCHANGE.stack.get().read() };
 
-    let changed = stack
-        .iter()
-        .zip(&stack_after)
-        .filter(|(old, new)| old != new);
+    let pairs = words.iter().zip(&words_after);
     Exchanged {
         before,
         after,
-        stack_changes: changed.count() as u64,
+        stack_changes: pairs.filter(|(old, new)| old != new).count() as u64,
     }
 }
 
 /// Makes a call of `S` with all other registers set to a pattern.
 ///
 /// # Safety
-/// The call writes to no memory but such as the caller may write to.
-pub unsafe fn call<S: crate::System>(seed: u64, number: u64, arguments: &[u64]) -> Exchanged {
+/// The program has one thread, and the call writes to no memory but such as
+/// the caller may write to.
+pub unsafe fn call<S: System>(
+    stack: Stack,
+    seed: u64,
+    number: u64,
+    arguments: &[u64],
+) -> Exchanged {
     let convention = S::ABI.convention();
     let mut before = Frame::pattern(seed);
     let mut above = [(0, 0); 2];
-    let mut words = 0;
+    let mut count = 0;
     before.set(convention.number, number);
     for (slot, &word) in convention.arguments.iter().zip(arguments) {
         match *slot {
             Slot::Register(register) => before.set(register, word),
             Slot::Stack(offset) => {
-                above[words] = (offset, word);
-                words += 1;
+                above[count] = (offset, word);
+                count += 1;
             }
         }
     }
-    exchanged(before, make_call, &above[..words])
+    // SAFETY: the caller's promise is the one asked for.
+    unsafe { exchanged(before, make_call, stack, &above[..count]) }
 }
 
 /// Counts to `turns` with all registers set to a pattern.
-pub fn count(seed: u64, turns: u64) -> Exchanged {
+///
+/// # Safety
+/// The program has one thread.
+pub unsafe fn count(seed: u64, turns: u64) -> Exchanged {
     // SAFETY: one thread, and no reference to the cell exists.
     unsafe { EXCHANGE.turns.get().write(turns.max(1)) };
-    exchanged(Frame::pattern(seed), spin, &[])
+    // SAFETY: the caller's promise; counting in memory of its own is harmless.
+    unsafe { exchanged(Frame::pattern(seed), spin, Stack::Good, &[]) }
 }
 
 #[cfg(test)]
@@ -269,11 +292,13 @@ mod tests {
 
     #[test]
     fn counting_changes_no_register() {
+        // SAFETY: no other test exchanges registers.
+        let exchanged = unsafe { count(7, 1000) };
         let Exchanged {
             before,
             mut after,
             stack_changes,
-        } = count(7, 1000);
+        } = exchanged;
         assert_ne!(after.flags & FLAGS, 0, "the count ends at zero");
         after.flags = before.flags;
         assert_eq!(after, before);

@@ -7,7 +7,8 @@
 
 use crate::check::Checks;
 use crate::entry::Process;
-use crate::exchange::{self, Exchanged};
+use crate::exchange::{self, Exchanged, Stack};
+use crate::programs::badptr::Bad;
 use crate::registers::FLAGS;
 use crate::system::System;
 
@@ -15,25 +16,37 @@ use crate::system::System;
 const CHANGED: [&str; 3] = ["RAX", "RCX", "R11"];
 
 /// The program, given the calls: number and arguments. Status 0 when each of
-/// them keeps what it must keep.
+/// them keeps what it must keep, and the empty call does so whatever the stack
+/// pointer is.
 ///
 /// # Safety
 /// The calls write to no memory but such as the caller may write to.
 pub unsafe fn run<S: System>(process: &Process<S>, calls: &[(u64, &[u64])]) -> i32 {
     let mut checks = Checks::new(process, "registers");
     for (seed, &(number, arguments)) in (1..).zip(calls) {
-        let name = S::ABI.row(number).map_or("no call", |row| row.name);
-        // SAFETY: the caller answers for the calls.
-        let exchanged = unsafe { exchange::call::<S>(seed, number, arguments) };
-        compare(&mut checks, name, &exchanged, &CHANGED);
-        let (before, after) = (exchanged.before.flags, exchanged.after.flags);
-        checks.equal(
-            format_args!("{name}: RFLAGS"),
-            after & FLAGS,
-            before & FLAGS,
-        );
+        // SAFETY: the caller answers for the calls; no interface starts a
+        // program with a second thread.
+        let exchanged = unsafe { exchange::call::<S>(Stack::Good, seed, number, arguments) };
+        compare_call(&mut checks, number, &exchanged);
+    }
+    for bad in [Bad::Null, Bad::Low, Bad::Unmapped, Bad::Kernel] {
+        let stack = Stack::At(bad.address());
+        // SAFETY: as above; the empty call writes to no memory.
+        let exchanged = unsafe { exchange::call::<S>(stack, bad.address(), S::NULL, &[]) };
+        compare_call(&mut checks, S::NULL, &exchanged);
     }
     checks.finish()
+}
+
+fn compare_call<S: System>(checks: &mut Checks<'_, S>, number: u64, exchanged: &Exchanged) {
+    let name = S::ABI.row(number).map_or("no call", |row| row.name);
+    compare(checks, name, exchanged, &CHANGED);
+    let (before, after) = (exchanged.before.flags, exchanged.after.flags);
+    checks.equal(
+        format_args!("{name}: RFLAGS"),
+        after & FLAGS,
+        before & FLAGS,
+    );
 }
 
 /// Compares all but the flags and the registers named.
