@@ -101,3 +101,35 @@ impl Abi {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_and_names_come_back() {
+        for abi in Abi::ALL {
+            assert_eq!(Abi::from_code(abi.code()), Some(abi));
+            assert_eq!(Abi::from_name(abi.name()), Some(abi));
+        }
+        assert_eq!(Abi::ALL.map(Abi::code), [1, 2, 3]);
+    }
+
+    #[test]
+    fn other_codes_and_names_are_none() {
+        assert!(
+            (4..=u8::MAX)
+                .chain([0])
+                .all(|code| Abi::from_code(code).is_none())
+        );
+        assert_eq!(Abi::from_name("Xeneva"), None);
+    }
+
+    #[test]
+    fn error_codes_have_names() {
+        assert_eq!(Abi::Xeneva.error_name(1), Some("FAILED"));
+        assert_eq!(Abi::Patchwork.error_name(38), Some("ENOSYS"));
+        assert_eq!(Abi::Veridian.error_name(14), Some("InvalidSyscall"));
+        assert!(Abi::ALL.iter().all(|abi| abi.error_name(0).is_none()));
+    }
+}

@@ -153,3 +153,50 @@ errnos! {
 pub fn error_name(code: u32) -> Option<&'static str> {
     Errno::from_code(code).map(Errno::name)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn error_numbers_ascend_to_139_without_41_and_58() {
+        let codes = Errno::ALL.iter().map(|errno| errno.code());
+        assert!(codes.eq((1..140).filter(|code| ![41, 58].contains(code))));
+        assert_eq!(Errno::ALL.len(), 137);
+    }
+
+    #[test]
+    fn error_numbers_are_those_of_the_specification() {
+        let some = [
+            (Errno::EBADF, 9),
+            (Errno::EFAULT, 14),
+            (Errno::EINVAL, 22),
+            (Errno::ENOSYS, 38),
+            (Errno::EOVERFLOW, 75),
+            (Errno::EOPNOTSUPP, 95),
+            (Errno::ETIMEDOUT, 110),
+            (Errno::ERFKILL, 132),
+            (Errno::EUNKNOWNCTL, 133),
+            (Errno::EBADPATH, 134),
+            (Errno::EBADFLAG, 135),
+            (Errno::ENOTSUP, 136),
+            (Errno::EDISCONNECTED, 137),
+            (Errno::ESPAWNFAIL, 138),
+            (Errno::ENOLABEL, 139),
+        ];
+        for (errno, code) in some {
+            assert_eq!(errno.code(), code);
+            assert_eq!(Errno::from_code(code), Some(errno));
+            assert_eq!(error_name(code), Some(errno.name()));
+        }
+    }
+
+    #[test]
+    fn unused_numbers_have_no_name() {
+        assert!(
+            [0, 41, 58, 140, u32::MAX]
+                .iter()
+                .all(|&code| error_name(code).is_none())
+        );
+    }
+}

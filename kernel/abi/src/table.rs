@@ -252,3 +252,42 @@ const fn same(one: &str, other: &str) -> bool {
     }
     true
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A word with another value in its low 8, 16, 32 and 64 bits.
+    const WORD: u64 = 0xfedc_ba98_8765_43c1;
+
+    #[test]
+    fn narrow_words_drop_high_bits() {
+        assert_eq!(u8::from_word(WORD), 0xc1);
+        assert_eq!(u16::from_word(WORD), 0x43c1);
+        assert_eq!(u32::from_word(WORD), 0x8765_43c1);
+        assert_eq!(u64::from_word(WORD), WORD);
+        assert_eq!(Flags::from_word(WORD), Flags(0x8765_43c1));
+    }
+
+    #[test]
+    fn signed_words_take_their_sign_from_their_width() {
+        assert_eq!(i32::from_word(0x0000_0000_ffff_ffff), -1);
+        assert_eq!(i32::from_word(0xffff_ffff_0000_0001), 1);
+        assert_eq!(i64::from_word(0x0000_0000_ffff_ffff), 0xffff_ffff);
+        assert_eq!(i64::from_word(u64::MAX), -1);
+    }
+
+    #[test]
+    fn words_that_may_be_refused_are_kept_whole() {
+        assert_eq!(Bits::from_word(WORD), Bits(WORD));
+        assert_eq!(Handle::from_word(WORD), Handle(WORD));
+        assert_eq!(Output::from_word(WORD), Output(WORD));
+    }
+
+    #[test]
+    fn strings_are_compared_whole() {
+        assert!(same("capability", "capability"));
+        assert!(!same("capability", "capability1"));
+        assert!(!same("old", "new"));
+    }
+}

@@ -216,3 +216,56 @@ pub mod clock {
     /// Processor time of the thread.
     pub const THREAD_CPU: u64 = 3;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn error_codes_are_1_to_14() {
+        let codes = SyscallError::ALL.iter().map(|error| error.code());
+        assert!(codes.eq(1..=14));
+        assert_eq!(SyscallError::from_code(0), None);
+        assert_eq!(SyscallError::from_code(15), None);
+    }
+
+    #[test]
+    fn an_error_word_is_the_top_bit_and_the_code() {
+        assert_eq!(SyscallError::InvalidSyscall.word(), 0x8000_0000_0000_000e);
+        assert_eq!(error_name(9), Some("InvalidCapability"));
+    }
+
+    #[test]
+    fn start_info_has_its_magic_first() {
+        let info = StartInfo {
+            magic: START_MAGIC,
+            version: START_VERSION,
+            size: 128,
+            reserved: 0x0102_0304_0506_0708,
+            ..StartInfo::default()
+        };
+        let bytes = info.to_bytes();
+        assert_eq!(&bytes[..16], b"VERIDIAN\x01\0\0\0\x80\0\0\0");
+        assert_eq!(bytes[120..], [8, 7, 6, 5, 4, 3, 2, 1]);
+        assert_eq!(StartInfo::from_bytes(&bytes), info);
+    }
+
+    #[test]
+    fn every_field_of_the_start_info_has_its_own_bytes() {
+        let bytes: [u8; StartInfo::SIZE] = core::array::from_fn(|at| at.to_le_bytes()[0]);
+        assert_eq!(StartInfo::from_bytes(&bytes).to_bytes(), bytes);
+        assert_eq!(StartInfo::from_bytes(&bytes).argc, 0x2f2e_2d2c_2b2a_2928);
+    }
+
+    #[test]
+    fn times_may_be_negative() {
+        let time = Timespec {
+            seconds: -1,
+            nanoseconds: 999_999_999,
+        };
+        let bytes = time.to_bytes();
+        assert_eq!(bytes[..8], [0xff; 8]);
+        assert_eq!(bytes[8..], 999_999_999_u64.to_le_bytes());
+        assert_eq!(Timespec::from_bytes(&bytes), time);
+    }
+}
