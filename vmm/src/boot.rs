@@ -5,19 +5,14 @@
 //! direct entry the GDT and page tables. Neighbours: `image` has read the
 //! kernel, `cpu` sets the registers that [`Start`] asks for.
 
-use std::io::Cursor;
-
-use linux_loader::loader::KernelLoader;
-use linux_loader::loader::elf::Elf;
 use mayfly_machine::boot::{MEMORY_RAM, MemoryRange, START_INFO_MAGIC, StartInfo};
 use mayfly_machine::{boot, layout};
-use vm_memory::{Bytes, GuestAddress};
 
 use crate::Error;
 use crate::config::{Config, Entry};
 use crate::image::{Image, ImageError};
 use crate::memory::Memory;
-use crate::paging::{LARGE_PAGE, NO_EXECUTE, Tables, UNCACHED, WRITABLE};
+use crate::paging::{LARGE_PAGE, NO_EXECUTE, TABLE_SPAN, Tables, UNCACHED, WRITABLE};
 
 /// Flat 64-bit kernel code, present, read, accessed.
 pub(crate) const GDT_CODE: u64 = 0x00af_9b00_0000_ffff;
@@ -37,22 +32,23 @@ pub(crate) enum Start {
 pub(crate) fn load(config: &Config, kernel: &[u8], memory: &Memory) -> Result<Start, Error> {
     let image = Image::parse(kernel, memory.ram_bytes())?;
     let start = choose(config.entry, &image)?;
-    Elf::load(memory.ram(), None, &mut Cursor::new(kernel), None)
-        .map_err(|error| ImageError::Malformed(error.to_string()))?;
+    for segment in &image.segments {
+        memory.place(segment.phys, segment.contents)?;
+    }
     write_start_info(config, memory)?;
     if let Start::Direct(_) = start {
         let gdt = [0, GDT_CODE, GDT_DATA].map(u64::to_le_bytes).concat();
-        write(memory, layout::BOOT_GDT, &gdt)?;
+        memory.place(layout::BOOT_GDT, &gdt)?;
         let base = image
             .direct
             .map_or(layout::DIRECT_MAP_BASE, |d| d.direct_map);
         let tables = map(&image, base)?;
-        write(memory, layout::PAGE_TABLES, &tables.to_bytes())?;
+        memory.place(layout::PAGE_TABLES, tables.as_bytes())?;
     }
     Ok(start)
 }
 
-fn choose(entry: Entry, image: &Image) -> Result<Start, ImageError> {
+fn choose(entry: Entry, image: &Image<'_>) -> Result<Start, ImageError> {
     match (entry, image.direct, image.pvh) {
         (Entry::Auto | Entry::Direct, Some(direct), _) => {
             if image.executable_at_virtual(direct.entry) {
@@ -75,17 +71,25 @@ fn choose(entry: Entry, image: &Image) -> Result<Start, ImageError> {
 }
 
 /// Page tables of the direct entry: the direct map, then the kernel over it.
-fn map(image: &Image, direct_map: u64) -> Result<Tables, Error> {
+fn map(image: &Image<'_>, direct_map: u64) -> Result<Tables, Error> {
     let mut tables = Tables::new();
     if !direct_map.is_multiple_of(LARGE_PAGE) || direct_map > u64::MAX - layout::MODULE_END {
         return Err(ImageError::Malformed("direct map base is not usable".into()).into());
     }
-    let mut phys = 0;
-    while phys < layout::MODULE_END {
-        let device = (layout::DEVICE_WINDOW..layout::MODULE_BASE).contains(&phys);
-        let cache = if device { UNCACHED } else { 0 };
-        tables.map_large(direct_map + phys, phys, WRITABLE | NO_EXECUTE | cache)?;
-        phys += LARGE_PAGE;
+    for (range, cache) in [
+        (0..layout::DEVICE_WINDOW, 0),
+        (layout::DEVICE_WINDOW..layout::MODULE_BASE, UNCACHED),
+        (layout::MODULE_BASE..layout::MODULE_END, 0),
+    ] {
+        let mut phys = range.start;
+        while phys < range.end {
+            let virt = direct_map + phys;
+            let left_in_table = TABLE_SPAN - virt % TABLE_SPAN;
+            let end = range.end.min(phys + left_in_table);
+            let count = (end - phys) / LARGE_PAGE;
+            tables.map_large(virt, phys, count, WRITABLE | NO_EXECUTE | cache)?;
+            phys = end;
+        }
     }
     for (index, segment) in image.segments.iter().enumerate() {
         let offset = segment.virt % layout::PAGE_SIZE;
@@ -144,21 +148,12 @@ fn write_start_info(config: &Config, memory: &Memory) -> Result<(), Error> {
         memory_map_count: 1,
         ..StartInfo::default()
     };
-    write(memory, layout::START_INFO, &start_info_bytes(&info))?;
-    write(memory, layout::MODULE_LIST, &list)?;
-    write(memory, layout::MEMORY_MAP, &range_bytes(&ram))?;
+    memory.place(layout::START_INFO, &start_info_bytes(&info))?;
+    memory.place(layout::MODULE_LIST, &list)?;
+    memory.place(layout::MEMORY_MAP, &range_bytes(&ram))?;
     // The NUL after it is there already: memory is zero.
     let command_line = config.full_command_line();
-    write(memory, layout::COMMAND_LINE, command_line.as_bytes())
-}
-
-fn write(memory: &Memory, address: u64, bytes: &[u8]) -> Result<(), Error> {
-    memory
-        .write_slice(bytes, GuestAddress(address))
-        .map_err(|_| Error::Physical {
-            address,
-            bytes: bytes.len(),
-        })
+    memory.place(layout::COMMAND_LINE, command_line.as_bytes())
 }
 
 fn start_info_bytes(info: &StartInfo) -> Vec<u8> {

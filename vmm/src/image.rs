@@ -1,7 +1,7 @@
 //! Reads a kernel's ELF file: segments to map and entries it offers.
 //!
 //! Only reads and checks; `boot` places the bytes. Everything is checked here,
-//! so that the loader and the page tables can rely on it.
+//! so that placing and mapping can rely on it.
 
 use mayfly_machine::boot::{DIRECT_VERSION, DirectEntry, NOTE_DIRECT, NOTE_OWNER, NOTE_PVH};
 use mayfly_machine::layout;
@@ -49,7 +49,9 @@ pub enum ImageError {
 
 /// One loadable segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Segment {
+pub(crate) struct Segment<'a> {
+    /// Its first bytes; the rest is zero.
+    pub(crate) contents: &'a [u8],
     /// Virtual address of its first byte.
     pub(crate) virt: u64,
     /// Physical address of its first byte.
@@ -62,15 +64,15 @@ pub(crate) struct Segment {
 
 /// What the VMM needs to know of a kernel file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Image {
-    pub(crate) segments: Vec<Segment>,
+pub(crate) struct Image<'a> {
+    pub(crate) segments: Vec<Segment<'a>>,
     pub(crate) direct: Option<DirectEntry>,
     pub(crate) pvh: Option<u32>,
 }
 
-impl Image {
+impl<'a> Image<'a> {
     /// Parses `bytes` and checks them against a RAM of `ram_bytes`.
-    pub(crate) fn parse(bytes: &[u8], ram_bytes: u64) -> Result<Self, ImageError> {
+    pub(crate) fn parse(bytes: &'a [u8], ram_bytes: u64) -> Result<Self, ImageError> {
         let header = FileHeader64::<LittleEndian>::parse(bytes)
             .map_err(|_| ImageError::NotElf("no ELF64 header"))?;
         let endian = header
@@ -104,7 +106,7 @@ impl Image {
     fn add_segment(
         &mut self,
         header: &elf::ProgramHeader64<LittleEndian>,
-        file: &[u8],
+        file: &'a [u8],
         ram_bytes: u64,
     ) -> Result<(), ImageError> {
         let endian = LittleEndian;
@@ -119,9 +121,9 @@ impl Image {
         if header.p_filesz(endian) > bytes {
             return Err(bad("larger in the file than in memory"));
         }
-        if header.data(endian, file).is_err() {
+        let Ok(contents) = header.data(endian, file) else {
             return Err(bad("outside the file"));
-        }
+        };
         if phys < layout::KERNEL_LOAD {
             return Err(bad("below the kernel load address"));
         }
@@ -136,6 +138,7 @@ impl Image {
         }
         let flags = header.p_flags(endian);
         self.segments.push(Segment {
+            contents,
             virt,
             phys,
             bytes,
@@ -166,21 +169,17 @@ impl Image {
 
     /// Whether an executable segment holds the virtual address.
     pub(crate) fn executable_at_virtual(&self, address: u64) -> bool {
-        let holds = |s: &Segment| s.execute && (s.virt..s.virt + s.bytes).contains(&address);
+        let holds = |s: &Segment<'_>| s.execute && (s.virt..s.virt + s.bytes).contains(&address);
         self.segments.iter().any(holds)
     }
 
     /// Whether an executable segment holds the physical address.
     pub(crate) fn executable_at_physical(&self, address: u64) -> bool {
-        let holds = |s: &Segment| s.execute && (s.phys..s.phys + s.bytes).contains(&address);
+        let holds = |s: &Segment<'_>| s.execute && (s.phys..s.phys + s.bytes).contains(&address);
         self.segments.iter().any(holds)
     }
 }
 
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "map_err hands the error over by value"
-)]
 fn malformed(error: object::read::Error) -> ImageError {
     ImageError::Malformed(error.to_string())
 }

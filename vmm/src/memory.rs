@@ -6,6 +6,7 @@
 //! registers it with KVM through [`Memory::register`].
 
 use std::fs::File;
+use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use kvm_bindings::{KVM_MEM_READONLY, kvm_userspace_memory_region};
@@ -25,6 +26,8 @@ use crate::module::{self, Module};
 /// Everything at guest-physical addresses that is not a device.
 #[derive(Debug)]
 pub(crate) struct Memory {
+    /// The file that RAM is.
+    file: Arc<File>,
     /// RAM alone: what may be written.
     ram: GuestMemoryMmap,
     /// RAM and modules: what may be read.
@@ -36,7 +39,8 @@ pub(crate) struct Memory {
 impl Memory {
     /// Maps RAM and lays the modules out, without copying them.
     pub(crate) fn new(bytes: u64, modules: &[Module]) -> Result<Self, Error> {
-        let mut regions = vec![ram_region(bytes)?];
+        let file = Arc::new(memfd("mayfly-ram", bytes)?);
+        let mut regions = vec![ram_region(&file, bytes)?];
         let mut placed = Vec::with_capacity(modules.len());
         let mut at = layout::MODULE_BASE;
         for (index, module) in modules.iter().enumerate() {
@@ -56,15 +60,26 @@ impl Memory {
                 .map_err(|error| Error::host("guest memory map")(std::io::Error::other(error)))
         };
         Ok(Self {
+            file,
             ram: collect(vec![Arc::clone(&regions[0])])?,
             all: collect(regions)?,
             modules: placed,
         })
     }
 
-    /// Writable memory only, for those who place bytes before the guest runs.
-    pub(crate) fn ram(&self) -> &GuestMemoryMmap {
-        &self.ram
+    /// Puts bytes into RAM before the guest runs. Through the file, not the
+    /// mapping: that is a third of the time, for it takes no page faults.
+    pub(crate) fn place(&self, address: u64, bytes: &[u8]) -> Result<(), Error> {
+        let end = address.checked_add(bytes.len() as u64);
+        if end.is_none_or(|end| end > self.ram_bytes()) {
+            return Err(Error::Physical {
+                address,
+                bytes: bytes.len(),
+            });
+        }
+        self.file
+            .write_all_at(bytes, address)
+            .map_err(Error::host("pwrite"))
     }
 
     /// Size of RAM, in bytes.
@@ -99,15 +114,14 @@ impl Memory {
 
 /// RAM at 0: a memfd, shared, so that the file is the guest's memory and a
 /// later fork can map it copy-on-write.
-fn ram_region(bytes: u64) -> Result<Arc<GuestRegionMmap>, Error> {
-    let file = memfd("mayfly-ram", bytes)?;
+fn ram_region(file: &Arc<File>, bytes: u64) -> Result<Arc<GuestRegionMmap>, Error> {
     let size = usize::try_from(bytes).map_err(|_| Error::MemorySize {
         asked: bytes,
         min: layout::MEMORY_MIN,
         max: layout::MEMORY_MAX,
     })?;
     let mapping = MmapRegion::build(
-        Some(FileOffset::new(file, 0)),
+        Some(FileOffset::from_arc(Arc::clone(file), 0)),
         size,
         libc::PROT_READ | libc::PROT_WRITE,
         libc::MAP_SHARED | libc::MAP_NORESERVE,

@@ -26,96 +26,107 @@ const ADDRESS: u64 = 0x000f_ffff_ffff_f000;
 
 /// Size of a large page.
 pub(crate) const LARGE_PAGE: u64 = 2 << 20;
+/// What one table of large pages maps.
+pub(crate) const TABLE_SPAN: u64 = 512 * LARGE_PAGE;
 /// Entries of one table.
-const ENTRIES: u64 = 512;
+const ENTRIES: usize = 512;
 
 /// Page tables under construction; table `n` will lie at
 /// `PAGE_TABLES + n * 4096`, table 0 is the root.
 pub(crate) struct Tables {
-    words: Vec<u64>,
+    /// Entries as they lie in memory, so that copying them out is free.
+    entries: Vec<[u8; 8]>,
 }
 
 impl Tables {
     /// An empty root.
     pub(crate) fn new() -> Self {
         // The direct map and a small kernel take 11 tables.
-        let mut words = Vec::with_capacity(12 * 512);
-        words.resize(512, 0);
-        Self { words }
+        let mut entries = Vec::with_capacity(12 * ENTRIES);
+        entries.resize(ENTRIES, [0; 8]);
+        Self { entries }
     }
 
     /// Maps one 4 KiB page; refuses an address that is mapped already.
     pub(crate) fn map_page(&mut self, virt: u64, phys: u64, flags: u64) -> Result<bool, Error> {
-        let table = self.table_for(virt, 1)?;
-        let Some(table) = table else { return Ok(false) };
-        Ok(self.set(table, index(virt, 0), phys | flags | PRESENT))
+        let Some(table) = self.table_for(virt, 1)? else {
+            return Ok(false);
+        };
+        Ok(self.set(table + index(virt, 0), phys | flags | PRESENT))
     }
 
-    /// Maps one 2 MiB page; refuses an address that is mapped already.
-    pub(crate) fn map_large(&mut self, virt: u64, phys: u64, flags: u64) -> Result<bool, Error> {
-        let table = self.table_for(virt, 2)?;
-        let Some(table) = table else { return Ok(false) };
-        Ok(self.set(table, index(virt, 1), phys | flags | PRESENT | LARGE))
+    /// Maps `count` large pages from `virt` on, which lie in one table;
+    /// refuses an address that is mapped already.
+    pub(crate) fn map_large(
+        &mut self,
+        virt: u64,
+        phys: u64,
+        count: u64,
+        flags: u64,
+    ) -> Result<bool, Error> {
+        let Some(table) = self.table_for(virt, 2)? else {
+            return Ok(false);
+        };
+        let mut free = true;
+        for (page, slot) in (0..count).zip(table + index(virt, 1)..table + ENTRIES) {
+            free &= self.set(slot, phys + page * LARGE_PAGE | flags | PRESENT | LARGE);
+        }
+        Ok(free)
     }
 
     /// The tables as the guest will see them.
-    pub(crate) fn to_bytes(&self) -> Vec<u8> {
-        self.words.iter().flat_map(|w| w.to_le_bytes()).collect()
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.entries.as_flattened()
     }
 
-    /// Number of the table at `level` (1 = page table) for `virt`, made as
+    /// First slot of the table at `level` (1 = page table) for `virt`, made as
     /// needed; `None` if a large page is in the way.
-    fn table_for(&mut self, virt: u64, level: u32) -> Result<Option<u64>, Error> {
+    fn table_for(&mut self, virt: u64, level: u32) -> Result<Option<usize>, Error> {
         let mut table = 0;
         for depth in (level..4).rev() {
-            let at = word(table, index(virt, depth));
-            let entry = self.words[at];
+            let slot = table + index(virt, depth);
+            let entry = u64::from_le_bytes(self.entries[slot]);
             if entry & LARGE != 0 {
                 return Ok(None);
             }
             table = if entry & PRESENT != 0 {
-                ((entry & ADDRESS) - layout::PAGE_TABLES) / layout::PAGE_SIZE
+                slot_of(entry & ADDRESS)
             } else {
-                let (new, address) = self.add_table()?;
+                let address = self.add_table()?;
                 // The leaf decides about writing and executing.
-                self.words[at] = address | PRESENT | WRITABLE | ACCESSED;
-                new
+                self.entries[slot] = (address | PRESENT | WRITABLE | ACCESSED).to_le_bytes();
+                slot_of(address)
             };
         }
         Ok(Some(table))
     }
 
-    fn add_table(&mut self) -> Result<(u64, u64), Error> {
-        let number = self.words.len() as u64 / ENTRIES;
-        let address = layout::PAGE_TABLES + number * layout::PAGE_SIZE;
+    fn add_table(&mut self) -> Result<u64, Error> {
+        let address = layout::PAGE_TABLES + self.as_bytes().len() as u64;
         if address + layout::PAGE_SIZE > layout::PAGE_TABLES_END {
             return Err(Error::PageTables);
         }
-        self.words.resize(self.words.len() + 512, 0);
-        Ok((number, address))
+        self.entries.resize(self.entries.len() + ENTRIES, [0; 8]);
+        Ok(address)
     }
 
-    fn set(&mut self, table: u64, index: u64, entry: u64) -> bool {
-        let slot = &mut self.words[word(table, index)];
-        if *slot & PRESENT != 0 {
-            return false;
+    fn set(&mut self, slot: usize, entry: u64) -> bool {
+        let free = u64::from_le_bytes(self.entries[slot]) & PRESENT == 0;
+        if free {
+            self.entries[slot] = (entry | ACCESSED | DIRTY).to_le_bytes();
         }
-        *slot = entry | ACCESSED | DIRTY;
-        true
+        free
     }
 }
 
 /// Index of `virt` in its table at `level`, 0 = page table.
-fn index(virt: u64, level: u32) -> u64 {
-    virt >> (12 + 9 * level) & (ENTRIES - 1)
+fn index(virt: u64, level: u32) -> usize {
+    (virt >> (12 + 9 * level)) as usize % ENTRIES
 }
 
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "table numbers are bounded by PAGE_TABLES_END"
-)]
-fn word(table: u64, index: u64) -> usize {
-    (table * ENTRIES + index) as usize
+/// First slot of the table at `address`.
+fn slot_of(address: u64) -> usize {
+    (address - layout::PAGE_TABLES) as usize / 8
 }
 
 #[cfg(test)]
@@ -130,8 +141,8 @@ mod tests {
                 .map_page(0xffff_ffff_8010_0000, 0x10_0000, 0)
                 .unwrap()
         );
-        assert_eq!(tables.words.len(), 4 * 512);
-        let leaf = tables.words[3 * 512 + 0x100];
+        assert_eq!(tables.entries.len(), 4 * ENTRIES);
+        let leaf = u64::from_le_bytes(tables.entries[3 * ENTRIES + 0x100]);
         assert_eq!(leaf, 0x10_0000 | PRESENT | ACCESSED | DIRTY);
     }
 
@@ -140,7 +151,7 @@ mod tests {
         let mut tables = Tables::new();
         assert!(tables.map_page(0x1000, 0x1000, 0).unwrap());
         assert!(!tables.map_page(0x1000, 0x2000, 0).unwrap());
-        assert!(!tables.map_large(0, 0, 0).unwrap());
+        assert!(!tables.map_large(0, 0, 1, 0).unwrap());
     }
 
     #[test]

@@ -18,7 +18,8 @@ const IOREGSEL: u64 = 0x00;
 /// Offset of the data register.
 const IOWIN: u64 = 0x10;
 /// Number of the last entry, and version 0x11: no EOI register.
-const VERSION: u32 = (IOAPIC_LINES as u32 - 1) << 16 | 0x11;
+const VERSION: u32 = 23 << 16 | 0x11;
+const _: () = assert!(IOAPIC_LINES == 24);
 
 const REMOTE_IRR: u64 = 1 << 14;
 const LEVEL: u64 = 1 << 15;
