@@ -1,0 +1,158 @@
+//! What can run a kernel: Mayfly's own VMM, or QEMU.
+//!
+//! Purpose: the seam between the protocol ([`crate::client`]) and a machine. A
+//! back end moves bytes and says how a run ended; it knows nothing of requests,
+//! processes or system calls. Neighbours: [`kvm`] and [`qemu`] implement it,
+//! `client` drives it, its tests bring a fake one.
+
+pub(crate) mod kvm;
+pub(crate) mod qemu;
+mod qmp;
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Instant;
+
+use crate::error::{Error, Result};
+use crate::options::VmOptions;
+
+/// Which machine runs the kernel.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum BackendKind {
+    /// Mayfly's own VMM on `/dev/kvm`.
+    #[default]
+    Kvm,
+    /// `qemu-system-x86_64`, with TCG unless `MAYFLY_QEMU_ACCEL` says `kvm`.
+    Qemu,
+}
+
+impl BackendKind {
+    /// The back end that `MAYFLY_BACKEND` asks for; KVM when it is not set.
+    ///
+    /// # Errors
+    /// When the variable names no back end.
+    pub fn from_environment() -> Result<Self> {
+        match std::env::var("MAYFLY_BACKEND") {
+            Ok(name) => name.parse(),
+            Err(_) => Ok(Self::default()),
+        }
+    }
+
+    /// Name on the command line and in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            BackendKind::Kvm => "kvm",
+            BackendKind::Qemu => "qemu",
+        }
+    }
+}
+
+impl fmt::Display for BackendKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for BackendKind {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        match name {
+            "kvm" => Ok(BackendKind::Kvm),
+            "qemu" => Ok(BackendKind::Qemu),
+            other => Err(Error::Usage {
+                what: "choose a back end".into(),
+                why: format!("{other:?} is none"),
+                remedy: "MAYFLY_BACKEND=kvm or MAYFLY_BACKEND=qemu".into(),
+            }),
+        }
+    }
+}
+
+/// Bytes that come out of a machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stream {
+    /// `mayfly.control`: frames.
+    Control,
+    /// `mayfly.trace`: records.
+    Trace,
+    /// `mayfly.console`: the guest's terminal.
+    Console,
+    /// COM1: first and last words.
+    Serial,
+}
+
+/// Why a run returned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Stop {
+    /// Some stream has bytes to take.
+    Output,
+    /// The deadline passed; where the processor was, if that could be found out.
+    Deadline(Option<Position>),
+    /// The machine is over.
+    Ended(End),
+}
+
+/// Where a processor was stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// Privilege level: 0 is the kernel, 3 a program.
+    pub ring: u8,
+    /// Instruction pointer.
+    pub rip: u64,
+}
+
+/// How a machine ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// The guest wrote a code to its exit port.
+    Exit(u32),
+    /// The processor could not go on: triple fault, emulation failure.
+    Crash {
+        /// What happened, in words.
+        message: String,
+        /// Where, when that is known.
+        position: Option<Position>,
+    },
+    /// The guest broke a rule of the machine, or the machine process is gone.
+    Lost(String),
+}
+
+/// One stay in ring 0 that was counted by single-stepping.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Visit {
+    /// Exact number of ring-0 instructions.
+    pub(crate) instructions: u64,
+    /// Registers that the stay began with, as far as a meter needs them.
+    pub(crate) number_rax: u64,
+    /// R12 at the beginning (the number of a Xeneva service).
+    pub(crate) number_r12: u64,
+    /// Page-table root of the process.
+    pub(crate) root: u64,
+    /// It began with a system call, not with an exception or an interrupt.
+    pub(crate) is_call: bool,
+}
+
+/// A machine with a kernel in it.
+pub(crate) trait Backend: Send {
+    /// Runs until a stream has bytes, the deadline passes or the machine ends.
+    fn run(&mut self, deadline: Instant) -> Result<Stop>;
+    /// Sends bytes to the guest on `mayfly.control`.
+    fn send(&mut self, bytes: &[u8]) -> Result<()>;
+    /// Takes what came out on a stream.
+    fn take(&mut self, stream: Stream) -> Vec<u8>;
+    /// Switches counting of kernel instructions; `false`: it cannot count.
+    fn meter(&mut self, on: bool) -> Result<bool>;
+    /// Takes the stays in ring 0 counted since the last time, in order.
+    fn take_visits(&mut self) -> Vec<Visit>;
+    /// Ring-0 instructions counted so far, the boot's included.
+    fn instructions(&self) -> Option<u64>;
+}
+
+/// Starts a machine of the kind that `options` ask for.
+pub(crate) fn start(kind: BackendKind, options: &VmOptions) -> Result<Box<dyn Backend>> {
+    Ok(match kind {
+        BackendKind::Kvm => Box::new(kvm::Kvm::start(options)?),
+        BackendKind::Qemu => Box::new(qemu::Qemu::start(options)?),
+    })
+}

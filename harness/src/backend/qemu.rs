@@ -1,0 +1,381 @@
+//! QEMU as a back end: the same kernel file and bundle, another machine.
+//!
+//! Purpose: starts `qemu-system-x86_64 -M microvm`, with the guest's ports on
+//! Unix sockets that QEMU connects to (so that nothing is polled for), and
+//! reads its end from its exit status. The TCG of QEMU shows the processor's
+//! true rules. Neighbours: [`super::qmp`] asks where the processor is.
+
+use std::fs;
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
+use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use tempfile::TempDir;
+
+use super::qmp::Qmp;
+use super::{Backend, End, Stop, Stream, Visit};
+use crate::error::{Error, Result};
+use crate::image;
+use crate::options::VmOptions;
+
+/// Program to start.
+pub(crate) const PROGRAM: &str = "qemu-system-x86_64";
+/// Sockets, in the order of [`Qemu::streams`].
+const STREAMS: [Stream; 4] = [
+    Stream::Control,
+    Stream::Trace,
+    Stream::Console,
+    Stream::Serial,
+];
+/// Name of the monitor's socket.
+const MONITOR: &str = "monitor";
+/// Longest that a send may wait for the guest to take earlier bytes.
+const SEND_TIMEOUT: Duration = Duration::from_secs(5);
+/// Bytes read at once.
+const CHUNK: usize = 64 << 10;
+
+/// A machine in a QEMU process.
+pub(crate) struct Qemu {
+    child: Child,
+    stderr: ChildStderr,
+    streams: Vec<UnixStream>,
+    taken: [Vec<u8>; 4],
+    monitor: Qmp,
+    ended: Option<End>,
+    // Last: the sockets' directory goes when everything else is gone.
+    _directory: TempDir,
+}
+
+impl Qemu {
+    /// Starts QEMU; the guest boots at once.
+    pub(crate) fn start(options: &VmOptions) -> Result<Self> {
+        let directory = tempfile::Builder::new()
+            .prefix("mayfly-")
+            .tempdir()
+            .map_err(|error| broken("make a directory for QEMU's sockets", error))?;
+        let path = directory.path();
+        let bundle = image::merged_bundle(&options.files)?;
+        write(&path.join("kernel"), image::kernel())?;
+        write(&path.join("bundle"), &bundle)?;
+        let names = STREAMS.map(name).into_iter().chain([MONITOR]);
+        let listeners = names
+            .map(|name| UnixListener::bind(path.join(name)))
+            .collect::<std::io::Result<Vec<_>>>()
+            .map_err(|error| broken("make QEMU's sockets", error))?;
+        let mut child = command(path, options, bundle.len())
+            .spawn()
+            .map_err(|error| not_started(&error))?;
+        let Some(mut stderr) = child.stderr.take() else {
+            return Err(broken("read QEMU's errors", "it has no standard error"));
+        };
+        let deadline = Instant::now() + options.setup_timeout;
+        let connected = accept_all(&listeners, &mut stderr, deadline);
+        let mut streams = connected.inspect_err(|_| drop(child.kill()))?;
+        let monitor = Qmp::new(
+            streams
+                .pop()
+                .ok_or_else(|| broken("talk to QEMU", "no monitor"))?,
+        );
+        Ok(Self {
+            child,
+            stderr,
+            streams,
+            taken: Default::default(),
+            monitor,
+            ended: None,
+            _directory: directory,
+        })
+    }
+
+    /// Waits for bytes or for QEMU's end; `false`: the deadline passed.
+    fn wait(&mut self, deadline: Instant) -> Result<bool> {
+        let mut fds: Vec<PollFd<'_>> = self.streams.iter().map(|s| readable(s.as_fd())).collect();
+        fds.push(readable(self.stderr.as_fd()));
+        if !ready(&mut fds, deadline)? {
+            return Ok(false);
+        }
+        let flags: Vec<bool> = fds.iter().map(|fd| fd.any().unwrap_or(true)).collect();
+        for (index, _) in flags.iter().enumerate().filter(|(_, ready)| **ready) {
+            if index < self.streams.len() {
+                self.read(index)?;
+            }
+        }
+        // QEMU's end closes its standard error; only its end does.
+        if flags.last() == Some(&true) {
+            self.finish()?;
+        }
+        Ok(true)
+    }
+
+    /// Reads what a stream has; an end of file is left for [`Qemu::finish`].
+    fn read(&mut self, index: usize) -> Result<usize> {
+        let mut chunk = [0; CHUNK];
+        match self.streams[index].read(&mut chunk) {
+            Ok(count) => {
+                self.taken[index].extend_from_slice(&chunk[..count]);
+                Ok(count)
+            }
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => Ok(0),
+            Err(error) => Err(broken("read from QEMU", error)),
+        }
+    }
+
+    /// Takes QEMU's last bytes and its exit status.
+    fn finish(&mut self) -> Result<()> {
+        let mut words = String::new();
+        // Returns at end of file, which is QEMU's end.
+        self.stderr
+            .read_to_string(&mut words)
+            .map_err(|error| broken("read QEMU's errors", error))?;
+        for index in 0..self.streams.len() {
+            while self.read(index)? > 0 {}
+        }
+        let status = self
+            .child
+            .wait()
+            .map_err(|error| broken("wait for QEMU", error))?;
+        self.ended = Some(end(status, words.trim()));
+        Ok(())
+    }
+}
+
+impl Backend for Qemu {
+    fn run(&mut self, deadline: Instant) -> Result<Stop> {
+        loop {
+            if let Some(end) = &self.ended {
+                return Ok(Stop::Ended(end.clone()));
+            }
+            if !self.wait(deadline)? {
+                return Ok(Stop::Deadline(self.monitor.position()));
+            }
+            if self.ended.is_none() && self.taken.iter().any(|bytes| !bytes.is_empty()) {
+                return Ok(Stop::Output);
+            }
+            // A stream that QEMU closed is readable for ever: wait for its end.
+            if self.ended.is_none() {
+                self.finish()?;
+            }
+        }
+    }
+
+    fn send(&mut self, bytes: &[u8]) -> Result<()> {
+        let Some(control) = self.streams.first_mut() else {
+            return Err(broken("send to the guest", "QEMU has no control port"));
+        };
+        control
+            .write_all(bytes)
+            .map_err(|error| broken("send to the guest in QEMU", error))
+    }
+
+    fn take(&mut self, stream: Stream) -> Vec<u8> {
+        let index = STREAMS.iter().position(|other| *other == stream);
+        index.map_or_else(Vec::new, |index| std::mem::take(&mut self.taken[index]))
+    }
+
+    fn meter(&mut self, _: bool) -> Result<bool> {
+        Ok(false)
+    }
+
+    fn take_visits(&mut self) -> Vec<Visit> {
+        Vec::new()
+    }
+
+    fn instructions(&self) -> Option<u64> {
+        None
+    }
+}
+
+impl Drop for Qemu {
+    fn drop(&mut self) {
+        // Both fail only when it is gone already.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// Name of a stream's socket and character device.
+fn name(stream: Stream) -> &'static str {
+    match stream {
+        Stream::Control => "control",
+        Stream::Trace => "trace",
+        Stream::Console => "console",
+        Stream::Serial => "serial",
+    }
+}
+
+fn command(path: &Path, options: &VmOptions, bundle_bytes: usize) -> Command {
+    // QEMU puts the bundle into the guest's RAM, Mayfly's VMM beside it.
+    let kibibytes = (options.memory_bytes + bundle_bytes as u64).next_multiple_of(1 << 20) >> 10;
+    let accelerator = std::env::var("MAYFLY_QEMU_ACCEL").unwrap_or_else(|_| "tcg".into());
+    let cpu = if accelerator == "kvm" { "host" } else { "max" };
+    let mut command = Command::new(PROGRAM);
+    command
+        .args([
+            "-M",
+            "microvm,x-option-roms=off,rtc=off,pit=off,pic=off,isa-serial=on",
+        ])
+        .args([
+            "-nodefaults",
+            "-no-user-config",
+            "-display",
+            "none",
+            "-no-reboot",
+        ])
+        .args(["-accel", &accelerator, "-cpu", cpu])
+        .args([
+            "-m",
+            &format!("{kibibytes}K"),
+            "-smp",
+            &options.cpus.to_string(),
+        ])
+        .arg("-kernel")
+        .arg(path.join("kernel"))
+        .arg("-initrd")
+        .arg(path.join("bundle"))
+        .args(["-append", &options.command_line])
+        .args(["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"])
+        .args(["-device", "virtio-serial-device,max_ports=4"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
+    for name in STREAMS.map(name).into_iter().chain([MONITOR]) {
+        let socket = path.join(name);
+        command.arg("-chardev");
+        command.arg(format!(
+            "socket,id={name},path={},server=off",
+            socket.display()
+        ));
+    }
+    command
+        .args(["-serial", "chardev:serial"])
+        .args([
+            "-device",
+            "virtconsole,name=mayfly.console,chardev=console,nr=0",
+        ])
+        .args([
+            "-device",
+            "virtserialport,name=mayfly.control,chardev=control,nr=1",
+        ])
+        .args([
+            "-device",
+            "virtserialport,name=mayfly.trace,chardev=trace,nr=2",
+        ])
+        .args(["-mon", "chardev=monitor,mode=control"]);
+    command
+}
+
+/// Takes QEMU's connections, one from each listener.
+fn accept_all(
+    listeners: &[UnixListener],
+    stderr: &mut ChildStderr,
+    deadline: Instant,
+) -> Result<Vec<UnixStream>> {
+    let mut streams = Vec::new();
+    for listener in listeners {
+        let mut fds = [readable(listener.as_fd()), readable(stderr.as_fd())];
+        if !ready(&mut fds, deadline)? {
+            return Err(broken(
+                "start QEMU",
+                "it did not connect to its sockets in time",
+            ));
+        }
+        if fds[0].any() != Some(true) {
+            let mut words = String::new();
+            drop(stderr.read_to_string(&mut words));
+            return Err(broken("start QEMU", words.trim()));
+        }
+        let stream = listener.accept().and_then(|(stream, _)| {
+            stream.set_write_timeout(Some(SEND_TIMEOUT))?;
+            Ok(stream)
+        });
+        streams.push(stream.map_err(|error| broken("talk to QEMU", error))?);
+    }
+    for stream in &streams {
+        stream
+            .set_nonblocking(false)
+            .map_err(|error| broken("talk to QEMU", error))?;
+    }
+    Ok(streams)
+}
+
+fn readable(fd: BorrowedFd<'_>) -> PollFd<'_> {
+    PollFd::new(fd, PollFlags::POLLIN)
+}
+
+/// Waits until one of `fds` has something; `false`: the deadline passed.
+fn ready(fds: &mut [PollFd<'_>], deadline: Instant) -> Result<bool> {
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        // Rounded up, so that the deadline has passed when this times out.
+        let milliseconds = left.as_millis().saturating_add(1);
+        let timeout = PollTimeout::try_from(milliseconds).unwrap_or(PollTimeout::MAX);
+        match poll(fds, timeout) {
+            Ok(0) if Instant::now() >= deadline => return Ok(false),
+            Ok(0) | Err(nix::errno::Errno::EINTR) => {}
+            Ok(_) => return Ok(true),
+            Err(error) => return Err(broken("wait for QEMU", error)),
+        }
+    }
+}
+
+/// What QEMU's exit status says about the guest.
+fn end(status: ExitStatus, words: &str) -> End {
+    match status.code() {
+        // isa-debug-exit ends QEMU with twice the code and one.
+        Some(code) if code > 1 && code % 2 == 1 => End::Exit(code.unsigned_abs() / 2),
+        Some(0) => End::Crash {
+            message: "the guest reset its machine (a triple fault)".into(),
+            position: None,
+        },
+        _ => End::Lost(format!("QEMU ended: {status}. {words}")),
+    }
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    fs::write(path, bytes).map_err(|error| broken(format!("write {}", path.display()), error))
+}
+
+fn not_started(error: &std::io::Error) -> Error {
+    let what = format!("cannot start {PROGRAM}");
+    match error.kind() {
+        ErrorKind::NotFound => Error::broken(
+            what,
+            "it is not installed, or not in PATH",
+            "`apt-get install qemu-system-x86` (Debian), `dnf install qemu-system-x86-core` \
+             (Fedora); or MAYFLY_BACKEND=kvm",
+        ),
+        _ => Error::broken(what, error, "MAYFLY_BACKEND=kvm, or a working QEMU"),
+    }
+}
+
+fn broken(what: impl Into<String>, why: impl ToString) -> Error {
+    let what = format!("cannot {}", what.into());
+    Error::broken(what, why, "`mayfly doctor`; or MAYFLY_BACKEND=kvm")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::process::ExitStatusExt as _;
+
+    #[test]
+    fn exit_statuses_are_read_as_qemu_writes_them() {
+        let status = |code: i32| ExitStatus::from_raw(code << 8);
+        assert_eq!(end(status(0x10 * 2 + 1), ""), End::Exit(0x10));
+        assert!(matches!(end(status(0), ""), End::Crash { .. }));
+        assert!(
+            matches!(end(status(1), "bad option"), End::Lost(words) if words.contains("bad option"))
+        );
+        assert!(matches!(end(ExitStatus::from_raw(9), ""), End::Lost(_)));
+    }
+
+    #[test]
+    fn a_missing_program_names_the_package() {
+        let error = not_started(&ErrorKind::NotFound.into()).to_string();
+        assert!(error.contains("apt-get install qemu-system-x86"), "{error}");
+    }
+}

@@ -1,0 +1,203 @@
+//! `mayfly doctor`: what this host can do, in words.
+//!
+//! Purpose: every failure that a host can cause is found here first, with what
+//! to do about it. Neighbours: `fingerprint` measures, the back ends run.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::process::Command;
+
+use mayfly::{BackendKind, VmOptions, fingerprint};
+
+use super::exit::Exit;
+use super::say::{CARE, GOOD, Say, WRONG, styled};
+use super::units;
+
+/// Outcome of one check.
+enum Finding {
+    Good(String),
+    Care(String, &'static str),
+    Wrong(String, String),
+}
+
+/// Checks everything and prints a verdict.
+pub(crate) fn run(say: &mut Say) -> anyhow::Result<Exit> {
+    let mut usable = Vec::new();
+    report(say, "host", &host())?;
+    let kvm = kvm();
+    let is_usable = matches!(kvm, Finding::Good(_));
+    report(say, "kvm", &kvm)?;
+    if is_usable {
+        let booted = boot(BackendKind::Kvm);
+        if matches!(booted, Finding::Good(_)) {
+            usable.push(BackendKind::Kvm);
+            report(say, "boot", &booted)?;
+            report(say, "ring 0", &ring_zero())?;
+        } else {
+            report(say, "boot", &booted)?;
+        }
+    }
+    let qemu = qemu();
+    let is_usable = matches!(qemu, Finding::Good(_));
+    report(say, "qemu", &qemu)?;
+    if is_usable {
+        let booted = boot(BackendKind::Qemu);
+        if matches!(booted, Finding::Good(_)) {
+            usable.push(BackendKind::Qemu);
+        }
+        report(say, "boot", &booted)?;
+    }
+    for target in ["x86_64-unknown-none", "x86_64-unknown-uefi"] {
+        report(say, "target", &rust_target(target))?;
+    }
+    verdict(say, &usable)
+}
+
+fn verdict(say: &mut Say, usable: &[BackendKind]) -> anyhow::Result<Exit> {
+    let names: Vec<&str> = usable.iter().map(|kind| kind.name()).collect();
+    let (words, exit) = match usable {
+        [] => ("this host cannot run microVMs: see above", Exit::Failure),
+        [BackendKind::Qemu] => (
+            "microVMs run here, on QEMU only: set MAYFLY_BACKEND=qemu",
+            Exit::Failure,
+        ),
+        _ => ("microVMs run here", Exit::Success),
+    };
+    if say.is_json() {
+        let usable = exit == Exit::Success;
+        say.json(
+            "doctor",
+            serde_json::json!({"verdict": words, "usable": usable, "backends": names}),
+        )?;
+    } else {
+        let style = if exit == Exit::Success { GOOD } else { WRONG };
+        say.line(&styled(style, words))?;
+    }
+    Ok(exit)
+}
+
+fn report(say: &mut Say, subject: &str, finding: &Finding) -> anyhow::Result<()> {
+    let (style, mark, words, remedy) = match finding {
+        Finding::Good(words) => (GOOD, "ok", words, ""),
+        Finding::Care(words, remedy) => (CARE, "note", words, *remedy),
+        Finding::Wrong(words, remedy) => (WRONG, "no", words, remedy.as_str()),
+    };
+    if say.is_json() {
+        let value = serde_json::json!({"check": subject, "state": mark, "message": words, "remedy": remedy});
+        say.json("check", value)?;
+        return Ok(());
+    }
+    say.line(&format!(
+        "{subject:>8}  {}  {words}",
+        styled(style, format!("{mark:<4}"))
+    ))?;
+    for line in remedy.lines() {
+        say.line(&format!("{:>14}  try: {line}", ""))?;
+    }
+    Ok(())
+}
+
+fn host() -> Finding {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let meminfo = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let kibibytes = meminfo
+        .lines()
+        .find_map(|line| line.strip_prefix("MemAvailable:"))
+        .and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok())
+        .unwrap_or(0);
+    let words = format!(
+        "{}, {cores} cores, {} MiB of memory available",
+        fingerprint::processor(),
+        kibibytes >> 10
+    );
+    if kibibytes < 512 << 10 {
+        return Finding::Care(words, "512 MiB of free memory for parallel tests");
+    }
+    Finding::Good(words)
+}
+
+fn kvm() -> Finding {
+    match fs::File::options().read(true).write(true).open("/dev/kvm") {
+        Ok(_) => Finding::Good("/dev/kvm is there and may be used".into()),
+        Err(error) if error.kind() == ErrorKind::NotFound => Finding::Wrong(
+            "/dev/kvm is missing: this host has no KVM, or its module is not loaded".into(),
+            "modprobe kvm_intel (or kvm_amd); in a VM or container, turn on nested\nvirtualisation or pass the device (--device /dev/kvm)".into(),
+        ),
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => Finding::Wrong(
+            "/dev/kvm is there, but you may not use it".into(),
+            "sudo usermod -aG kvm $USER, then log in again".into(),
+        ),
+        Err(error) => Finding::Wrong(format!("/dev/kvm: {error}"), "load the kvm module".into()),
+    }
+}
+
+/// Boots a machine: the only proof that one can be booted.
+fn boot(kind: BackendKind) -> Finding {
+    match VmOptions::default().backend(kind).boot() {
+        Ok(vm) => Finding::Good(format!(
+            "{} is ready on {kind} after {}",
+            vm.ready().kernel,
+            units::time(vm.boot_time())
+        )),
+        Err(error) => Finding::Wrong(
+            format!("the kernel does not boot on {kind}"),
+            error.to_string(),
+        ),
+    }
+}
+
+fn ring_zero() -> Finding {
+    match fingerprint::calibrate() {
+        Ok(Some(ring_zero)) if ring_zero.is_emulated() => Finding::Care(
+            format!(
+                "emulated: {:.0} ns a kernel instruction ({} in a null call)",
+                ring_zero.instruction_ns(),
+                ring_zero.call_instr
+            ),
+            "compare instruction counts, not times, from this host",
+        ),
+        Ok(Some(ring_zero)) => Finding::Good(format!(
+            "native: {:.1} ns a kernel instruction ({} in a null call)",
+            ring_zero.instruction_ns(),
+            ring_zero.call_instr
+        )),
+        Ok(None) => Finding::Care(
+            "instructions cannot be counted here".into(),
+            "a KVM with single-stepping (KVM_CAP_SET_GUEST_DEBUG)",
+        ),
+        Err(error) => Finding::Wrong("could not be measured".into(), error.to_string()),
+    }
+}
+
+fn qemu() -> Finding {
+    let missing = || {
+        Finding::Wrong(
+            "qemu-system-x86_64 is not installed".into(),
+            "apt-get install qemu-system-x86 (only needed for MAYFLY_BACKEND=qemu)".into(),
+        )
+    };
+    match Command::new("qemu-system-x86_64").arg("--version").output() {
+        Ok(output) if output.status.success() => {
+            let text = String::from_utf8_lossy(&output.stdout);
+            Finding::Good(text.lines().next().unwrap_or_default().into())
+        }
+        _ => missing(),
+    }
+}
+
+fn rust_target(target: &str) -> Finding {
+    let output = Command::new("rustc")
+        .args(["--print", "target-libdir", "--target", target])
+        .output();
+    let installed = output.is_ok_and(|output| {
+        let path = String::from_utf8_lossy(&output.stdout);
+        fs::metadata(path.trim()).is_ok_and(|metadata| metadata.is_dir())
+    });
+    if installed {
+        return Finding::Good(format!("{target} is installed"));
+    }
+    Finding::Care(
+        format!("{target} is not installed: guests cannot be rebuilt here"),
+        "rustup target add x86_64-unknown-none x86_64-unknown-uefi",
+    )
+}

@@ -1,0 +1,138 @@
+//! `mayfly run`: a program, its output, its status.
+//!
+//! Purpose: behaves like running the program here: its standard output and
+//! error become this command's, its exit status too. Neighbours: `program`
+//! finds it, `trace` shows its calls instead.
+
+use clap::Args;
+use mayfly::{Abi, Cause, Output, Vm};
+
+use super::exit::{self, Exit};
+use super::program::{self, Program};
+use super::say::{QUIET, Say, styled};
+use super::target::{self, Target};
+use super::{calltable, json, units};
+
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  mayfly run patchwork-hello
+  mayfly run --trace patchwork-args -- one two
+  mayfly run --abi veridian ./a.elf
+  mayfly --message-format json run xeneva-hello";
+
+/// Options of `mayfly run`.
+#[derive(Args, Debug)]
+#[group(skip)]
+pub(crate) struct Options {
+    /// Name of a bundled program, or path of an ELF or PE file.
+    pub(crate) program: String,
+    /// Arguments of the program.
+    #[arg(last = true, value_name = "ARGS")]
+    pub(crate) arguments: Vec<String>,
+    /// Interface to serve it, whatever its file says.
+    #[arg(long, value_name = "xeneva|patchwork|veridian", value_parser = target::abi)]
+    pub(crate) abi: Option<Abi>,
+    /// Show its system calls afterwards.
+    #[arg(long)]
+    pub(crate) trace: bool,
+    /// Count kernel instructions, per call and in all (KVM only).
+    #[arg(long)]
+    pub(crate) meter: bool,
+    #[command(flatten)]
+    pub(crate) target: Target,
+}
+
+/// Runs the program.
+pub(crate) fn run(options: &Options, say: &mut Say) -> anyhow::Result<Exit> {
+    let program = program::find(&options.program, options.abi)?;
+    let vm = boot(options, &program, say)?;
+    let traced = options.trace || options.meter;
+    let output = execute(options, &program, &vm, traced, say)?;
+    if say.is_json() {
+        if traced {
+            for call in output.all_calls() {
+                say.json("call", json::call(call))?;
+            }
+        }
+        say.json("exited", json::exited(&output))?;
+    } else {
+        if traced {
+            table(&output, say);
+        }
+        ending(&output, say);
+    }
+    Ok(exit::of_output(&output))
+}
+
+/// Boots a machine that has the program.
+pub(crate) fn boot(options: &Options, program: &Program, say: &mut Say) -> anyhow::Result<Vm> {
+    let mut choices = options.target.options();
+    choices.files.extend(program.file.clone());
+    let vm = Vm::with_options(choices)?;
+    if say.is_json() {
+        say.json("ready", json::ready(&vm))?;
+    } else if say.verbosity() > 0 {
+        let time = units::time(vm.boot_time());
+        say.step(
+            "Booted",
+            &format!("{} on {} in {time}", vm.ready().kernel, vm.backend()),
+        );
+    }
+    Ok(vm)
+}
+
+/// Runs the program; what it writes comes out as it is written.
+pub(crate) fn execute(
+    options: &Options,
+    program: &Program,
+    vm: &Vm,
+    traced: bool,
+    say: &mut Say,
+) -> anyhow::Result<Output> {
+    let mut command = vm
+        .spawn(&program.name)
+        .args(options.arguments.iter().cloned())
+        .trace(traced)
+        .meter(options.meter);
+    if let Some(abi) = options.abi {
+        command = command.abi(abi);
+    }
+    let process = command.start()?;
+    let mut failed = None;
+    let output = process.wait_with_output(options.target.timeout, |stream, bytes| {
+        failed = failed.take().or(say.written(stream, bytes).err());
+    })?;
+    match failed {
+        Some(error) => Err(anyhow::Error::from(error).context("cannot write the program's output")),
+        None => Ok(output),
+    }
+}
+
+/// The calls as a table, on standard error: standard output is the program's.
+fn table(output: &Output, say: &mut Say) {
+    for line in calltable::calls(output.all_calls()) {
+        say.progress(&line);
+    }
+    if let Some(total) = output.kernel_instr() {
+        say.progress(&format!(
+            "{} kernel instructions in all",
+            mayfly::notation::grouped(total)
+        ));
+    }
+}
+
+/// How it ended, on standard error, when that is not plain success.
+fn ending(output: &Output, say: &mut Say) {
+    let end = format!(
+        "{} ended: {}, {} calls, {}",
+        output.program(),
+        output.status,
+        output.call_count(),
+        units::time(output.duration)
+    );
+    if output.cause != Cause::Exited {
+        say.note(&end);
+    } else if say.verbosity() > 0 {
+        say.progress(&styled(QUIET, end));
+    }
+}

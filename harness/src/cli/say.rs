@@ -1,0 +1,143 @@
+//! Everything that the tool prints.
+//!
+//! Purpose: results to standard output, progress and failures to standard
+//! error, both for people or as JSON lines; colours by the rules of `anstream`
+//! (terminal, `NO_COLOR`, `--color`). Neighbours: every command has a [`Say`].
+
+use std::io::{self, ErrorKind, Write};
+
+use anstyle::{AnsiColor, Style};
+use mayfly::Error;
+use serde_json::{Value, json};
+
+/// Style of what matters most on a line.
+pub(crate) const STRONG: Style = Style::new().bold();
+/// Style of what is good.
+pub(crate) const GOOD: Style = AnsiColor::Green.on_default();
+/// Style of what is wrong.
+pub(crate) const WRONG: Style = AnsiColor::Red.on_default().bold();
+/// Style of what needs care.
+pub(crate) const CARE: Style = AnsiColor::Yellow.on_default();
+/// Style of what may be skipped.
+pub(crate) const QUIET: Style = Style::new().dimmed();
+
+/// Where and how to print.
+pub(crate) struct Say {
+    json: bool,
+    quiet: bool,
+    verbose: u8,
+    output_is_data: bool,
+}
+
+impl Say {
+    pub(crate) fn new(json: bool, quiet: bool, verbose: u8) -> Self {
+        Self {
+            json,
+            quiet,
+            verbose,
+            output_is_data: true,
+        }
+    }
+
+    /// From here on the calls are the result: what the program writes to its
+    /// standard output goes to standard error.
+    pub(crate) fn results_are_calls(&mut self) {
+        self.output_is_data = false;
+    }
+
+    /// The same with JSON on, for a command's own `--json`.
+    pub(crate) fn with_json(&self, json: bool) -> Self {
+        Self::new(self.json || json, self.quiet, self.verbose)
+    }
+
+    /// Results are JSON lines.
+    pub(crate) fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// How often `-v` was given.
+    pub(crate) fn verbosity(&self) -> u8 {
+        self.verbose
+    }
+
+    /// A line of a result, for people.
+    pub(crate) fn line(&mut self, line: &str) -> io::Result<()> {
+        ignore_closed(writeln!(anstream::stdout().lock(), "{line}"))
+    }
+
+    /// Bytes of a result, as they are.
+    pub(crate) fn raw(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let mut stdout = io::stdout().lock();
+        ignore_closed(stdout.write_all(bytes).and_then(|()| stdout.flush()))
+    }
+
+    /// What a program wrote to a standard stream.
+    pub(crate) fn written(&mut self, stream: u8, bytes: &[u8]) -> io::Result<()> {
+        if self.json {
+            self.json("output", super::json::output(stream, bytes))
+        } else if stream != 2 && self.output_is_data {
+            self.raw(bytes)
+        } else {
+            ignore_closed(io::stderr().lock().write_all(bytes))
+        }
+    }
+
+    /// A line beside the result, on standard error.
+    pub(crate) fn progress(&mut self, line: &str) {
+        if !self.quiet {
+            anstream::eprintln!("{line}");
+        }
+    }
+
+    /// A result as one JSON line: `reason`, version, and the fields of `value`.
+    pub(crate) fn json(&mut self, reason: &str, value: Value) -> io::Result<()> {
+        let mut object = json!({"reason": reason, "v": 1});
+        if let (Value::Object(object), Value::Object(fields)) = (&mut object, value) {
+            object.extend(fields);
+        }
+        self.raw(format!("{object}\n").as_bytes())
+    }
+
+    /// A finished step, on standard error.
+    pub(crate) fn step(&mut self, verb: &str, what: &str) {
+        if !self.quiet && !self.json {
+            let (on, off) = (GOOD.bold().render(), GOOD.render_reset());
+            anstream::eprintln!("{on}{verb:>12}{off} {what}");
+        }
+    }
+
+    /// Something worth knowing that is no failure, on standard error.
+    pub(crate) fn note(&mut self, what: &str) {
+        if !self.quiet && !self.json {
+            let (on, off) = (CARE.render(), CARE.render_reset());
+            anstream::eprintln!("{on}note{off}: {what}");
+        }
+    }
+
+    /// The failure of the command.
+    pub(crate) fn failure(&mut self, error: &anyhow::Error) {
+        if self.json {
+            let panicked = error.downcast_ref::<Error>().and_then(super::json::panic);
+            if let Some(panicked) = panicked {
+                // Standard output is all there is to tell a reader by.
+                drop(self.json("panic", panicked));
+            }
+            drop(self.json("error", super::json::error(error)));
+        }
+        let (on, off) = (WRONG.render(), WRONG.render_reset());
+        anstream::eprintln!("{on}error{off}: {error:#}");
+    }
+}
+
+/// A reader that has gone (`mayfly ... | head`) is no failure.
+fn ignore_closed(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        result => result,
+    }
+}
+
+/// `text` in a style.
+pub(crate) fn styled(style: Style, text: impl std::fmt::Display) -> String {
+    format!("{}{text}{}", style.render(), style.render_reset())
+}

@@ -1,0 +1,50 @@
+//! Options that every command with a machine has.
+//!
+//! Purpose: `--backend`, `--memory`, `--timeout`, `--cpus` become
+//! [`VmOptions`]. Neighbours: `run`, `trace`, `call`, `demo` flatten these.
+
+use std::time::Duration;
+
+use clap::Args;
+use mayfly::{Abi, BackendKind, VmOptions};
+
+use super::units;
+
+/// The machine to use.
+#[derive(Args, Debug)]
+pub(crate) struct Target {
+    /// Machine to run on [default: MAYFLY_BACKEND, or kvm].
+    #[arg(long, value_name = "kvm|qemu", value_parser = backend)]
+    pub(crate) backend: Option<BackendKind>,
+    /// Guest memory.
+    #[arg(long, value_name = "SIZE", default_value = "32M", value_parser = units::size)]
+    pub(crate) memory: u64,
+    /// Longest time to wait for the program.
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = units::duration)]
+    pub(crate) timeout: Duration,
+    /// Number of processors.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) cpus: u32,
+}
+
+impl Target {
+    /// The options as the library takes them.
+    pub(crate) fn options(&self) -> VmOptions {
+        VmOptions {
+            backend: self.backend,
+            memory_bytes: self.memory,
+            run_timeout: self.timeout,
+            cpus: self.cpus,
+            ..Default::default()
+        }
+    }
+}
+
+/// Reads the name of an interface.
+pub(crate) fn abi(name: &str) -> Result<Abi, String> {
+    Abi::from_name(name).ok_or_else(|| "known: xeneva, patchwork, veridian".into())
+}
+
+fn backend(name: &str) -> Result<BackendKind, String> {
+    name.parse().map_err(|_| "known: kvm, qemu".into())
+}

@@ -1,0 +1,62 @@
+//! `mayfly trace`: system calls, one a line.
+//!
+//! Purpose: strace for all three interfaces. The lines are the result, on
+//! standard output; what the program writes goes to standard error.
+//! Neighbours: `run` shares the options and the running.
+
+use clap::Args;
+
+use super::exit::{self, Exit};
+use super::say::{QUIET, Say, WRONG, styled};
+use super::{json, program, run};
+
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  mayfly trace veridian-hello
+  mayfly trace --json patchwork-args -- one two
+
+A line is: [process thread] interface CALL(arguments) = result  <ticks>";
+
+/// Options of `mayfly trace`.
+#[derive(Args, Debug)]
+#[group(skip)]
+pub(crate) struct Options {
+    #[command(flatten)]
+    run: run::Options,
+    /// One JSON object a line.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the program and prints its calls.
+pub(crate) fn run(options: &Options, say: &mut Say) -> anyhow::Result<Exit> {
+    let mut say = say.with_json(options.json);
+    let program = program::find(&options.run.program, options.run.abi)?;
+    let vm = run::boot(&options.run, &program, &mut say)?;
+    say.results_are_calls();
+    let output = run::execute(&options.run, &program, &vm, true, &mut say)?;
+    for call in output.all_calls() {
+        if say.is_json() {
+            say.json("call", json::call(call))?;
+        } else if call.result.is_err() {
+            say.line(&coloured(&call.to_string(), &call.outcome()))?;
+        } else {
+            say.line(&call.to_string())?;
+        }
+    }
+    if say.is_json() {
+        say.json("exited", json::exited(&output))?;
+    } else {
+        say.line(&styled(
+            QUIET,
+            format!("[{}] {}", output.pid(), output.status),
+        ))?;
+    }
+    Ok(exit::of_output(&output))
+}
+
+/// A line with its failed result in the colour of what is wrong.
+fn coloured(line: &str, outcome: &str) -> String {
+    let result = format!("= {outcome}");
+    line.replacen(&result, &format!("= {}", styled(WRONG, outcome)), 1)
+}

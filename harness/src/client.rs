@@ -1,0 +1,360 @@
+//! The host's side of the wire protocol.
+//!
+//! Purpose: numbers requests, cuts the machine's bytes into events and records,
+//! and runs the machine until what a caller waits for has been told. The
+//! machine makes progress only inside [`Client::wait`]. Neighbours: a
+//! [`Backend`] below; `microvm`, `guest` and `probe` above.
+
+use std::time::{Duration, Instant};
+
+use mayfly_machine::exit;
+use mayfly_wire::message::{Event, Request};
+use mayfly_wire::trace::{self, Record};
+use mayfly_wire::{BODY_MAX, frame};
+
+use crate::backend::{Backend, End, Stop, Stream, Visit};
+use crate::error::{Error, Result};
+use crate::journal::{Answer, Journal};
+use crate::phase::Phase;
+use crate::report::{Death, DeathCause};
+use crate::transcript::Call;
+
+/// A machine and what it has told.
+pub(crate) struct Client {
+    backend: Option<Box<dyn Backend>>,
+    pub(crate) journal: Journal,
+    frames: Vec<u8>,
+    records: Vec<u8>,
+    next_id: u32,
+    ended: Option<String>,
+}
+
+impl Client {
+    /// A client of a machine that has not run yet.
+    pub(crate) fn new(backend: Box<dyn Backend>) -> Self {
+        Self {
+            backend: Some(backend),
+            journal: Journal::default(),
+            frames: Vec::new(),
+            records: Vec::new(),
+            next_id: 1,
+            ended: None,
+        }
+    }
+
+    /// A request id that was not used yet.
+    pub(crate) fn next_id(&mut self) -> u32 {
+        let id = self.next_id;
+        self.next_id = id.wrapping_add(1).max(1);
+        id
+    }
+
+    /// Sends a request.
+    pub(crate) fn send(&mut self, what: &'static str, request: &Request<'_>) -> Result<()> {
+        let mut buffer = vec![0; frame::HEADER + BODY_MAX];
+        let length = frame::encode(request, &mut buffer).map_err(|_| Error::Usage {
+            what: what.into(),
+            why: "the request does not fit a frame".into(),
+            remedy: format!("arguments and buffers of less than {BODY_MAX} bytes together"),
+        })?;
+        self.send_bytes(what, &buffer[..length])
+    }
+
+    /// Sends bytes as they are.
+    pub(crate) fn send_bytes(&mut self, what: &'static str, bytes: &[u8]) -> Result<()> {
+        self.running(what)?.send(bytes)
+    }
+
+    /// Sends a request and waits for its answer; a refusal is an error.
+    pub(crate) fn ask(
+        &mut self,
+        what: &'static str,
+        timeout: Duration,
+        request: impl FnOnce(u32) -> Request<'static>,
+    ) -> Result<Answer> {
+        let id = self.next_id();
+        self.send(what, &request(id))?;
+        self.answer(what, timeout, id)
+    }
+
+    /// Waits for the answer to request `id`; a refusal is an error.
+    pub(crate) fn answer(&mut self, what: &str, timeout: Duration, id: u32) -> Result<Answer> {
+        match self.wait(what, timeout, |journal| journal.answers.remove(&id))? {
+            Answer::Refused { reason, message } => Err(Error::Refused {
+                what: what.into(),
+                reason,
+                message,
+            }),
+            answer => Ok(answer),
+        }
+    }
+
+    /// Runs the machine until `found` finds something.
+    ///
+    /// Doing so ends in an error when the machine ends first, or when `timeout`
+    /// passes; in the latter case the machine can still be used.
+    pub(crate) fn wait<T>(
+        &mut self,
+        doing: &str,
+        timeout: Duration,
+        mut found: impl FnMut(&mut Journal) -> Option<T>,
+    ) -> Result<T> {
+        let deadline = Instant::now() + timeout;
+        loop {
+            if let Some(found) = found(&mut self.journal) {
+                return Ok(found);
+            }
+            let stop = self.step(doing, deadline)?;
+            self.drain()?;
+            match stop {
+                Stop::Output => {}
+                Stop::Deadline(position) => {
+                    if let Some(found) = found(&mut self.journal) {
+                        return Ok(found);
+                    }
+                    return Err(self.died(doing, DeathCause::Timeout { timeout, position }));
+                }
+                Stop::Ended(end) => {
+                    let cause = self.end(end);
+                    return found(&mut self.journal).ok_or_else(|| self.died(doing, cause));
+                }
+            }
+        }
+    }
+
+    /// Switches the counting of kernel instructions.
+    pub(crate) fn meter(&mut self, on: bool) -> Result<bool> {
+        self.running("count kernel instructions")?.meter(on)
+    }
+
+    /// Takes the stays in ring 0 counted since the last time.
+    pub(crate) fn take_visits(&mut self) -> Vec<Visit> {
+        self.backend
+            .as_mut()
+            .map_or_else(Vec::new, |backend| backend.take_visits())
+    }
+
+    /// Ring-0 instructions counted so far.
+    pub(crate) fn instructions(&self) -> Option<u64> {
+        self.backend.as_ref()?.instructions()
+    }
+
+    /// Ends the machine at once; what it has told stays.
+    pub(crate) fn kill(&mut self) {
+        if self.backend.take().is_some() {
+            self.ended.get_or_insert_with(|| "it was dropped".into());
+        }
+    }
+
+    /// The machine, unless it has ended.
+    fn running(&mut self, what: &'static str) -> Result<&mut Box<dyn Backend>> {
+        match (&mut self.backend, &self.ended) {
+            (Some(backend), None) => Ok(backend),
+            (_, how) => Err(Error::Ended {
+                what,
+                how: how.clone().unwrap_or_default(),
+            }),
+        }
+    }
+
+    fn step(&mut self, doing: &str, deadline: Instant) -> Result<Stop> {
+        if self.journal.phase == Phase::Loaded {
+            self.journal.phase = Phase::Entered;
+        }
+        let Some(backend) = self.backend.as_mut().filter(|_| self.ended.is_none()) else {
+            return Err(Error::Ended {
+                what: "wait",
+                how: format!(
+                    "{}, before it could {doing}",
+                    self.ended.clone().unwrap_or_default()
+                ),
+            });
+        };
+        backend.run(deadline)
+    }
+
+    /// Takes in everything that came out of the machine.
+    fn drain(&mut self) -> Result<()> {
+        let Some(backend) = self.backend.as_mut() else {
+            return Ok(());
+        };
+        self.journal.serial(&backend.take(Stream::Serial));
+        self.journal.console(&backend.take(Stream::Console));
+        self.frames.extend(backend.take(Stream::Control));
+        self.records.extend(backend.take(Stream::Trace));
+        self.cut_frames()?;
+        self.cut_records();
+        Ok(())
+    }
+
+    fn cut_frames(&mut self) -> Result<()> {
+        let mut rest = self.frames.as_slice();
+        let broken = |why: String| {
+            Error::broken(
+                "the guest does not keep to the wire protocol",
+                why,
+                "rebuild kernel and harness together; they share kernel/wire",
+            )
+        };
+        loop {
+            let (body, following) = match frame::split(rest) {
+                Ok(Some(parts)) => parts,
+                Ok(None) => break,
+                Err(error) => return Err(broken(format!("{error:?}"))),
+            };
+            let event: Event<'_> = frame::decode(body)
+                .map_err(|error| broken(format!("{error:?} event of {} bytes", body.len())))?;
+            self.journal.apply(event);
+            rest = following;
+        }
+        let used = self.frames.len() - rest.len();
+        self.frames.drain(..used);
+        Ok(())
+    }
+
+    fn cut_records(&mut self) {
+        let mut rest = self.records.as_slice();
+        while let Some((fixed, following)) = rest.split_first_chunk::<{ trace::FIXED }>() {
+            let record = Record::from_bytes(fixed);
+            let Some((detail, following)) = following.split_at_checked(record.detail.into()) else {
+                break;
+            };
+            self.journal.record(Call::new(record, detail.into()));
+            rest = following;
+        }
+        let used = self.records.len() - rest.len();
+        self.records.drain(..used);
+    }
+
+    /// Notes that the machine is over and says what that means.
+    fn end(&mut self, end: End) -> DeathCause {
+        let cause = match end {
+            End::Exit(exit::EXIT_DONE) => {
+                self.journal.phase = Phase::Done;
+                DeathCause::Exit(exit::EXIT_DONE)
+            }
+            End::Exit(code) => match self.journal.panicked.clone() {
+                Some(panicked) => DeathCause::Panic(Box::new(panicked)),
+                None => DeathCause::Exit(code),
+            },
+            End::Crash { message, position } => DeathCause::Crash { message, position },
+            End::Lost(message) => DeathCause::Lost(message),
+        };
+        self.ended = Some(cause.in_short());
+        cause
+    }
+
+    fn died(&self, doing: &str, cause: DeathCause) -> Error {
+        Error::Died(Box::new(Death::new(doing, cause, &self.journal)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::VecDeque;
+
+    /// A machine that says what it was told to say.
+    #[derive(Default)]
+    struct Fake {
+        script: VecDeque<(Vec<u8>, Stop)>,
+        control: Vec<u8>,
+    }
+
+    impl Backend for Fake {
+        fn run(&mut self, _: Instant) -> Result<Stop> {
+            let (bytes, stop) = self
+                .script
+                .pop_front()
+                .unwrap_or_else(|| (Vec::new(), Stop::Deadline(None)));
+            self.control.extend(bytes);
+            Ok(stop)
+        }
+        fn send(&mut self, _: &[u8]) -> Result<()> {
+            Ok(())
+        }
+        fn take(&mut self, stream: Stream) -> Vec<u8> {
+            match stream {
+                Stream::Control => std::mem::take(&mut self.control),
+                _ => Vec::new(),
+            }
+        }
+        fn meter(&mut self, _: bool) -> Result<bool> {
+            Ok(false)
+        }
+        fn take_visits(&mut self) -> Vec<Visit> {
+            Vec::new()
+        }
+        fn instructions(&self) -> Option<u64> {
+            None
+        }
+    }
+
+    fn client(script: Vec<(Vec<u8>, Stop)>) -> Client {
+        Client::new(Box::new(Fake {
+            script: script.into(),
+            control: Vec::new(),
+        }))
+    }
+
+    fn pong(id: u32) -> Vec<u8> {
+        let mut buffer = [0; 64];
+        let length = frame::encode(&Event::Pong { id }, &mut buffer).unwrap();
+        buffer[..length].into()
+    }
+
+    const TIMEOUT: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn an_answer_is_found_in_pieces_and_behind_others() {
+        let mut bytes = pong(9);
+        bytes.extend(pong(1));
+        let (first, second) = bytes.split_at(7);
+        let mut client = client(vec![
+            (first.into(), Stop::Output),
+            (second.into(), Stop::Output),
+        ]);
+        let answer = client.ask("ping", TIMEOUT, |id| Request::Ping { id });
+        assert_eq!(answer.unwrap(), Answer::Pong);
+        assert!(client.journal.answers.contains_key(&9));
+    }
+
+    #[test]
+    fn a_deadline_is_a_timeout_and_the_machine_lives_on() {
+        let mut client = client(vec![
+            (Vec::new(), Stop::Deadline(None)),
+            (pong(2), Stop::Output),
+        ]);
+        let error = client.ask("ping", TIMEOUT, |id| Request::Ping { id });
+        assert_eq!(error.unwrap_err().kind(), "timeout");
+        let answer = client.ask("ping", TIMEOUT, |id| Request::Ping { id });
+        assert_eq!(answer.unwrap(), Answer::Pong);
+    }
+
+    #[test]
+    fn words_said_with_the_last_breath_count() {
+        let mut client = client(vec![(pong(1), Stop::Ended(End::Exit(exit::EXIT_DONE)))]);
+        let answer = client.ask("ping", TIMEOUT, |id| Request::Ping { id });
+        assert_eq!(answer.unwrap(), Answer::Pong);
+        let error = client.ask("ping", TIMEOUT, |id| Request::Ping { id });
+        assert_eq!(error.unwrap_err().kind(), "ended");
+    }
+
+    #[test]
+    fn an_end_without_words_is_never_success() {
+        for code in [exit::EXIT_DONE, exit::EXIT_FAULT, exit::EXIT_BOOT, 3] {
+            let mut client = client(vec![(Vec::new(), Stop::Ended(End::Exit(code)))]);
+            let error = client.ask("ping", TIMEOUT, |id| Request::Ping { id });
+            assert!(error.unwrap_err().death().is_some(), "code {code}");
+        }
+    }
+
+    #[test]
+    fn a_frame_that_is_none_is_an_error() {
+        for bytes in [vec![0xff; 8], vec![1, 0, 0, 0, 0xee]] {
+            let mut client = client(vec![(bytes, Stop::Output)]);
+            let error = client.ask("ping", TIMEOUT, |id| Request::Ping { id });
+            assert_eq!(error.unwrap_err().kind(), "broken");
+        }
+    }
+}

@@ -1,0 +1,388 @@
+//! A program in a microVM: how to start it, wait for it, read what it did.
+//!
+//! Purpose: the counterpart of `std::process` for guests. [`Command`] is made
+//! by [`Vm::spawn`], [`Process`] runs while the host waits on its machine, and
+//! [`Output`] has all of it. Neighbours: `microvm` above, `client` below.
+
+use std::time::Duration;
+
+use mayfly_abi::Abi;
+use mayfly_wire::message::{Exited, Request, Spawn};
+
+use crate::cause::{Cause, ExitStatus};
+use crate::error::{Error, Result};
+use crate::journal::Answer;
+use crate::metering;
+use crate::microvm::Vm;
+use crate::transcript::Call;
+
+/// A program to be started.
+#[must_use = "a command does nothing until it is started or run"]
+pub struct Command<'vm> {
+    vm: &'vm Vm,
+    program: String,
+    arguments: Vec<String>,
+    abi: Option<Abi>,
+    trace: bool,
+    frames_max: u32,
+    meter: bool,
+}
+
+impl<'vm> Command<'vm> {
+    pub(crate) fn new(vm: &'vm Vm, program: &str) -> Self {
+        Self {
+            vm,
+            program: program.into(),
+            arguments: Vec::new(),
+            abi: vm.options().abi,
+            trace: true,
+            frames_max: 0,
+            meter: false,
+        }
+    }
+
+    /// Adds an argument; the program's own name comes before the first.
+    pub fn arg(mut self, argument: impl Into<String>) -> Self {
+        self.arguments.push(argument.into());
+        self
+    }
+
+    /// Adds arguments.
+    pub fn args<A: Into<String>>(mut self, arguments: impl IntoIterator<Item = A>) -> Self {
+        self.arguments.extend(arguments.into_iter().map(Into::into));
+        self
+    }
+
+    /// Serves the program the system calls of `abi`, whatever its file says.
+    pub fn abi(mut self, abi: Abi) -> Self {
+        self.abi = Some(abi);
+        self
+    }
+
+    /// Whether to record its system calls; they are unless this says no.
+    pub fn trace(mut self, trace: bool) -> Self {
+        self.trace = trace;
+        self
+    }
+
+    /// Most frames of memory that it may use.
+    pub fn frames_max(mut self, frames: u32) -> Self {
+        self.frames_max = frames;
+        self
+    }
+
+    /// Counts the kernel instructions of its calls, where the machine can.
+    pub fn meter(mut self, meter: bool) -> Self {
+        self.meter = meter;
+        self
+    }
+
+    /// Starts it. It runs whenever the host waits on its machine.
+    ///
+    /// # Errors
+    /// When the kernel refuses, or the machine ends.
+    pub fn start(self) -> Result<Process<'vm>> {
+        let argv = self.argv()?;
+        let what = format!("start {}", self.program);
+        let timeout = self.vm.options().run_timeout;
+        let mut client = self.vm.client();
+        let metered = self.meter && client.meter(true)?;
+        let id = client.next_id();
+        let spawn = Spawn {
+            abi: self.abi.map_or(0, Abi::code),
+            program: &self.program,
+            argv: &argv,
+            trace: self.trace,
+            frames_max: self.frames_max,
+        };
+        client.send("start a program", &Request::Spawn { id, spawn })?;
+        match client.answer(&what, timeout, id)? {
+            Answer::Started { pid, root, abi } => Ok(Process {
+                vm: self.vm,
+                pid,
+                root,
+                abi: Abi::from_code(abi),
+                program: self.program,
+                metered,
+            }),
+            answer => Err(unexpected(&what, &answer)),
+        }
+    }
+
+    /// Starts it and waits until it ends.
+    ///
+    /// # Errors
+    /// When the kernel refuses, the machine ends, or the time is over. That
+    /// the program failed is no error: see [`Output::status`].
+    pub fn run(self) -> Result<Output> {
+        self.start()?.wait()
+    }
+
+    /// The program's name and its arguments, each with a NUL behind it.
+    fn argv(&self) -> Result<Vec<u8>> {
+        let mut argv = Vec::new();
+        for argument in std::iter::once(&self.program).chain(&self.arguments) {
+            if argument.contains('\0') {
+                return Err(Error::Usage {
+                    what: format!("start {}", self.program),
+                    why: format!("the argument {argument:?} contains a NUL"),
+                    remedy: "arguments without NUL; one ends each of them".into(),
+                });
+            }
+            argv.extend_from_slice(argument.as_bytes());
+            argv.push(0);
+        }
+        Ok(argv)
+    }
+}
+
+/// A program that was started.
+#[derive(Clone)]
+pub struct Process<'vm> {
+    vm: &'vm Vm,
+    pid: u64,
+    root: u64,
+    abi: Option<Abi>,
+    program: String,
+    metered: bool,
+}
+
+impl Process<'_> {
+    /// Its process id in the guest.
+    pub fn pid(&self) -> u64 {
+        self.pid
+    }
+
+    /// Interface that it is served.
+    pub fn abi(&self) -> Option<Abi> {
+        self.abi
+    }
+
+    /// Root of its page tables, by which a meter tells processes apart.
+    pub fn root(&self) -> u64 {
+        self.root
+    }
+
+    /// Waits until it ends, for as long as the options say.
+    ///
+    /// # Errors
+    /// When the machine ends first, or the time is over; the process can still
+    /// be killed then.
+    pub fn wait(&self) -> Result<Output> {
+        self.wait_for(self.vm.options().run_timeout)
+    }
+
+    /// Waits until it ends, but no longer than `timeout`.
+    ///
+    /// # Errors
+    /// As [`Process::wait`].
+    pub fn wait_for(&self, timeout: Duration) -> Result<Output> {
+        self.wait_with_output(timeout, |_, _| ())
+    }
+
+    /// Waits until it ends, and hands on what it writes as it is written:
+    /// `written` gets 1 (standard output) or 2 (standard error) and the bytes.
+    ///
+    /// # Errors
+    /// As [`Process::wait`].
+    pub fn wait_with_output(
+        &self,
+        timeout: Duration,
+        mut written: impl FnMut(u8, &[u8]),
+    ) -> Result<Output> {
+        let doing = format!("see {} (process {}) end", self.program, self.pid);
+        let mut told = [0; 2];
+        let mut client = self.vm.client();
+        let exited = client.wait(&doing, timeout, |journal| {
+            let known = journal.process(self.pid);
+            for (index, (stream, bytes)) in [(1, &known.stdout), (2, &known.stderr)]
+                .into_iter()
+                .enumerate()
+            {
+                if bytes.len() > told[index] {
+                    written(stream, &bytes[told[index]..]);
+                    told[index] = bytes.len();
+                }
+            }
+            known.finished()
+        })?;
+        let visits = if self.metered {
+            client.meter(false)?;
+            client.take_visits()
+        } else {
+            Vec::new()
+        };
+        let khz = client
+            .journal
+            .ready
+            .as_ref()
+            .map_or(0, |ready| ready.tsc_khz);
+        let known = client.journal.process(self.pid);
+        let mut calls = known.calls.clone();
+        metering::assign(&visits, self.root, &mut calls);
+        Ok(Output {
+            program: self.program.clone(),
+            abi: self.abi,
+            stdout: known.stdout.clone(),
+            stderr: known.stderr.clone(),
+            calls,
+            kernel_instr: metering::total(&visits, self.root),
+            exited,
+            duration: ticks_as_time(exited.ran_tsc, khz),
+            status: ExitStatus {
+                cause: exited.cause.into(),
+                code: exited.status,
+            },
+            cause: exited.cause.into(),
+        })
+    }
+
+    /// What it wrote to its standard output so far.
+    pub fn stdout_so_far(&self) -> Vec<u8> {
+        self.vm.client().journal.process(self.pid).stdout.clone()
+    }
+
+    /// Sends bytes to its standard input.
+    ///
+    /// # Errors
+    /// When the machine has ended.
+    pub fn input(&self, bytes: &[u8]) -> Result<()> {
+        let mut client = self.vm.client();
+        for bytes in bytes.chunks(mayfly_wire::BODY_MAX / 2) {
+            let pid = self.pid;
+            client.send("send input", &Request::Input { pid, bytes })?;
+        }
+        Ok(())
+    }
+
+    /// Ends its standard input.
+    ///
+    /// # Errors
+    /// When the machine has ended.
+    pub fn close_input(&self) -> Result<()> {
+        let (pid, bytes) = (self.pid, &[][..]);
+        let request = Request::Input { pid, bytes };
+        self.vm.client().send("end the input", &request)
+    }
+
+    /// Ends it and waits until it is gone.
+    ///
+    /// # Errors
+    /// When it is gone already, or the machine has ended.
+    pub fn kill(&self) -> Result<Output> {
+        self.vm.kill(self.pid)?;
+        self.wait()
+    }
+}
+
+/// What a program did, from start to end.
+#[derive(Clone, Debug)]
+pub struct Output {
+    /// Status it ended with.
+    pub status: ExitStatus,
+    /// What ended it.
+    pub cause: Cause,
+    /// What it wrote to its standard output.
+    pub stdout: Vec<u8>,
+    /// What it wrote to its standard error.
+    pub stderr: Vec<u8>,
+    /// Time from its first instruction to its end.
+    pub duration: Duration,
+    pub(crate) program: String,
+    pub(crate) abi: Option<Abi>,
+    pub(crate) calls: Vec<Call>,
+    pub(crate) exited: Exited,
+    pub(crate) kernel_instr: Option<u64>,
+}
+
+impl Output {
+    /// Its process id.
+    pub fn pid(&self) -> u64 {
+        self.exited.pid
+    }
+
+    /// Its name.
+    pub fn program(&self) -> &str {
+        &self.program
+    }
+
+    /// Interface that it was served.
+    pub fn abi(&self) -> Option<Abi> {
+        self.abi
+    }
+
+    /// Its standard output as text.
+    pub fn stdout_text(&self) -> String {
+        String::from_utf8_lossy(&self.stdout).into_owned()
+    }
+
+    /// Its calls of that name, in order; none when it was not traced.
+    pub fn calls(&self, name: &str) -> Vec<&Call> {
+        self.calls
+            .iter()
+            .filter(|call| call.name() == name)
+            .collect()
+    }
+
+    /// All its calls, in the order of their return.
+    pub fn all_calls(&self) -> &[Call] {
+        &self.calls
+    }
+
+    /// Number of calls it made, traced or not.
+    pub fn call_count(&self) -> u64 {
+        self.exited.calls
+    }
+
+    /// Kernel instructions spent on it, interrupts and page faults included;
+    /// with [`Command::meter`] only.
+    pub fn kernel_instr(&self) -> Option<u64> {
+        self.kernel_instr
+    }
+
+    /// Takes over the counts of another, metered run of the same program, as
+    /// far as that made the same calls.
+    pub fn take_counts(&mut self, metered: &Output) {
+        self.kernel_instr = metered.kernel_instr;
+        for (call, counted) in self.calls.iter_mut().zip(&metered.calls) {
+            if call.number() == counted.number() {
+                call.kernel_instr = counted.kernel_instr;
+            }
+        }
+    }
+
+    /// TSC cycles from its first instruction to its end.
+    pub fn ticks(&self) -> u64 {
+        self.exited.ran_tsc
+    }
+}
+
+/// TSC cycles as time; zero when the rate is not known.
+pub(crate) fn ticks_as_time(ticks: u64, khz: u32) -> Duration {
+    let khz = u128::from(khz.max(1));
+    let nanoseconds = u128::from(ticks) * 1_000_000 / khz;
+    Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or(u64::MAX))
+}
+
+/// The error of an answer of the wrong kind.
+pub(crate) fn unexpected(what: &str, answer: &Answer) -> Error {
+    Error::broken(
+        format!("the kernel answered something else than asked for: {what}"),
+        format!("{answer:?}"),
+        "rebuild kernel and harness together; they share kernel/wire",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ticks_are_time_at_the_guests_rate() {
+        assert_eq!(
+            ticks_as_time(2_000_000, 2_000_000),
+            Duration::from_millis(1)
+        );
+        assert_eq!(ticks_as_time(u64::MAX, 0), Duration::from_nanos(u64::MAX));
+    }
+}

@@ -1,0 +1,115 @@
+//! The kernel and the bundled programs, as this library carries them.
+//!
+//! Purpose: page-aligned read-only data that a microVM maps as it lies, without
+//! a copy, and the bundle of a caller's own files beside it. Neighbours:
+//! `build.rs` makes the images, [`crate::bundle`] is their format, the back ends
+//! load them.
+
+use std::sync::LazyLock;
+
+use crate::bundle::{self, File};
+use crate::error::{Error, Result};
+use crate::options::ExtraFile;
+
+/// Bytes at a page boundary.
+#[repr(C, align(4096))]
+struct Aligned<Bytes: ?Sized>(Bytes);
+
+static KERNEL: &Aligned<[u8]> = &Aligned(*include_bytes!(concat!(env!("OUT_DIR"), "/kernel.elf")));
+static BUNDLE: &Aligned<[u8]> = &Aligned(*include_bytes!(concat!(env!("OUT_DIR"), "/bundle.img")));
+
+/// The kernel: an ELF file with its symbols and line tables.
+pub fn kernel() -> &'static [u8] {
+    &KERNEL.0
+}
+
+/// The bundle of all bundled programs, page-aligned and whole pages long.
+pub fn bundle() -> &'static [u8] {
+    &BUNDLE.0
+}
+
+/// The bundled programs, in the order of their names.
+pub fn programs() -> &'static [File<'static>] {
+    static PROGRAMS: LazyLock<Vec<File<'static>>> =
+        LazyLock::new(|| bundle::files(bundle()).unwrap_or_default());
+    &PROGRAMS
+}
+
+/// The bundled program of that name.
+pub fn program(name: &str) -> Option<&'static File<'static>> {
+    programs().iter().find(|file| file.name == name)
+}
+
+/// Hash of the kernel and of all programs: which guest a result is about.
+pub fn hash() -> u64 {
+    static HASH: LazyLock<u64> =
+        LazyLock::new(|| bundle::hash(kernel()) ^ bundle::hash(bundle()).rotate_left(1));
+    *HASH
+}
+
+/// A bundle of a caller's own files; `None` when there are none.
+///
+/// # Errors
+/// When a name cannot be in a bundle.
+pub(crate) fn extra_bundle(files: &[ExtraFile]) -> Result<Option<Vec<u8>>> {
+    if files.is_empty() {
+        return Ok(None);
+    }
+    let files: Vec<File<'_>> = files.iter().map(as_file).collect();
+    bundle::build(&files).map(Some).map_err(usage)
+}
+
+/// One bundle of a caller's own files and of the bundled programs; the caller's
+/// hide bundled ones of the same name.
+///
+/// # Errors
+/// When a name cannot be in a bundle.
+pub(crate) fn merged_bundle(extra: &[ExtraFile]) -> Result<Vec<u8>> {
+    let mut files: Vec<File<'_>> = extra.iter().map(as_file).collect();
+    let bundled = programs()
+        .iter()
+        .filter(|program| extra.iter().all(|file| file.name != program.name));
+    files.extend(bundled);
+    bundle::build(&files).map_err(usage)
+}
+
+fn as_file(file: &ExtraFile) -> File<'_> {
+    File {
+        name: &file.name,
+        bytes: &file.bytes,
+        executable: true,
+    }
+}
+
+fn usage(why: String) -> Error {
+    Error::Usage {
+        what: "put files into a bundle".into(),
+        why,
+        remedy: "names of their own for VmOptions::files".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_embedded_images_can_be_mapped() {
+        assert!(bundle().as_ptr().addr().is_multiple_of(4096));
+        assert!(bundle().len().is_multiple_of(4096));
+        assert!(kernel().starts_with(b"\x7fELF"));
+    }
+
+    #[test]
+    fn a_file_of_the_callers_hides_a_bundled_one() {
+        let name = programs().first().unwrap().name;
+        let extra = [ExtraFile {
+            name: name.into(),
+            bytes: b"mine".into(),
+        }];
+        let image = merged_bundle(&extra).unwrap();
+        let files = bundle::files(&image).unwrap();
+        assert_eq!(files.len(), programs().len());
+        assert_eq!(files[0].bytes, b"mine");
+    }
+}

@@ -1,0 +1,252 @@
+//! What a machine has told so far.
+//!
+//! Purpose: turns events and trace records into state that callers look things
+//! up in: answers by request, processes by pid, last words. Pure data, so it is
+//! tested without a machine. Neighbours: [`crate::client`] feeds it, `guest`,
+//! `probe` and `report` read it.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use mayfly_abi::Abi;
+use mayfly_wire::message::{Event, Exited, Refusal, Stats};
+
+use crate::phase::Phase;
+use crate::report::Panicked;
+use crate::transcript::Call;
+
+/// Calls kept for a failure report, over all processes.
+const RECENT_MAX: usize = 12;
+/// Bytes kept of each text stream of the machine.
+const TEXT_MAX: usize = 64 << 10;
+
+/// First message of a kernel, owned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ready {
+    /// Name and version of the kernel.
+    pub kernel: String,
+    /// Protocol version.
+    pub version: u16,
+    /// Entered in 64-bit mode (else by PVH).
+    pub direct: bool,
+    /// TSC at its first instructions.
+    pub entered_tsc: u64,
+    /// TSC when it was ready.
+    pub ready_tsc: u64,
+    /// TSC rate, in kHz.
+    pub tsc_khz: u32,
+    /// Protections in force, as the bits of the wire message.
+    pub protections: u32,
+    /// Free frames.
+    pub frames_free: u64,
+}
+
+/// Answer to a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    Started { pid: u64, root: u64, abi: u8 },
+    Refused { reason: Refusal, message: String },
+    Returned(Returned),
+    Stats(Stats),
+    Served([u64; 2]),
+    Pong,
+}
+
+/// Result of a raw call, owned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Returned {
+    pub(crate) value: u64,
+    pub(crate) error: u32,
+    pub(crate) before_tsc: u64,
+    pub(crate) after_tsc: u64,
+    pub(crate) buffer: Vec<u8>,
+}
+
+/// What is known of one process.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Known {
+    pub(crate) abi: Option<Abi>,
+    pub(crate) stdout: Vec<u8>,
+    pub(crate) stderr: Vec<u8>,
+    pub(crate) calls: Vec<Call>,
+    pub(crate) exited: Option<Exited>,
+}
+
+impl Known {
+    /// Its exit, once all its trace records are here too.
+    pub(crate) fn finished(&self) -> Option<Exited> {
+        self.exited
+            .filter(|exited| self.calls.len() as u64 >= exited.records)
+    }
+}
+
+/// Everything a machine has told.
+#[derive(Debug, Default)]
+pub(crate) struct Journal {
+    pub(crate) ready: Option<Ready>,
+    pub(crate) phase: Phase,
+    pub(crate) answers: BTreeMap<u32, Answer>,
+    pub(crate) processes: BTreeMap<u64, Known>,
+    pub(crate) recent: VecDeque<Call>,
+    pub(crate) bad_requests: Vec<String>,
+    pub(crate) panicked: Option<Panicked>,
+    /// Text of the kernel: its log, its terminal, COM1.
+    pub(crate) console: Vec<u8>,
+    pub(crate) serial: Vec<u8>,
+}
+
+impl Journal {
+    /// Takes in one event.
+    pub(crate) fn apply(&mut self, event: Event<'_>) {
+        match event {
+            Event::Ready(ready) => {
+                self.phase = Phase::Ready;
+                self.ready = Some(Ready {
+                    kernel: ready.kernel.into(),
+                    version: ready.version,
+                    direct: ready.direct,
+                    entered_tsc: ready.entered_tsc,
+                    ready_tsc: ready.ready_tsc,
+                    tsc_khz: ready.tsc_khz,
+                    protections: ready.protections,
+                    frames_free: ready.frames_free,
+                });
+            }
+            Event::Started { id, pid, root, abi } => {
+                self.phase = Phase::Running;
+                self.process(pid).abi = Abi::from_code(abi);
+                self.answers.insert(id, Answer::Started { pid, root, abi });
+            }
+            Event::Refused {
+                id,
+                reason,
+                message,
+            } => {
+                let message = message.into();
+                self.answers.insert(id, Answer::Refused { reason, message });
+            }
+            Event::Exited(exited) => self.process(exited.pid).exited = Some(exited),
+            Event::Returned { id, returned } => {
+                let returned = Returned {
+                    value: returned.value,
+                    error: returned.error,
+                    before_tsc: returned.before_tsc,
+                    after_tsc: returned.after_tsc,
+                    buffer: returned.buffer.into(),
+                };
+                self.answers.insert(id, Answer::Returned(returned));
+            }
+            Event::Output { pid, stream, bytes } => self.output(pid, stream, bytes),
+            Event::Log { line } => {
+                keep(&mut self.console, line.as_bytes());
+                keep(&mut self.console, b"\n");
+            }
+            Event::Panic(panic) => self.panicked = Some(Panicked::from(panic)),
+            Event::Stats { id, stats } => drop(self.answers.insert(id, Answer::Stats(stats))),
+            Event::Served { id, numbers } => {
+                self.answers.insert(id, Answer::Served(numbers));
+            }
+            Event::Pong { id } => drop(self.answers.insert(id, Answer::Pong)),
+            Event::WrongVersion { version } => self.bad_requests.push(format!(
+                "the kernel speaks protocol version {version}, this library {}",
+                mayfly_wire::VERSION
+            )),
+            Event::BadRequest { message } => self.bad_requests.push(message.into()),
+        }
+    }
+
+    /// Takes in one trace record.
+    pub(crate) fn record(&mut self, call: Call) {
+        if self.recent.len() == RECENT_MAX {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(call.clone());
+        self.process(call.pid()).calls.push(call);
+    }
+
+    /// Takes in bytes of the guest's terminal.
+    pub(crate) fn console(&mut self, bytes: &[u8]) {
+        keep(&mut self.console, bytes);
+    }
+
+    /// Takes in bytes of COM1; a line `phase: NAME` says how far the boot is.
+    pub(crate) fn serial(&mut self, bytes: &[u8]) {
+        keep(&mut self.serial, bytes);
+        if self.ready.is_none() {
+            let text = String::from_utf8_lossy(&self.serial);
+            let reached = text
+                .lines()
+                .filter_map(|line| Phase::from_name(line.strip_prefix("phase: ")?.trim()));
+            self.phase = self.phase.max(reached.max().unwrap_or_default());
+        }
+    }
+
+    /// What is known of a process; knowledge of one unheard of is empty.
+    pub(crate) fn process(&mut self, pid: u64) -> &mut Known {
+        self.processes.entry(pid).or_default()
+    }
+
+    fn output(&mut self, pid: u64, stream: u8, bytes: &[u8]) {
+        let process = self.process(pid);
+        match stream {
+            2 => process.stderr.extend_from_slice(bytes),
+            _ => process.stdout.extend_from_slice(bytes),
+        }
+    }
+}
+
+/// Appends, and drops the oldest bytes beyond [`TEXT_MAX`].
+fn keep(text: &mut Vec<u8>, bytes: &[u8]) {
+    text.extend_from_slice(bytes);
+    if text.len() > TEXT_MAX {
+        text.drain(..text.len() - TEXT_MAX);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mayfly_wire::message::Cause;
+
+    const EXITED: Exited = Exited {
+        pid: 7,
+        cause: Cause::Exit,
+        status: 3,
+        calls: 1,
+        records: 1,
+        ran_tsc: 10,
+    };
+
+    #[test]
+    fn a_process_is_finished_when_its_records_are_here_too() {
+        let mut journal = Journal::default();
+        journal.apply(Event::Exited(EXITED));
+        assert_eq!(journal.process(7).finished(), None);
+        let record = mayfly_wire::trace::Record {
+            pid: 7,
+            abi: 2,
+            ..Default::default()
+        };
+        journal.record(Call::new(record, Vec::new()));
+        assert_eq!(journal.process(7).finished(), Some(EXITED));
+    }
+
+    #[test]
+    fn output_goes_to_its_stream() {
+        let mut journal = Journal::default();
+        for (stream, bytes) in [(1, b"out"), (2, b"err")] {
+            let pid = 4;
+            journal.apply(Event::Output { pid, stream, bytes });
+        }
+        assert_eq!(journal.process(4).stdout, b"out");
+        assert_eq!(journal.process(4).stderr, b"err");
+    }
+
+    #[test]
+    fn serial_lines_advance_the_phase() {
+        let mut journal = Journal::default();
+        journal.serial(b"phase: pag");
+        assert_eq!(journal.phase, Phase::Loaded);
+        journal.serial(b"ing\nphase: traps\n");
+        assert_eq!(journal.phase, Phase::Traps);
+    }
+}

@@ -1,0 +1,48 @@
+//! The macros that a test body uses.
+//!
+//! Purpose: [`args!`](crate::args) writes the arguments of a raw call,
+//! [`budget!`](crate::budget) checks its cost. Neighbours: `probe` has the
+//! types that they make and read.
+
+/// Arguments of a raw call: numbers, and the pointers that
+/// [`input`](crate::probe::input), [`text`](crate::probe::text),
+/// [`out`](crate::probe::out) and [`inout`](crate::probe::inout) make.
+///
+/// ```
+/// use mayfly::prelude::*;
+/// assert_eq!(args![1, input("hi"), 2].len(), 3);
+/// assert!(args![].is_empty());
+/// ```
+#[macro_export]
+macro_rules! args {
+    ($($argument:expr),* $(,)?) => {
+        ::std::vec::Vec::<$crate::probe::Arg>::from([
+            $( $crate::probe::Arg::from($argument) ),*
+        ])
+    };
+}
+
+/// Fails the test when a call cost more than it may.
+///
+/// A machine that cannot count (QEMU) gives no number; the check then says so
+/// on standard error and passes: not applicable.
+///
+/// ```
+/// # let call = mayfly::probe::CallResult {
+/// #     value: 0, result: Ok(0), ticks: 0, kernel_instr: Some(61), buffers: vec![],
+/// # };
+/// mayfly::budget!(call, kernel_instr <= 64);
+/// ```
+#[macro_export]
+macro_rules! budget {
+    ($result:expr, kernel_instr <= $most:expr) => {
+        match ($result.kernel_instr, $most) {
+            (Some(count), most) => assert!(
+                count <= most,
+                "over budget: {} took {count} kernel instructions, {most} are allowed",
+                stringify!($result),
+            ),
+            (None, _) => eprintln!("n/a: kernel_instr: this back end does not count instructions"),
+        }
+    };
+}

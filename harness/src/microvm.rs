@@ -1,0 +1,311 @@
+//! A microVM with the kernel in it.
+//!
+//! Purpose: the front door of the library: boot, spawn, probe, ask, drop. A
+//! [`Vm`] is owned and `Send`; dropping it ends the machine at once. The guest
+//! makes progress only while the host waits on it, because its processor runs
+//! on the thread that waits. Neighbours: `guest` and `probe` above share its
+//! client; `client` and a back end below.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use mayfly_abi::Abi;
+use mayfly_abi::table::Row;
+use mayfly_wire::message::{Request, Stats};
+
+use crate::backend::{self, BackendKind};
+use crate::client::Client;
+use crate::error::{Error, Result};
+use crate::guest::{Command, unexpected};
+use crate::journal::{Answer, Ready};
+use crate::options::VmOptions;
+use crate::probe::Probe;
+use crate::report;
+
+/// A microVM, booted and ready.
+pub struct Vm {
+    client: Arc<Mutex<Client>>,
+    options: VmOptions,
+    backend: BackendKind,
+    ready: Ready,
+    boot_time: Duration,
+    boot_kernel_instr: Option<u64>,
+}
+
+/// What is left of a microVM when it is gone: what it told.
+#[derive(Clone)]
+pub(crate) struct Witness(Arc<Mutex<Client>>);
+
+impl Vm {
+    /// Boots a microVM with the default options.
+    ///
+    /// # Errors
+    /// When the host cannot run it, or the kernel does not become ready.
+    pub fn boot() -> Result<Self> {
+        Self::with_options(VmOptions::default())
+    }
+
+    /// Boots a microVM with the given options.
+    ///
+    /// # Errors
+    /// When the host cannot run it, or the kernel does not become ready.
+    pub fn with_options(options: VmOptions) -> Result<Self> {
+        let kind = match options.backend {
+            Some(kind) => kind,
+            None => BackendKind::from_environment()?,
+        };
+        let started = Instant::now();
+        let mut client = Client::new(backend::start(kind, &options)?);
+        let metered = options.meter_boot && client.meter(true)?;
+        let ready = client.wait("see the kernel ready", options.setup_timeout, |journal| {
+            journal.ready.clone()
+        })?;
+        let boot_time = started.elapsed();
+        let boot_kernel_instr = client.instructions().filter(|_| metered);
+        if metered {
+            client.meter(false)?;
+        }
+        check_version(&ready)?;
+        Ok(Self {
+            client: Arc::new(Mutex::new(client)),
+            options,
+            backend: kind,
+            ready,
+            boot_time,
+            boot_kernel_instr,
+        })
+    }
+
+    /// A program to start: a bundled one or one of [`VmOptions::files`].
+    pub fn spawn(&self, program: &str) -> Command<'_> {
+        Command::new(self, program)
+    }
+
+    /// A process that makes the system calls it is told, from ring 3.
+    ///
+    /// # Errors
+    /// When the kernel refuses, or the machine has ended.
+    pub fn probe(&self, abi: Abi) -> Result<Probe<'_>> {
+        let code = abi.code();
+        let request = |id| Request::OpenProbe { id, abi: code };
+        match self.ask("open a probe", request)? {
+            Answer::Started { pid, root, .. } => Ok(Probe::new(self, abi, pid, root)),
+            answer => Err(unexpected("open a probe", &answer)),
+        }
+    }
+
+    /// Asks for a sign of life; the time that it took.
+    ///
+    /// # Errors
+    /// When none comes.
+    pub fn ping(&self) -> Result<Duration> {
+        let started = Instant::now();
+        match self.ask("ping", |id| Request::Ping { id })? {
+            Answer::Pong => Ok(started.elapsed()),
+            answer => Err(unexpected("ping", &answer)),
+        }
+    }
+
+    /// Counts of kernel objects.
+    ///
+    /// # Errors
+    /// When the machine has ended.
+    pub fn stats(&self) -> Result<Stats> {
+        match self.ask("count objects", |id| Request::Stats { id })? {
+            Answer::Stats(stats) => Ok(stats),
+            answer => Err(unexpected("count objects", &answer)),
+        }
+    }
+
+    /// Rows of an interface that the kernel serves.
+    ///
+    /// # Errors
+    /// When the machine has ended.
+    pub fn served(&self, abi: Abi) -> Result<Vec<&'static Row>> {
+        let code = abi.code();
+        let request = |id| Request::Served { id, abi: code };
+        match self.ask("list served calls", request)? {
+            Answer::Served(numbers) => Ok(abi
+                .rows()
+                .iter()
+                .filter(|row| has_bit(&numbers, row.number))
+                .collect()),
+            answer => Err(unexpected("list served calls", &answer)),
+        }
+    }
+
+    /// Ends a process, of whatever interface.
+    ///
+    /// # Errors
+    /// When there is none of that number.
+    pub fn kill(&self, pid: u64) -> Result<()> {
+        let mut client = self.client();
+        let id = client.next_id();
+        client.send("kill a process", &Request::Kill { id, pid })?;
+        let doing = format!("kill process {pid}");
+        let refused = client.wait(&doing, self.options.run_timeout, |journal| {
+            let answer = journal.answers.remove(&id).map(Some);
+            answer.or_else(|| journal.process(pid).exited.map(|_| None))
+        })?;
+        match refused {
+            Some(Answer::Refused { reason, message }) => Err(Error::Refused {
+                what: doing,
+                reason,
+                message,
+            }),
+            Some(answer) => Err(unexpected(&doing, &answer)),
+            None => Ok(()),
+        }
+    }
+
+    /// Makes the kernel panic, to test that panics are told: at once, or in the
+    /// next system call of process `pid` when that is not 0. The panic shows
+    /// when the machine is waited on.
+    ///
+    /// # Errors
+    /// When the machine has ended.
+    pub fn panic_for_test(&self, pid: u64) -> Result<()> {
+        self.client()
+            .send("make the kernel panic", &Request::Panic { pid })
+    }
+
+    /// Sends bytes to the kernel's agent as they are, to test what it refuses.
+    ///
+    /// # Errors
+    /// When the machine has ended.
+    pub fn send_raw(&self, bytes: &[u8]) -> Result<()> {
+        self.client().send_bytes("send bytes", bytes)
+    }
+
+    /// What the kernel said about requests that it could not read.
+    pub fn bad_requests(&self) -> Vec<String> {
+        self.client().journal.bad_requests.clone()
+    }
+
+    /// Ends the machine in order and waits for that.
+    ///
+    /// # Errors
+    /// When it ends otherwise.
+    pub fn shutdown(self) -> Result<()> {
+        let mut client = self.client();
+        client.send("shut down", &Request::Shutdown)?;
+        let ended = client.wait(
+            "see the machine end",
+            self.options.run_timeout,
+            |_| None::<()>,
+        );
+        match ended {
+            Err(Error::Died(death)) if death.phase == crate::Phase::Done => Ok(()),
+            Err(error) => Err(error),
+            Ok(()) => Ok(()),
+        }
+    }
+
+    /// What it was booted with.
+    pub fn options(&self) -> &VmOptions {
+        &self.options
+    }
+
+    /// Machine that it runs on.
+    pub fn backend(&self) -> BackendKind {
+        self.backend
+    }
+
+    /// First message of the kernel.
+    pub fn ready(&self) -> &Ready {
+        &self.ready
+    }
+
+    /// Time on the host from nothing to ready.
+    pub fn boot_time(&self) -> Duration {
+        self.boot_time
+    }
+
+    /// Kernel instructions from its first to ready; with
+    /// [`VmOptions::meter_boot`] only.
+    pub fn boot_kernel_instr(&self) -> Option<u64> {
+        self.boot_kernel_instr
+    }
+
+    /// Text that the kernel wrote to COM1.
+    pub fn serial_text(&self) -> String {
+        String::from_utf8_lossy(&self.client().journal.serial).into_owned()
+    }
+
+    pub(crate) fn client(&self) -> MutexGuard<'_, Client> {
+        lock(&self.client)
+    }
+
+    pub(crate) fn witness(&self) -> Witness {
+        Witness(Arc::clone(&self.client))
+    }
+
+    pub(crate) fn ask(
+        &self,
+        what: &'static str,
+        request: impl FnOnce(u32) -> Request<'static>,
+    ) -> Result<Answer> {
+        self.client().ask(what, self.options.run_timeout, request)
+    }
+}
+
+impl Drop for Vm {
+    fn drop(&mut self) {
+        let mut client = self.client();
+        client.kill();
+        if std::thread::panicking() {
+            let context = report::context(&client.journal);
+            if !context.is_empty() {
+                eprintln!(
+                    "microVM ({}, {}):\n{context}",
+                    self.backend, client.journal.phase
+                );
+            }
+        }
+    }
+}
+
+impl Witness {
+    /// What happened before a failure.
+    pub(crate) fn context(&self) -> String {
+        report::context(&lock(&self.0).journal)
+    }
+}
+
+/// The client, even when a panic interrupted someone: its state is plain data.
+fn lock(client: &Mutex<Client>) -> MutexGuard<'_, Client> {
+    client.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn has_bit(numbers: &[u64; 2], number: u64) -> bool {
+    let word = usize::try_from(number / 64).ok();
+    word.and_then(|word| numbers.get(word))
+        .is_some_and(|word| word >> (number % 64) & 1 == 1)
+}
+
+fn check_version(ready: &Ready) -> Result<()> {
+    if ready.version == mayfly_wire::VERSION {
+        return Ok(());
+    }
+    Err(Error::broken(
+        format!("{} speaks another protocol version", ready.kernel),
+        format!(
+            "its version is {}, ours {}",
+            ready.version,
+            mayfly_wire::VERSION
+        ),
+        "rebuild kernel and harness together; they share kernel/wire",
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bits_are_found_by_number() {
+        let numbers = [1 << 3, 1];
+        assert!(has_bit(&numbers, 3) && has_bit(&numbers, 64));
+        assert!(!has_bit(&numbers, 4) && !has_bit(&numbers, u64::MAX));
+    }
+}

@@ -1,0 +1,145 @@
+//! What a caller may choose about a microVM.
+//!
+//! Purpose: plain data with defaults that suit a test. Neighbours:
+//! [`crate::Vm::with_options`] takes it, the attribute `#[mayfly::test]` and
+//! the command line fill it.
+
+use std::time::Duration;
+
+use mayfly_abi::Abi;
+
+use crate::backend::BackendKind;
+use crate::error::Result;
+
+/// Guest memory of a microVM unless said otherwise, in bytes.
+pub const MEMORY_DEFAULT: u64 = 32 << 20;
+
+/// How the kernel is entered (see `vmm/machine`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Entry {
+    /// The fastest way that the kernel offers.
+    #[default]
+    Auto,
+    /// 64-bit mode, everything in place.
+    Direct,
+    /// 32-bit protected mode, as other VMMs do it.
+    Pvh,
+}
+
+/// A file beside the bundled programs, found by its name like one of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExtraFile {
+    /// Name.
+    pub name: String,
+    /// Contents.
+    pub bytes: Vec<u8>,
+}
+
+/// What a caller may choose about a microVM.
+///
+/// ```
+/// use std::time::Duration;
+/// let options = mayfly::VmOptions {
+///     run_timeout: Duration::from_secs(2),
+///     ..Default::default()
+/// };
+/// assert_eq!(options.memory_bytes, 32 << 20);
+/// ```
+#[derive(Clone, Debug)]
+pub struct VmOptions {
+    /// Machine; `None` asks `MAYFLY_BACKEND`, and is KVM when that is not set.
+    pub backend: Option<BackendKind>,
+    /// Guest memory, in bytes.
+    pub memory_bytes: u64,
+    /// Number of processors.
+    pub cpus: u32,
+    /// Longest time from start to ready.
+    pub setup_timeout: Duration,
+    /// Longest time that one wait (for an exit, a call, an answer) may take.
+    pub run_timeout: Duration,
+    /// Files beside the bundled programs.
+    pub files: Vec<ExtraFile>,
+    /// Way into the kernel (KVM only; QEMU always enters by PVH).
+    pub entry: Entry,
+    /// Count kernel instructions of probe calls (KVM only).
+    pub meter: bool,
+    /// Count kernel instructions from the first one on, the boot included (KVM only).
+    pub meter_boot: bool,
+    /// Interface that [`crate::Vm::spawn`] asks for; `None` lets the program say.
+    pub abi: Option<Abi>,
+    /// Words for the kernel's command line.
+    pub command_line: String,
+}
+
+impl Default for VmOptions {
+    fn default() -> Self {
+        Self {
+            backend: None,
+            memory_bytes: MEMORY_DEFAULT,
+            cpus: 1,
+            setup_timeout: Duration::from_secs(5),
+            run_timeout: Duration::from_secs(10),
+            files: Vec::new(),
+            entry: Entry::Auto,
+            meter: false,
+            meter_boot: false,
+            abi: None,
+            command_line: String::new(),
+        }
+    }
+}
+
+impl VmOptions {
+    /// Adds a file beside the bundled programs.
+    #[must_use]
+    pub fn file(mut self, name: impl Into<String>, bytes: impl Into<Vec<u8>>) -> Self {
+        self.files.push(ExtraFile {
+            name: name.into(),
+            bytes: bytes.into(),
+        });
+        self
+    }
+
+    /// Sets the longest time that one wait may take.
+    #[must_use]
+    pub fn run_timeout(mut self, timeout: Duration) -> Self {
+        self.run_timeout = timeout;
+        self
+    }
+
+    /// Sets the guest memory, in bytes.
+    #[must_use]
+    pub fn memory_bytes(mut self, bytes: u64) -> Self {
+        self.memory_bytes = bytes;
+        self
+    }
+
+    /// Sets the machine.
+    #[must_use]
+    pub fn backend(mut self, backend: BackendKind) -> Self {
+        self.backend = Some(backend);
+        self
+    }
+
+    /// Sets the way into the kernel.
+    #[must_use]
+    pub fn entry(mut self, entry: Entry) -> Self {
+        self.entry = entry;
+        self
+    }
+
+    /// Counts kernel instructions of probe calls.
+    #[must_use]
+    pub fn meter(mut self, meter: bool) -> Self {
+        self.meter = meter;
+        self
+    }
+
+    /// Boots a microVM with these options.
+    ///
+    /// # Errors
+    /// When the host cannot run it, or the kernel does not become ready.
+    pub fn boot(self) -> Result<crate::Vm> {
+        crate::Vm::with_options(self)
+    }
+}

@@ -1,0 +1,130 @@
+//! Runs the body of a `#[mayfly::test]`.
+//!
+//! Purpose: boots the machine, hands it to the body, and turns whatever goes
+//! wrong into one report and a failed test. Neighbours: the attribute in
+//! `harness/macros` expands to a call of [`run`].
+
+use std::fmt::{Display, Write as _};
+
+use crate::error::Error;
+use crate::microvm::Vm;
+use crate::options::VmOptions;
+
+/// What a test body may return.
+pub trait Verdict {
+    /// The failure in words, if it is one.
+    fn failure(self) -> Option<String>;
+}
+
+impl Verdict for () {
+    fn failure(self) -> Option<String> {
+        None
+    }
+}
+
+impl<E: Display> Verdict for std::result::Result<(), E> {
+    fn failure(self) -> Option<String> {
+        self.err().map(|error| error.to_string())
+    }
+}
+
+/// Boots a microVM, runs `body` with it, and panics with a report when either
+/// fails.
+///
+/// # Panics
+/// That is how a test fails.
+pub fn run<V: Verdict>(name: &str, options: VmOptions, body: impl FnOnce(Vm) -> V) {
+    let vm = booted(name, options);
+    let backend = vm.backend();
+    let witness = vm.witness();
+    if let Some(failure) = body(vm).failure() {
+        let context = witness.context();
+        panic!(
+            "{}",
+            report("FAIL", name, backend.name(), &failure, &context)
+        );
+    }
+}
+
+/// A microVM with the default options, for a test without the attribute.
+///
+/// # Panics
+/// With a report, when none can be booted.
+pub fn vm() -> Vm {
+    let name = std::thread::current().name().unwrap_or("test").to_owned();
+    booted(&name, VmOptions::default())
+}
+
+fn booted(name: &str, options: VmOptions) -> Vm {
+    match Vm::with_options(options) {
+        Ok(vm) => vm,
+        Err(error) => {
+            let backend = std::env::var("MAYFLY_BACKEND").unwrap_or_else(|_| "kvm".into());
+            panic!(
+                "{}",
+                report(verdict(&error), name, &backend, &error.to_string(), "")
+            );
+        }
+    }
+}
+
+/// Verdict of a test whose machine did not come up.
+fn verdict(error: &Error) -> &'static str {
+    match error {
+        Error::Died(death) if death.kind() == "timeout" => "TIMEOUT (set-up)",
+        Error::Died(_) => "CRASHED (set-up)",
+        _ => "BROKEN",
+    }
+}
+
+fn report(verdict: &str, name: &str, backend: &str, failure: &str, context: &str) -> String {
+    // The path that cargo test filters by begins behind the test binary's name.
+    let filter = name.split_once("::").map_or(name, |(_, rest)| rest);
+    let mut text = format!("{verdict} {name}  (back end {backend})\n\n{failure}\n");
+    text.push_str(context);
+    // Writing to a string cannot fail.
+    let _ = writeln!(
+        text,
+        "  again   MAYFLY_BACKEND={backend} cargo test -p {} {filter}",
+        package()
+    );
+    annotate(failure);
+    text
+}
+
+fn package() -> String {
+    std::env::var("CARGO_PKG_NAME").unwrap_or_else(|_| "mayfly".into())
+}
+
+/// Tells GitHub about a failure, where that is what runs the test.
+fn annotate(failure: &str) {
+    if std::env::var_os("GITHUB_ACTIONS").is_some() {
+        eprintln!("::error::{}", failure.lines().next().unwrap_or_default());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_begins_with_the_verdict_and_ends_with_the_command() {
+        let text = report(
+            "FAIL",
+            "veridian::ipc::narrow",
+            "kvm",
+            "cause",
+            "  before  x\n",
+        );
+        assert!(text.starts_with("FAIL veridian::ipc::narrow"), "{text}");
+        assert!(text.trim_end().ends_with("ipc::narrow"), "{text}");
+        assert!(text.lines().count() <= 25);
+    }
+
+    #[test]
+    fn results_and_nothing_are_verdicts() {
+        assert_eq!(().failure(), None);
+        assert_eq!(Ok::<(), String>(()).failure(), None);
+        assert_eq!(Err::<(), &str>("no").failure(), Some("no".into()));
+    }
+}

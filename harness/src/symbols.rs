@@ -1,0 +1,169 @@
+//! Addresses as functions and source lines.
+//!
+//! Purpose: reads the line tables of the embedded kernel (and of a program
+//! file) so that reports name a place and not a number, functions inlined at it
+//! included. Neighbours: `report` prints the frames, `image` has the files.
+
+use std::sync::LazyLock;
+
+use addr2line::Context;
+use gimli::{EndianSlice, LittleEndian, SectionId};
+use object::{Object as _, ObjectSection as _, ObjectSymbol as _};
+
+use crate::image;
+
+type Reader = EndianSlice<'static, LittleEndian>;
+
+/// One function at an address; several when some are inlined.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Frame {
+    /// Demangled name.
+    pub function: String,
+    /// Source file, when the line table has it.
+    pub file: Option<String>,
+    /// Line in it.
+    pub line: Option<u32>,
+}
+
+impl std::fmt::Display for Frame {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.function)?;
+        match (&self.file, self.line) {
+            (Some(file), Some(line)) => write!(f, "  {file}:{line}"),
+            (Some(file), None) => write!(f, "  {file}"),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Functions at a kernel address, innermost first; empty when there are none.
+pub fn kernel_frames(address: u64) -> Vec<Frame> {
+    // Contexts cache without locks; one per call is cheap beside a failure.
+    let Some(file) = kernel() else {
+        return Vec::new();
+    };
+    let frames = dwarf_frames(file, address).unwrap_or_default();
+    if frames.is_empty() {
+        symbol_frame(file, address).into_iter().collect()
+    } else {
+        frames
+    }
+}
+
+/// Address of a symbol of the kernel.
+pub fn kernel_symbol(name: &str) -> Option<u64> {
+    kernel()?
+        .symbols()
+        .find(|symbol| symbol.name() == Ok(name))
+        .map(|symbol| symbol.address())
+}
+
+/// Functions of a program at an address, when its file has symbols.
+pub fn program_frames(bytes: &'static [u8], address: u64) -> Vec<Frame> {
+    let Ok(file) = object::File::parse(bytes) else {
+        return Vec::new();
+    };
+    let frames = dwarf_frames(&file, address).unwrap_or_default();
+    if frames.is_empty() {
+        symbol_frame(&file, address).into_iter().collect()
+    } else {
+        frames
+    }
+}
+
+fn kernel() -> Option<&'static object::File<'static>> {
+    static KERNEL: LazyLock<Option<object::File<'static>>> =
+        LazyLock::new(|| object::File::parse(image::kernel()).ok());
+    KERNEL.as_ref()
+}
+
+fn dwarf_frames(file: &object::File<'static>, address: u64) -> Option<Vec<Frame>> {
+    let section = |id: SectionId| -> Result<Reader, gimli::Error> {
+        let data = file
+            .section_by_name(id.name())
+            .and_then(|section| section.data().ok())
+            .unwrap_or_default();
+        Ok(EndianSlice::new(data, LittleEndian))
+    };
+    let dwarf = gimli::Dwarf::load(section).ok()?;
+    let context = Context::from_dwarf(dwarf).ok()?;
+    let mut found = context.find_frames(address).skip_all_loads().ok()?;
+    let mut frames = Vec::new();
+    while let Ok(Some(frame)) = found.next() {
+        let Some(function) = frame.function else {
+            continue;
+        };
+        let name = function.raw_name().ok()?;
+        let location = frame.location.as_ref();
+        frames.push(Frame {
+            function: format!("{:#}", rustc_demangle::demangle(&name)),
+            file: location.and_then(|at| at.file).map(shortened),
+            line: location.and_then(|at| at.line),
+        });
+    }
+    Some(frames)
+}
+
+/// The nearest symbol at or below the address: assembly has no line table.
+fn symbol_frame(file: &object::File<'static>, address: u64) -> Option<Frame> {
+    let map = file.symbol_map();
+    let symbol = map.before(address)?;
+    let offset = address - symbol.address();
+    Some(Frame {
+        function: format!("{:#}+{offset:#x}", rustc_demangle::demangle(symbol.name())),
+        file: None,
+        line: None,
+    })
+}
+
+/// A path without what lies before the package that it belongs to.
+fn shortened(path: &str) -> String {
+    for (marker, kept) in [("/library/", "library/"), ("/registry/src/", "")] {
+        if let Some((_, rest)) = path.split_once(marker) {
+            let rest = if kept.is_empty() {
+                rest.split_once('/').map_or(rest, |(_, rest)| rest)
+            } else {
+                rest
+            };
+            return format!("{kept}{rest}");
+        }
+    }
+    path.trim_start_matches("./").trim_start_matches('/').into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_short_and_the_same_everywhere() {
+        for (long, short) in [
+            ("kernel/src/main.rs", "kernel/src/main.rs"),
+            (
+                "/rustc/abc/library/core/src/fmt/mod.rs",
+                "library/core/src/fmt/mod.rs",
+            ),
+            (
+                "/home/x/.cargo/registry/src/index-1/spin-1.0.0/src/lib.rs",
+                "spin-1.0.0/src/lib.rs",
+            ),
+        ] {
+            assert_eq!(shortened(long), short);
+        }
+    }
+
+    #[test]
+    fn a_frame_prints_its_place() {
+        let frame = Frame {
+            function: "f".into(),
+            file: Some("a.rs".into()),
+            line: Some(3),
+        };
+        assert_eq!(frame.to_string(), "f  a.rs:3");
+    }
+
+    #[test]
+    fn an_address_outside_the_kernel_has_no_frames() {
+        assert_eq!(kernel_frames(0x10), []);
+    }
+}
