@@ -18,15 +18,21 @@ pub enum FrameError {
     NoRoom,
 }
 
+/// The body of a frame, and the bytes after the frame.
+pub type BodyAndRest<'a> = (&'a [u8], &'a [u8]);
+
 /// Writes `message` as one frame at the start of `buffer`; says how many bytes
 /// that took.
 ///
 /// # Errors
-/// [`FrameError::NoRoom`] when `buffer` is too short.
+/// [`FrameError::NoRoom`] when `buffer` is too short, or the body would be
+/// longer than [`BODY_MAX`].
 pub fn encode<T: Serialize>(message: &T, buffer: &mut [u8]) -> Result<usize, FrameError> {
     let (header, body) = buffer
         .split_first_chunk_mut::<HEADER>()
         .ok_or(FrameError::NoRoom)?;
+    let room = body.len().min(BODY_MAX);
+    let body = &mut body[..room];
     let used = postcard::to_slice(message, body)
         .map_err(|_| FrameError::NoRoom)?
         .len();
@@ -40,7 +46,7 @@ pub fn encode<T: Serialize>(message: &T, buffer: &mut [u8]) -> Result<usize, Fra
 ///
 /// # Errors
 /// [`FrameError::TooLong`] when the length cannot be a frame of this protocol.
-pub fn split(bytes: &[u8]) -> Result<Option<(&[u8], &[u8])>, FrameError> {
+pub fn split(bytes: &[u8]) -> Result<Option<BodyAndRest<'_>>, FrameError> {
     let Some((header, rest)) = bytes.split_first_chunk::<HEADER>() else {
         return Ok(None);
     };
