@@ -23,7 +23,12 @@ pub(crate) const GDT_DATA: u64 = 0x00cf_9300_0000_ffff;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Start {
     /// 64-bit mode at a virtual address.
-    Direct(u64),
+    Direct {
+        /// The address.
+        entry: u64,
+        /// Linear address of the GDT, which lies in the direct map.
+        gdt: u64,
+    },
     /// 32-bit protected mode at a physical address.
     Pvh(u32),
 }
@@ -36,7 +41,7 @@ pub(crate) fn load(config: &Config, kernel: &[u8], memory: &Memory) -> Result<St
         memory.place(segment.phys, segment.contents)?;
     }
     write_start_info(config, memory)?;
-    if let Start::Direct(_) = start {
+    if let Start::Direct { .. } = start {
         let gdt = [0, GDT_CODE, GDT_DATA].map(u64::to_le_bytes).concat();
         memory.place(layout::BOOT_GDT, &gdt)?;
         let base = image
@@ -52,7 +57,10 @@ fn choose(entry: Entry, image: &Image<'_>) -> Result<Start, ImageError> {
     match (entry, image.direct, image.pvh) {
         (Entry::Auto | Entry::Direct, Some(direct), _) => {
             if image.executable_at_virtual(direct.entry) {
-                Ok(Start::Direct(direct.entry))
+                Ok(Start::Direct {
+                    entry: direct.entry,
+                    gdt: direct.direct_map.wrapping_add(layout::BOOT_GDT),
+                })
             } else {
                 Err(ImageError::Entry(direct.entry))
             }

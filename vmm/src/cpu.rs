@@ -114,8 +114,8 @@ impl Registers {
 pub(crate) fn set_start(vcpu: &VcpuFd, start: Start) -> Result<(), Error> {
     let mut sregs = vcpu.get_sregs().map_err(Error::kvm("KVM_GET_SREGS"))?;
     let rip = match start {
-        Start::Direct(entry) => {
-            enter_long_mode(&mut sregs);
+        Start::Direct { entry, gdt } => {
+            enter_long_mode(&mut sregs, gdt);
             entry
         }
         Start::Pvh(entry) => {
@@ -135,8 +135,8 @@ pub(crate) fn set_start(vcpu: &VcpuFd, start: Start) -> Result<(), Error> {
 }
 
 /// The direct entry's state (`mayfly_machine::boot`).
-fn enter_long_mode(sregs: &mut kvm_sregs) {
-    sregs.gdt.base = layout::BOOT_GDT;
+fn enter_long_mode(sregs: &mut kvm_sregs, gdt: u64) {
+    sregs.gdt.base = gdt;
     sregs.gdt.limit = 3 * 8 - 1;
     sregs.idt.base = 0;
     sregs.idt.limit = 0;
