@@ -1,0 +1,178 @@
+//! Frames of physical memory: fresh ones by bump, used ones from a list.
+//!
+//! Every frame has a link in a table, so that the frames of an address space
+//! form a list of their own and giving them all back is one splice, however
+//! many there are. Fresh frames are known to be zero where the loader promises
+//! it; used ones are cleared when zeros are asked for.
+
+use mayfly_core::port::{Contents, NoFrames, PAGE_SIZE, PageFrame};
+
+use crate::direct;
+
+/// Links of one frame to its neighbours in a list; 0 is none (frame 0 is not ours).
+#[derive(Clone, Copy, Default)]
+struct Link {
+    previous: u32,
+    next: u32,
+}
+
+/// A list of frames.
+#[derive(Debug, Default)]
+pub struct FrameList {
+    head: u32,
+    tail: u32,
+    count: u32,
+}
+
+impl FrameList {
+    /// Frames in the list.
+    pub fn count(&self) -> u64 {
+        u64::from(self.count)
+    }
+}
+
+/// The allocator.
+pub struct Frames {
+    links: &'static mut [Link],
+    fresh: u32,
+    end: u32,
+    fresh_is_zero: bool,
+    free: FrameList,
+    total: u32,
+}
+
+impl Frames {
+    /// Takes over physical memory from `start` to `end`.
+    ///
+    /// # Safety
+    /// Nothing else uses that memory, and if `zeroed` it is all zeros.
+    pub unsafe fn new(start: u64, end: u64, zeroed: bool) -> Self {
+        let end_frame = number(end / PAGE_SIZE);
+        let bytes = u64::from(end_frame) * size_of::<Link>() as u64;
+        let table = start.next_multiple_of(PAGE_SIZE);
+        let fresh = number((table + bytes).div_ceil(PAGE_SIZE));
+        // SAFETY: the caller hands over the memory; a Link is valid with any
+        // bits, and each is written before it is read.
+        let links = unsafe {
+            core::slice::from_raw_parts_mut(direct::<Link>(table), end_frame as usize)
+        };
+        Self {
+            links,
+            fresh: fresh.min(end_frame),
+            end: end_frame,
+            fresh_is_zero: zeroed,
+            free: FrameList::default(),
+            total: end_frame.saturating_sub(fresh),
+        }
+    }
+
+    /// Takes `count` adjacent fresh frames for good; says where they start.
+    pub(crate) fn reserve(&mut self, count: u32) -> Option<u64> {
+        let start = self.fresh;
+        self.fresh = start.checked_add(count).filter(|end| *end <= self.end)?;
+        self.total -= count;
+        Some(u64::from(start) * PAGE_SIZE)
+    }
+
+    /// Frames not in use.
+    pub fn free(&self) -> u64 {
+        u64::from(self.end - self.fresh) + self.free.count()
+    }
+
+    /// Frames in all.
+    pub fn total(&self) -> u64 {
+        u64::from(self.total)
+    }
+
+    /// Allocates a frame onto `list`.
+    ///
+    /// # Errors
+    /// [`NoFrames`].
+    pub fn allocate(&mut self, list: &mut FrameList, contents: Contents) -> Result<PageFrame, NoFrames> {
+        let prefer_used = contents == Contents::Any;
+        let frame = if self.free.head != 0 && (prefer_used || self.fresh == self.end) {
+            let frame = self.free.head;
+            self.remove(frame);
+            if contents == Contents::Zero {
+                clear(frame);
+            }
+            frame
+        } else if self.fresh < self.end {
+            let frame = self.fresh;
+            self.fresh += 1;
+            if contents == Contents::Zero && !self.fresh_is_zero {
+                clear(frame);
+            }
+            frame
+        } else {
+            return Err(NoFrames);
+        };
+        self.push(list, frame);
+        Ok(PageFrame(u64::from(frame)))
+    }
+
+    /// Gives back one frame of `list`.
+    pub fn release(&mut self, list: &mut FrameList, frame: PageFrame) {
+        let frame = number(frame.0);
+        self.unlink(list, frame);
+        let mut free = core::mem::take(&mut self.free);
+        self.push(&mut free, frame);
+        self.free = free;
+    }
+
+    /// Gives back every frame of `list`.
+    pub fn release_all(&mut self, list: FrameList) {
+        if list.head == 0 {
+            return;
+        }
+        if self.free.head == 0 {
+            self.free = list;
+            return;
+        }
+        self.links[list.tail as usize].next = self.free.head;
+        self.links[self.free.head as usize].previous = list.tail;
+        self.free.head = list.head;
+        self.free.count += list.count;
+    }
+
+    fn remove(&mut self, frame: u32) {
+        let mut free = core::mem::take(&mut self.free);
+        self.unlink(&mut free, frame);
+        self.free = free;
+    }
+
+    fn push(&mut self, list: &mut FrameList, frame: u32) {
+        self.links[frame as usize] = Link {
+            previous: 0,
+            next: list.head,
+        };
+        match list.head {
+            0 => list.tail = frame,
+            head => self.links[head as usize].previous = frame,
+        }
+        list.head = frame;
+        list.count += 1;
+    }
+
+    fn unlink(&mut self, list: &mut FrameList, frame: u32) {
+        let Link { previous, next } = self.links[frame as usize];
+        match previous {
+            0 => list.head = next,
+            previous => self.links[previous as usize].next = next,
+        }
+        match next {
+            0 => list.tail = previous,
+            next => self.links[next as usize].previous = previous,
+        }
+        list.count -= 1;
+    }
+}
+
+fn number(frame: u64) -> u32 {
+    u32::try_from(frame).expect("memory ends below 3 GiB (vmm/machine layout)")
+}
+
+fn clear(frame: u32) {
+    // SAFETY: the frame is the allocator's, so no reference to it exists.
+    unsafe { direct::<u64>(u64::from(frame) * PAGE_SIZE).write_bytes(0, 512) };
+}

@@ -1,0 +1,219 @@
+//! The port of `kernel/core`, on this processor.
+
+use alloc::boxed::Box;
+
+use mayfly_core::frame::TrapFrame;
+use mayfly_core::port::{
+    Access, Contents, CopyFault, Machine, NoFrames, PAGE_SIZE, PageFrame, Reason,
+};
+
+use crate::boot::{Boot, BootError};
+use crate::clock::{self, Clock};
+use crate::frames::Frames;
+use crate::paging::{self, Tables};
+use crate::user::{self, UserContext};
+use crate::{direct, heap, trap, usercopy};
+
+extern crate alloc;
+
+/// Share of memory that the kernel's heap gets, and its bounds in frames.
+const HEAP_SHARE: u64 = 8;
+const HEAP_MAX: u64 = 64 << 20 >> 12;
+
+/// The processor and its memory.
+pub struct Hardware {
+    frames: Frames,
+    kernel_root: PageFrame,
+    clock: Clock,
+    epoch: u64,
+    running_root: u64,
+}
+
+impl Hardware {
+    /// Takes over the memory that the loader left.
+    ///
+    /// # Errors
+    /// [`BootError::NoMemory`].
+    ///
+    /// # Safety
+    /// Called once, with what the loader said.
+    pub unsafe fn new(boot: &Boot, clock: Clock, epoch: u64) -> Result<Self, BootError> {
+        let (start, end) = boot.free_memory()?;
+        // SAFETY: nothing else uses the memory (`free_memory`), and the direct
+        // protocol promises zeros.
+        let mut frames = unsafe { Frames::new(start, end, boot.direct) };
+        let heap = (frames.free() / HEAP_SHARE).min(HEAP_MAX);
+        let count = u32::try_from(heap).map_err(|_| BootError::NoMemory)?;
+        let heap_start = frames.reserve(count).ok_or(BootError::NoMemory)?;
+        // SAFETY: those frames were just reserved for good.
+        unsafe { heap::initialise(heap_start, heap * PAGE_SIZE) };
+        Ok(Self {
+            frames,
+            kernel_root: paging::kernel_root(),
+            clock,
+            epoch,
+            running_root: 0,
+        })
+    }
+
+    /// The time base.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+}
+
+impl Machine for Hardware {
+    type Context = Box<UserContext>;
+    type Tables = Tables;
+
+    fn context(&mut self) -> Box<UserContext> {
+        Box::new(UserContext::new())
+    }
+
+    #[inline(always)]
+    fn registers(context: &Box<UserContext>) -> &TrapFrame {
+        context.frame()
+    }
+
+    #[inline(always)]
+    fn registers_mut(context: &mut Box<UserContext>) -> &mut TrapFrame {
+        context.frame_mut()
+    }
+
+    fn switch(
+        &mut self,
+        previous: Option<&mut Box<UserContext>>,
+        next: &Box<UserContext>,
+        tables: &Tables,
+    ) {
+        if self.running_root != tables.root() {
+            self.running_root = tables.root();
+            tables.activate();
+        }
+        user::switch(previous.map(|context| &mut **context), next);
+    }
+
+    #[inline(always)]
+    fn run(&mut self, context: &mut Box<UserContext>) -> Reason {
+        user::run(context)
+    }
+
+    fn fault_address(&self) -> u64 {
+        trap::fault_address()
+    }
+
+    fn frames_free(&self) -> u64 {
+        self.frames.free()
+    }
+
+    fn frames(&self) -> u64 {
+        self.frames.total()
+    }
+
+    fn heap_used(&self) -> u64 {
+        heap::used()
+    }
+
+    fn heap_low(&self) -> bool {
+        heap::low()
+    }
+
+    fn tables(&mut self) -> Result<Tables, NoFrames> {
+        Tables::new(&mut self.frames, self.kernel_root)
+    }
+
+    fn root(tables: &Tables) -> u64 {
+        tables.root()
+    }
+
+    fn owned(tables: &Tables) -> u64 {
+        tables.owned()
+    }
+
+    fn release(&mut self, tables: Tables) {
+        if self.running_root == tables.root() {
+            self.running_root = 0;
+            paging::activate_kernel(self.kernel_root);
+        }
+        tables.release(&mut self.frames);
+    }
+
+    fn page(&mut self, tables: &mut Tables, contents: Contents) -> Result<PageFrame, NoFrames> {
+        tables.page(&mut self.frames, contents)
+    }
+
+    fn free_page(&mut self, tables: &mut Tables, frame: PageFrame) {
+        tables.free_page(&mut self.frames, frame);
+    }
+
+    fn map(
+        &mut self,
+        tables: &mut Tables,
+        address: u64,
+        frame: PageFrame,
+        access: Access,
+    ) -> Result<(), NoFrames> {
+        tables.map(&mut self.frames, address, frame, access)
+    }
+
+    fn unmap(&mut self, tables: &mut Tables, address: u64) -> Option<PageFrame> {
+        tables.unmap(address)
+    }
+
+    fn lookup(&self, tables: &Tables, address: u64) -> Option<(PageFrame, Access)> {
+        tables.lookup(address)
+    }
+
+    fn write_frame(&mut self, frame: PageFrame, offset: usize, bytes: &[u8]) {
+        assert!(offset + bytes.len() <= PAGE_SIZE as usize);
+        let to = direct::<u8>(frame.address() + offset as u64);
+        // SAFETY: in bounds of the frame (asserted); frames that core names are
+        // allocated ones, and no reference into one is ever kept.
+        unsafe { to.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
+    }
+
+    fn read_frame(&self, frame: PageFrame, offset: usize, buffer: &mut [u8]) {
+        assert!(offset + buffer.len() <= PAGE_SIZE as usize);
+        let from = direct::<u8>(frame.address() + offset as u64);
+        // SAFETY: as in `write_frame`.
+        unsafe { from.copy_to_nonoverlapping(buffer.as_mut_ptr(), buffer.len()) };
+    }
+
+    fn read_user(&mut self, address: u64, buffer: &mut [u8]) -> Result<(), CopyFault> {
+        let copied = usercopy::read(address, buffer);
+        outcome(copied, buffer.len())
+    }
+
+    fn write_user(&mut self, address: u64, bytes: &[u8]) -> Result<(), CopyFault> {
+        let copied = usercopy::write(address, bytes);
+        outcome(copied, bytes.len())
+    }
+
+    fn ticks(&self) -> u64 {
+        clock::ticks()
+    }
+
+    fn now(&self) -> u64 {
+        self.clock.now()
+    }
+
+    fn boot_epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    fn arm_timer(&mut self, deadline: Option<u64>) {
+        self.clock.arm(deadline);
+    }
+}
+
+/// Says how a copy ended. The routine counts whole words, so the address that
+/// faulted can lie up to seven bytes behind what was copied.
+fn outcome(copied: usize, length: usize) -> Result<(), CopyFault> {
+    if copied == length {
+        return Ok(());
+    }
+    Err(CopyFault {
+        address: trap::fault_address(),
+        copied,
+    })
+}

@@ -1,0 +1,118 @@
+//! Ring 3 as a function that returns a reason.
+
+use core::arch::asm;
+
+use mayfly_core::frame::TrapFrame;
+use mayfly_core::port::Reason;
+
+use crate::cpu::{self, USER_CS, USER_SS};
+use crate::trap;
+
+unsafe extern "C" {
+    fn user_enter(frame: *mut TrapFrame);
+}
+
+/// Flags of a new thread: IF and bit 1.
+const RFLAGS: u64 = 0x202;
+/// Initial x87 control word (FNINIT) and MXCSR.
+const FCW: u16 = 0x37f;
+const MXCSR: u32 = 0x1f80;
+
+/// FXSAVE image.
+#[repr(C, align(16))]
+struct Fpu {
+    fcw: u16,
+    state: [u16; 11],
+    mxcsr: u32,
+    rest: [u32; 121],
+}
+
+const _: () = assert!(size_of::<Fpu>() == 512);
+
+/// Registers of a thread: general, vector and control, in a place that does
+/// not move (the processor stores into it).
+#[repr(C, align(64))]
+pub struct UserContext {
+    fpu: Fpu,
+    /// Room for what IRETQ's own fault pushes below the frame (trap.s, `3:`).
+    pad: [u64; 8],
+    frame: TrapFrame,
+}
+
+impl UserContext {
+    /// A context with all registers zero, ready for ring 3.
+    pub fn new() -> Self {
+        Self {
+            fpu: Fpu {
+                fcw: FCW,
+                state: [0; 11],
+                mxcsr: MXCSR,
+                rest: [0; 121],
+            },
+            pad: [0; 8],
+            frame: TrapFrame {
+                cs: u64::from(USER_CS),
+                ss: u64::from(USER_SS),
+                rflags: RFLAGS,
+                ..TrapFrame::default()
+            },
+        }
+    }
+
+    /// The general registers.
+    pub fn frame(&self) -> &TrapFrame {
+        &self.frame
+    }
+
+    /// The general registers, to change.
+    pub fn frame_mut(&mut self) -> &mut TrapFrame {
+        &mut self.frame
+    }
+
+    /// Address just behind the frame.
+    pub(crate) fn frame_end(&self) -> u64 {
+        (&raw const self.frame) as u64 + size_of::<TrapFrame>() as u64
+    }
+}
+
+impl Default for UserContext {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Makes `context` the processor's: its frame receives traps, its vector
+/// registers are loaded. The ones of `previous` are saved into it.
+pub(crate) fn switch(previous: Option<&mut UserContext>, context: &UserContext) {
+    if let Some(previous) = previous {
+        // SAFETY: the area is 512 bytes, 16-aligned, and the kernel itself is
+        // built without vector registers, so they are still the thread's.
+        unsafe { asm!("fxsave64 [{}]", in(reg) &raw mut previous.fpu, options(nostack)) };
+    }
+    // SAFETY: the area was written by FXSAVE or by `new`, which is the initial state.
+    unsafe { asm!("fxrstor64 [{}]", in(reg) &raw const context.fpu, options(nostack)) };
+    // SAFETY: contexts are boxed, and the scheduler keeps the running one alive.
+    unsafe { cpu::install(context) };
+}
+
+/// Runs ring 3 on `context`, which `switch` has installed, until it traps.
+#[inline(always)]
+pub(crate) fn run(context: &mut UserContext) -> Reason {
+    // SAFETY: the frame holds user segments and harmless flags (its fields are
+    // set only by `new`, by traps, and through `TrapFrame`, whose selectors and
+    // flags core does not touch); `user_enter` keeps RBX, RBP and RSP.
+    unsafe {
+        asm!(
+            "call {enter}",
+            enter = sym user_enter,
+            inout("rdi") &raw mut context.frame => _,
+            out("r12") _, out("r13") _, out("r14") _, out("r15") _,
+            clobber_abi("C"),
+        );
+    }
+    match context.frame.vector {
+        trap::REASON_QUIRK | trap::REASON_SYSCALL => Reason::Syscall,
+        vector if vector >= 32 => Reason::Interrupt,
+        _ => Reason::Fault,
+    }
+}

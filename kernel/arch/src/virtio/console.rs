@@ -1,0 +1,287 @@
+//! The multiport virtio-console (virtio 1.2 §5.3).
+//!
+//! Ports are found by name (`vmm/machine/src/device.rs`), as their numbers
+//! differ between machines. Transmission waits until the device has taken the
+//! bytes, so that they can be sent from where they lie.
+
+use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use mayfly_machine::device::{PORT_CONSOLE, PORT_CONTROL, PORT_COUNT, PORT_NAMES, PORT_TRACE};
+
+use super::mmio::{DeviceError, Registers};
+use super::queue::{Memory, Queue, SIZE};
+use crate::cpu::Owned;
+use crate::{clock, physical};
+
+/// Virtio device id of a console.
+const DEVICE_ID: u32 = 3;
+/// VIRTIO_CONSOLE_F_MULTIPORT.
+const MULTIPORT: u32 = 1 << 1;
+/// Queues of the device that the driver uses: two for each port, two for control.
+const QUEUES: usize = 2 * (PORT_COUNT + 1);
+const CONTROL_RECEIVE: usize = 2;
+const CONTROL_TRANSMIT: usize = 3;
+
+/// Buffers for control messages and their size; a port's name is the longest.
+const CONTROL_BUFFERS: u16 = 16;
+const CONTROL_BUFFER: usize = 64;
+/// Buffers of the request port and their size.
+const RECEIVE_BUFFERS: u16 = 4;
+const RECEIVE_BUFFER: usize = 4096;
+/// How long set-up waits for the device, in TSC ticks: some seconds.
+const PATIENCE: u64 = 1 << 34;
+
+/// Control events (§5.3.6.2).
+mod event {
+    pub(super) const DEVICE_READY: u16 = 0;
+    pub(super) const DEVICE_ADD: u16 = 1;
+    pub(super) const PORT_READY: u16 = 3;
+    pub(super) const PORT_OPEN: u16 = 6;
+    pub(super) const PORT_NAME: u16 = 7;
+}
+
+static MEMORY: [Memory; QUEUES] = [Memory::NEW; QUEUES];
+static CONTROL: Owned<[[u8; CONTROL_BUFFER]; CONTROL_BUFFERS as usize]> =
+    Owned::new([[0; CONTROL_BUFFER]; CONTROL_BUFFERS as usize]);
+static RECEIVE: Owned<[[u8; RECEIVE_BUFFER]; RECEIVE_BUFFERS as usize]> =
+    Owned::new([[0; RECEIVE_BUFFER]; RECEIVE_BUFFERS as usize]);
+
+/// Where [`last_words`] go: the device, and the control port's transmit queue.
+static LAST_WORDS_BASE: AtomicU64 = AtomicU64::new(0);
+static LAST_WORDS_QUEUE: AtomicUsize = AtomicUsize::new(0);
+/// How long last words wait for the device, in TSC ticks.
+const LAST_PATIENCE: u64 = 1 << 32;
+
+/// Sends bytes of the kernel's own memory on the control port from a state that
+/// may be broken: nothing of [`Console`] is used. Nobody sends after this.
+pub fn last_words(bytes: &[u8]) {
+    let base = LAST_WORDS_BASE.load(Ordering::Relaxed);
+    let index = LAST_WORDS_QUEUE.load(Ordering::Relaxed);
+    let (Some(memory), true) = (MEMORY.get(index), base != 0) else {
+        return;
+    };
+    let length = u32::try_from(bytes.len()).unwrap_or(0);
+    let mut queue = Queue::resume(memory);
+    queue.offer([(physical(bytes), length)].into_iter());
+    Registers::at(base).notify(index as u32);
+    let end = clock::ticks() + LAST_PATIENCE;
+    while queue.take().is_none() && clock::ticks() < end {
+        core::hint::spin_loop();
+    }
+}
+
+/// A named port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Port {
+    /// The terminal.
+    Console,
+    /// Requests and answers.
+    Control,
+    /// Bulk records.
+    Trace,
+}
+
+impl Port {
+    fn index(self) -> usize {
+        let name = match self {
+            Port::Console => PORT_CONSOLE,
+            Port::Control => PORT_CONTROL,
+            Port::Trace => PORT_TRACE,
+        };
+        PORT_NAMES
+            .iter()
+            .position(|candidate| *candidate == name)
+            .expect("every port has a name in the machine's list")
+    }
+}
+
+/// The device, set up, with its three ports found.
+pub struct Console {
+    registers: Registers,
+    queues: [Queue; QUEUES],
+    /// Number on the device of each port, in the order of `PORT_NAMES`.
+    numbers: [Option<u8>; PORT_COUNT],
+}
+
+impl Console {
+    /// Sets the device at physical `base` up and finds its ports.
+    ///
+    /// # Errors
+    /// [`DeviceError`] says what is missing.
+    ///
+    /// # Panics
+    /// If called twice: the queues' memory is static.
+    pub fn start(base: u64) -> Result<Self, DeviceError> {
+        let registers = Registers::start(base, DEVICE_ID, MULTIPORT)?;
+        let mut index = 0;
+        let queues = MEMORY.each_ref().map(|memory| {
+            let queue = Queue::new(memory, is_receive(index));
+            index += 1;
+            queue
+        });
+        for (index, queue) in (0..).zip(&queues) {
+            registers.set_queue(index, SIZE as u32, queue.addresses())?;
+        }
+        registers.go();
+        let mut this = Self {
+            registers,
+            queues,
+            numbers: [None; PORT_COUNT],
+        };
+        this.find_ports()?;
+        Ok(this)
+    }
+
+    fn find_ports(&mut self) -> Result<(), DeviceError> {
+        let buffers = CONTROL.0.get();
+        for buffer in 0..CONTROL_BUFFERS {
+            let address = physical(buffers) + u64::from(buffer) * CONTROL_BUFFER as u64;
+            self.queues[CONTROL_RECEIVE].lend(buffer, address, CONTROL_BUFFER as u32);
+        }
+        self.registers.notify(CONTROL_RECEIVE as u32);
+        self.send_control(0, event::DEVICE_READY, 1);
+        let end = clock::ticks() + PATIENCE;
+        while self.numbers.contains(&None) {
+            if !self.take_control() && clock::ticks() > end {
+                return Err(DeviceError::Silent);
+            }
+        }
+        Ok(())
+    }
+
+    /// Handles one message of the device, if there is one.
+    fn take_control(&mut self) -> bool {
+        let Some(received) = self.queues[CONTROL_RECEIVE].take() else {
+            return false;
+        };
+        // SAFETY: the device gave this buffer back, and a copy is taken before
+        // it is lent again.
+        let message: [u8; CONTROL_BUFFER] =
+            unsafe { (*CONTROL.0.get())[usize::from(received.buffer)] };
+        self.queues[CONTROL_RECEIVE].lend_again(received.buffer);
+        let length = (received.length as usize).min(CONTROL_BUFFER);
+        let (header, name) = message[..length].split_at(length.min(8));
+        let &[id, _, _, _, low, high, _, _] = header else {
+            return true;
+        };
+        match u16::from_le_bytes([low, high]) {
+            event::DEVICE_ADD if usize::from(id) < PORT_COUNT => {
+                self.send_control(id, event::PORT_READY, 1);
+            }
+            event::PORT_NAME => self.name_port(id, name),
+            _ => {}
+        }
+        true
+    }
+
+    fn name_port(&mut self, id: u8, name: &[u8]) {
+        let name = name.strip_suffix(b"\0").unwrap_or(name);
+        let known = PORT_NAMES
+            .iter()
+            .position(|candidate| candidate.as_bytes() == name);
+        let Some(index) = known else { return };
+        self.numbers[index] = Some(id);
+        if PORT_NAMES[index] == PORT_CONTROL {
+            self.lend_receive_buffers(id);
+            LAST_WORDS_BASE.store(self.registers.base(), Ordering::Relaxed);
+            LAST_WORDS_QUEUE.store(receive_queue(id) + 1, Ordering::Relaxed);
+        }
+        self.send_control(id, event::PORT_OPEN, 1);
+    }
+
+    fn lend_receive_buffers(&mut self, id: u8) {
+        let queue = receive_queue(id);
+        let buffers = RECEIVE.0.get();
+        for buffer in 0..RECEIVE_BUFFERS {
+            let address = physical(buffers) + u64::from(buffer) * RECEIVE_BUFFER as u64;
+            self.queues[queue].lend(buffer, address, RECEIVE_BUFFER as u32);
+        }
+        self.registers.notify(queue as u32);
+    }
+
+    fn send_control(&mut self, id: u8, event: u16, value: u16) {
+        let [event_low, event_high] = event.to_le_bytes();
+        let [value_low, value_high] = value.to_le_bytes();
+        let message = [id, 0, 0, 0, event_low, event_high, value_low, value_high];
+        self.transmit(CONTROL_TRANSMIT, [(physical(&raw const message), 8)].into_iter());
+    }
+
+    /// Sends pieces of memory (physical address, length) as one stretch of
+    /// bytes; at most 15 pieces.
+    pub fn send_pieces(&mut self, port: Port, pieces: impl Iterator<Item = (u64, u32)>) {
+        let Some(id) = self.numbers[port.index()] else {
+            return;
+        };
+        self.transmit(receive_queue(id) + 1, pieces);
+    }
+
+    /// Sends bytes of the kernel's own memory.
+    pub fn send(&mut self, port: Port, bytes: &[u8]) {
+        let length = u32::try_from(bytes.len()).expect("messages are shorter than 4 GiB");
+        self.send_pieces(port, [(physical(bytes), length)].into_iter());
+    }
+
+    /// Sends a header of the kernel's own memory, then pieces.
+    pub fn send_with_header(
+        &mut self,
+        port: Port,
+        header: &[u8],
+        pieces: impl Iterator<Item = (u64, u32)>,
+    ) {
+        let length = u32::try_from(header.len()).expect("headers are shorter than 4 GiB");
+        self.send_pieces(port, [(physical(header), length)].into_iter().chain(pieces));
+    }
+
+    fn transmit(&mut self, queue: usize, pieces: impl Iterator<Item = (u64, u32)>) {
+        self.queues[queue].offer(pieces);
+        if self.queues[queue].wants_notice() {
+            self.registers.notify(queue as u32);
+        }
+        // The device takes the bytes while it serves the notice; only a host
+        // that does not read makes this wait, and then everything waits.
+        while self.queues[queue].take().is_none() {
+            core::hint::spin_loop();
+        }
+    }
+
+    /// Acknowledges the device's interrupt.
+    pub fn interrupted(&mut self) {
+        self.registers.acknowledge_interrupt();
+        while self.take_control() {}
+    }
+
+    /// Hands the next stretch of received request bytes to `consume`; false if
+    /// there is none.
+    pub fn receive(&mut self, consume: impl FnOnce(&[u8])) -> bool {
+        let Some(id) = self.numbers[Port::Control.index()] else {
+            return false;
+        };
+        let queue = receive_queue(id);
+        let Some(received) = self.queues[queue].take() else {
+            return false;
+        };
+        let buffer = usize::from(received.buffer) % usize::from(RECEIVE_BUFFERS);
+        // SAFETY: the device gave this buffer back; it is lent again below,
+        // after the last use of the reference.
+        let buffer = unsafe { &(*RECEIVE.0.get())[buffer] };
+        consume(&buffer[..(received.length as usize).min(RECEIVE_BUFFER)]);
+        self.queues[queue].lend_again(received.buffer);
+        if self.queues[queue].wants_notice() {
+            self.registers.notify(queue as u32);
+        }
+        true
+    }
+}
+
+/// Receive queue of a port: 0, then 4, 6, 8 and so on (§5.3.2).
+fn receive_queue(id: u8) -> usize {
+    match usize::from(id) {
+        0 => 0,
+        id => 2 * id + 2,
+    }
+}
+
+/// Queues that the device may interrupt for: the receive queues of ports.
+fn is_receive(index: usize) -> bool {
+    index.is_multiple_of(2) && index != CONTROL_RECEIVE
+}

@@ -1,0 +1,7 @@
+//! The virtio-console driver: transport, queues, ports.
+//!
+//! Mirrors `vmm/src/device/virtio`; also drives QEMU's `virtio-serial-device`.
+
+pub mod console;
+mod mmio;
+mod queue;

@@ -1,0 +1,206 @@
+//! A split virtqueue (virtio 1.2 §2.7), as simple as this driver can use it.
+//!
+//! Transmit: one chain at a time, from descriptor 0, waited for. Receive: one
+//! descriptor per buffer, for good. So no descriptor ever needs managing.
+
+use core::cell::UnsafeCell;
+use core::sync::atomic::{Ordering, fence};
+
+use crate::physical;
+
+/// Descriptors in a queue.
+pub(super) const SIZE: usize = 16;
+/// Index type of rings.
+const SIZE_U16: u16 = SIZE as u16;
+
+const NEXT: u16 = 1;
+const WRITE: u16 = 2;
+const NO_INTERRUPT: u16 = 1;
+const NO_NOTIFY: u16 = 1;
+
+#[derive(Clone, Copy)]
+#[repr(C)]
+struct Descriptor {
+    address: u64,
+    length: u32,
+    flags: u16,
+    next: u16,
+}
+
+#[derive(Clone, Copy)]
+#[repr(C)]
+struct UsedElement {
+    id: u32,
+    length: u32,
+}
+
+/// Memory of a queue, shared with the device.
+#[repr(C, align(512))]
+pub(super) struct Memory(UnsafeCell<Rings>);
+
+#[derive(Clone, Copy)]
+#[repr(C)]
+struct Rings {
+    descriptors: [Descriptor; SIZE],
+    available_flags: u16,
+    available_index: u16,
+    available: [u16; SIZE],
+    used_flags: u32,
+    used: [UsedElement; SIZE],
+}
+
+const _: () = assert!(size_of::<Memory>() == 512);
+
+// SAFETY: each memory is given to one `Queue` (see `Queue::new`), and the
+// machine has one processor.
+unsafe impl Sync for Memory {}
+
+impl Memory {
+    pub(super) const NEW: Self = Self(UnsafeCell::new(Rings {
+        descriptors: [Descriptor {
+            address: 0,
+            length: 0,
+            flags: 0,
+            next: 0,
+        }; SIZE],
+        available_flags: 0,
+        available_index: 0,
+        available: [0; SIZE],
+        used_flags: 0,
+        used: [UsedElement { id: 0, length: 0 }; SIZE],
+    }));
+}
+
+/// A received buffer.
+#[derive(Clone, Copy)]
+pub(super) struct Received {
+    /// Index of the buffer.
+    pub(super) buffer: u16,
+    /// Bytes that the device wrote.
+    pub(super) length: u32,
+}
+
+/// One side of a virtqueue.
+pub(super) struct Queue {
+    memory: &'static Memory,
+    /// Available entries so far (the driver's index).
+    made: u16,
+    /// Used entries taken so far.
+    taken: u16,
+}
+
+impl Queue {
+    /// A queue over `memory`, which no other queue uses. Without `interrupts`
+    /// the device is asked not to interrupt for it.
+    pub(super) fn new(memory: &'static Memory, interrupts: bool) -> Self {
+        let this = Self {
+            memory,
+            made: 0,
+            taken: 0,
+        };
+        let flags = if interrupts { 0 } else { NO_INTERRUPT };
+        // SAFETY: the queue's own memory; the device does not use it yet.
+        unsafe { (&raw mut (*this.rings()).available_flags).write_volatile(flags) };
+        this
+    }
+
+    /// The queue over `memory` as its rings say it is, nothing in flight.
+    pub(super) fn resume(memory: &'static Memory) -> Self {
+        let rings = memory.0.get();
+        // SAFETY: the driver's own index; whoever wrote it last is not running.
+        let made = unsafe { (&raw const (*rings).available_index).read_volatile() };
+        Self {
+            memory,
+            made,
+            taken: made,
+        }
+    }
+
+    /// Physical addresses of descriptors, driver area and device area.
+    pub(super) fn addresses(&self) -> [u64; 3] {
+        let rings = self.rings();
+        // SAFETY: only the address of the field is taken.
+        let available = unsafe { &raw const (*rings).available_flags };
+        // SAFETY: only the address of the field is taken.
+        let used = unsafe { &raw const (*rings).used_flags };
+        [physical(rings), physical(available), physical(used)]
+    }
+
+    /// Offers a chain of buffers for the device to read.
+    pub(super) fn offer(&mut self, pieces: impl Iterator<Item = (u64, u32)>) {
+        let mut last = None;
+        for (index, (address, length)) in (0..SIZE_U16).zip(pieces) {
+            self.set(index, address, length, NEXT, index + 1);
+            last = Some((index, address, length));
+        }
+        if let Some((index, address, length)) = last {
+            self.set(index, address, length, 0, 0);
+            self.publish(0);
+        }
+    }
+
+    /// Gives the device buffer `index` to write to.
+    pub(super) fn lend(&mut self, index: u16, address: u64, length: u32) {
+        self.set(index, address, length, WRITE, 0);
+        self.publish(index);
+    }
+
+    /// Gives a buffer back to the device after its contents were used.
+    pub(super) fn lend_again(&mut self, index: u16) {
+        self.publish(index);
+    }
+
+    /// The device wants to be notified of new buffers.
+    pub(super) fn wants_notice(&self) -> bool {
+        // SAFETY: the device writes this word; a volatile read sees some value.
+        let flags = unsafe { (&raw const (*self.rings()).used_flags).read_volatile() };
+        flags as u16 & NO_NOTIFY == 0
+    }
+
+    /// The next buffer that the device is done with.
+    pub(super) fn take(&mut self) -> Option<Received> {
+        // The used index is the upper half of the word with the flags.
+        // SAFETY: the device writes this word; a volatile read sees some value.
+        let word = unsafe { (&raw const (*self.rings()).used_flags).read_volatile() };
+        if (word >> 16) as u16 == self.taken {
+            return None;
+        }
+        fence(Ordering::Acquire);
+        let slot = usize::from(self.taken % SIZE_U16);
+        // SAFETY: in bounds of the ring; the device wrote it before the index.
+        let element = unsafe { (&raw const (*self.rings()).used[slot]).read_volatile() };
+        self.taken = self.taken.wrapping_add(1);
+        Some(Received {
+            buffer: (element.id & u32::from(SIZE_U16 - 1)) as u16,
+            length: element.length,
+        })
+    }
+
+    fn set(&mut self, index: u16, address: u64, length: u32, flags: u16, next: u16) {
+        let descriptor = Descriptor {
+            address,
+            length,
+            flags,
+            next,
+        };
+        let slot = usize::from(index % SIZE_U16);
+        // SAFETY: the descriptor is not in an available chain now (see the
+        // module's rules), so only the driver looks at it.
+        unsafe { (&raw mut (*self.rings()).descriptors[slot]).write_volatile(descriptor) };
+    }
+
+    fn publish(&mut self, head: u16) {
+        let slot = usize::from(self.made % SIZE_U16);
+        // SAFETY: the slot is free: at most SIZE chains are ever available.
+        unsafe { (&raw mut (*self.rings()).available[slot]).write_volatile(head) };
+        self.made = self.made.wrapping_add(1);
+        fence(Ordering::Release);
+        // SAFETY: the index is the driver's to write; the device reads it.
+        unsafe { (&raw mut (*self.rings()).available_index).write_volatile(self.made) };
+        fence(Ordering::SeqCst);
+    }
+
+    fn rings(&self) -> *mut Rings {
+        self.memory.0.get()
+    }
+}

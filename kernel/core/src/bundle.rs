@@ -1,0 +1,147 @@
+//! Bundles: the files that the host hands over with the kernel.
+//!
+//! A bundle is a boot module (`harness/src/image.rs` builds it): a header page
+//! or more with an index, then every file's contents at a page boundary, padded
+//! with zeros. Contents are mapped into programs where they lie.
+//!
+//! ```text
+//! 0   magic "MYBUND01"   8  count u32   12  zero u32   16  size u64
+//! 64  entries of 128 bytes: name [u8; 96], offset u64, size u64, flags u32,
+//!     zero u32, FNV-1a hash u64
+//! ```
+
+use alloc::vec::Vec;
+
+use crate::port::{PAGE_SIZE, PageFrame};
+
+const MAGIC: &[u8; 8] = b"MYBUND01";
+const INDEX: usize = 64;
+const ENTRY: usize = 128;
+const NAME: usize = 96;
+
+/// A file of a bundle.
+#[derive(Clone, Copy, Debug)]
+pub struct BundleFile {
+    /// Its contents.
+    pub contents: &'static [u8],
+    /// Frame of its first page; the others follow.
+    pub first: PageFrame,
+}
+
+/// The bundles of this boot; a later one shadows an earlier one's names.
+#[derive(Debug, Default)]
+pub struct Bundles {
+    modules: Vec<Bundle>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Bundle {
+    bytes: &'static [u8],
+    first: PageFrame,
+}
+
+/// A module is not a bundle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotABundle;
+
+impl Bundles {
+    /// Adds a module that starts at frame `first`.
+    ///
+    /// # Errors
+    /// [`NotABundle`] when its header is not one.
+    pub fn add(&mut self, bytes: &'static [u8], first: PageFrame) -> Result<(), NotABundle> {
+        let magic = bytes.first_chunk::<8>().ok_or(NotABundle)?;
+        if magic != MAGIC {
+            return Err(NotABundle);
+        }
+        self.modules.push(Bundle { bytes, first });
+        Ok(())
+    }
+
+    /// Finds a file by name.
+    pub fn find(&self, name: &str) -> Option<BundleFile> {
+        self.modules
+            .iter()
+            .rev()
+            .find_map(|bundle| bundle.find(name.as_bytes()))
+    }
+}
+
+impl Bundle {
+    fn find(&self, name: &[u8]) -> Option<BundleFile> {
+        let count = word32(self.bytes, 8)? as usize;
+        let index = self.bytes.get(INDEX..)?;
+        let entry = index
+            .chunks_exact(ENTRY)
+            .take(count)
+            .find(|entry| is_name(entry, name))?;
+        let offset = word64(entry, NAME)?;
+        let size = usize::try_from(word64(entry, NAME + 8)?).ok()?;
+        let start = usize::try_from(offset).ok()?;
+        let contents = self.bytes.get(start..start.checked_add(size)?)?;
+        (offset % PAGE_SIZE == 0).then_some(BundleFile {
+            contents,
+            first: PageFrame(self.first.0 + offset / PAGE_SIZE),
+        })
+    }
+}
+
+fn is_name(entry: &[u8], name: &[u8]) -> bool {
+    entry.get(..name.len()) == Some(name) && entry.get(name.len()) == Some(&0)
+}
+
+fn word32(bytes: &[u8], at: usize) -> Option<u32> {
+    Some(u32::from_le_bytes(*bytes.get(at..)?.first_chunk()?))
+}
+
+fn word64(bytes: &[u8], at: usize) -> Option<u64> {
+    Some(u64::from_le_bytes(*bytes.get(at..)?.first_chunk()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn image(files: &[(&str, &[u8])]) -> &'static [u8] {
+        let mut bytes = vec![0; 4096 * (1 + files.len())];
+        bytes[..8].copy_from_slice(MAGIC);
+        bytes[8] = u8::try_from(files.len()).unwrap();
+        for (index, (name, contents)) in files.iter().enumerate() {
+            let entry = INDEX + index * ENTRY;
+            let offset = 4096 * (index + 1);
+            bytes[entry..entry + name.len()].copy_from_slice(name.as_bytes());
+            bytes[entry + NAME..][..8].copy_from_slice(&(offset as u64).to_le_bytes());
+            bytes[entry + NAME + 8..][..8].copy_from_slice(&(contents.len() as u64).to_le_bytes());
+            bytes[offset..offset + contents.len()].copy_from_slice(contents);
+        }
+        bytes.leak()
+    }
+
+    #[test]
+    fn files_are_found_by_whole_name_with_their_frame() {
+        let mut bundles = Bundles::default();
+        let bytes = image(&[("hello", b"one"), ("hell", b"three")]);
+        bundles.add(bytes, PageFrame(100)).unwrap();
+        let file = bundles.find("hell").unwrap();
+        assert_eq!((file.contents, file.first), (&b"three"[..], PageFrame(102)));
+        assert!(bundles.find("hel").is_none());
+    }
+
+    #[test]
+    fn a_later_bundle_shadows_an_earlier_one() {
+        let mut bundles = Bundles::default();
+        bundles.add(image(&[("a", b"old")]), PageFrame(1)).unwrap();
+        bundles.add(image(&[("a", b"new")]), PageFrame(9)).unwrap();
+        assert_eq!(bundles.find("a").unwrap().contents, b"new");
+    }
+
+    #[test]
+    fn what_is_not_a_bundle_is_refused_and_a_bad_entry_is_no_file() {
+        assert_eq!(Bundles::default().add(b"MYBUND", PageFrame(1)), Err(NotABundle));
+        let mut bytes = image(&[("a", b"x")]).to_vec();
+        bytes[INDEX + NAME + 8..][..8].copy_from_slice(&u64::MAX.to_le_bytes());
+        let mut bundles = Bundles::default();
+        bundles.add(bytes.leak(), PageFrame(1)).unwrap();
+        assert!(bundles.find("a").is_none());
+    }
+}

@@ -1,0 +1,103 @@
+//! Faults in ring 3, and the end of a process.
+
+use super::{Flow, Kernel, Running};
+use crate::error::KernelError;
+use crate::event::Event;
+use crate::object::memory::Touch;
+use crate::object::process::{Cause, Fault, ProcessKey};
+use crate::object::thread::Wait;
+use crate::personality;
+use crate::port::{Host, Machine, Port};
+
+/// Invalid opcode: where probes stop.
+const INVALID_OPCODE: u64 = 6;
+/// Page fault.
+const PAGE_FAULT: u64 = 14;
+/// Page-fault error code: the access was a store.
+const STORE: u64 = 1 << 1;
+/// Page-fault error code: the access was an instruction fetch.
+const FETCH: u64 = 1 << 4;
+
+impl<P: Port> Kernel<P> {
+    /// Ring 3 faulted: a page that its region promises is brought in; anything
+    /// else ends the process.
+    pub(super) fn fault(&mut self, running: &mut Running<P>) -> Flow {
+        let frame = P::Machine::registers(&running.thread.context);
+        let mut fault = Fault {
+            vector: frame.vector,
+            error: frame.error,
+            address: 0,
+            rip: frame.rip,
+            rsp: frame.rsp,
+        };
+        if fault.vector == INVALID_OPCODE && running.process.probe.is_some_and(|probe| probe.stop == fault.rip) {
+            let process = running.process.key;
+            self.host.event(Event::ProbeReturned { process });
+            return Flow::Park(Wait::Request);
+        }
+        if fault.vector == PAGE_FAULT {
+            fault.address = self.machine.fault_address();
+            let touch = match fault.error {
+                error if error & FETCH != 0 => Touch::Execute,
+                error if error & STORE != 0 => Touch::Write,
+                _ => Touch::Read,
+            };
+            let present = fault.error & 1 != 0;
+            match running.process.space.touch(&mut self.machine, fault.address, touch) {
+                Ok(_) if !present => return Flow::Resume,
+                Err(KernelError::NoMemory) => {
+                    let status = personality::fault_status(running.process.abi, fault.vector);
+                    return Flow::End(Cause::OutOfMemory, status);
+                }
+                _ => {}
+            }
+        }
+        let status = personality::fault_status(running.process.abi, fault.vector);
+        Flow::End(Cause::Fault(fault), status)
+    }
+
+    /// Ends a process that is not running now; false if there is none.
+    pub fn kill(&mut self, key: ProcessKey) -> bool {
+        let Some(process) = self.processes.take(key) else {
+            return false;
+        };
+        let status = personality::killed_status(process.abi);
+        self.bury(process, Cause::Killed, status);
+        true
+    }
+
+    /// Ends the running process.
+    pub(super) fn end(&mut self, running: Running<P>, cause: Cause, status: i64) {
+        let Running { thread, process } = running;
+        self.threads.remove(thread.key);
+        drop(thread);
+        self.bury(process, cause, status);
+    }
+
+    /// Gives back all that a process has, and says so.
+    fn bury(
+        &mut self,
+        process: crate::object::process::ProcessBox<P>,
+        cause: Cause,
+        status: i64,
+    ) {
+        self.processes.remove(process.key);
+        for thread in &process.threads {
+            if self.loaded == Some(*thread) {
+                self.loaded = None;
+            }
+            // A thread in the run queue is found stale when its turn comes.
+            self.threads.remove(*thread);
+        }
+        let event = Event::Exited {
+            number: process.number,
+            cause,
+            status,
+            calls: process.calls,
+            records: process.records,
+            ran_ticks: self.machine.ticks().wrapping_sub(process.started),
+        };
+        process.space.release(&mut self.machine);
+        self.host.event(event);
+    }
+}

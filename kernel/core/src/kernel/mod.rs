@@ -1,0 +1,259 @@
+//! The kernel as a whole: what exists, what runs now, and the turn of a thread.
+//!
+//! The loop around this is `kernel/src/runner.rs`: it takes a thread that could
+//! run ([`Kernel::dispatch`]), lets it run until it stops ([`Kernel::run`]), and
+//! looks after the host and the clock in between. The running thread and its
+//! process are out of their tables and owned by that loop.
+//!
+//! - `start.rs`: new processes. `end.rs`: faults and ends.
+
+mod end;
+mod probe;
+mod start;
+
+pub use probe::{ProbeCall, ProbeResult};
+pub use start::{SpawnError, SpawnRequest};
+
+use alloc::boxed::Box;
+
+use crate::bundle::Bundles;
+use crate::object::process::{Cause, Process, ProcessKey, ProcessMark};
+use crate::object::thread::{Thread, ThreadKey, ThreadMark, Wait};
+use crate::personality;
+use crate::port::{Machine, Port, Reason};
+use crate::schedule::{RunQueue, SLICE, Timers};
+use crate::slab::Table;
+
+/// Everything there is.
+pub struct Kernel<P: Port> {
+    /// The processor and its memory.
+    pub machine: P::Machine,
+    /// The host side.
+    pub host: P::Host,
+    /// Files that came with the kernel.
+    pub bundles: Bundles,
+    processes: Table<ProcessMark, Box<Process<P>>>,
+    threads: Table<ThreadMark, Box<Thread<P>>>,
+    ready: RunQueue,
+    timers: Timers,
+    /// Deadline that the machine's timer is set to.
+    armed: Option<u64>,
+    /// Thread whose vector registers and tables the machine has.
+    loaded: Option<ThreadKey>,
+    ids: start::Ids,
+}
+
+/// The thread that runs now, and its process.
+pub struct Running<P: Port> {
+    /// The thread.
+    pub thread: Box<Thread<P>>,
+    /// Its process.
+    pub process: Box<Process<P>>,
+}
+
+/// How a system call, a fault or a wake-up goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flow {
+    /// Back to ring 3 with this result.
+    Return(u64),
+    /// Back to ring 3 with registers as they are.
+    Resume,
+    /// Others have a turn first; then back with this result.
+    Yield(u64),
+    /// Others have a turn first; then back with registers as they are.
+    Preempt,
+    /// The thread is parked until something wakes it.
+    Park(Wait),
+    /// The thread is parked until then (nanoseconds since boot).
+    ParkUntil(Wait, u64),
+    /// The process ends, with the exit status its ABI gives.
+    End(Cause, i64),
+}
+
+impl<P: Port> Kernel<P> {
+    /// A kernel without processes.
+    pub fn new(machine: P::Machine, host: P::Host) -> Self {
+        Self {
+            machine,
+            host,
+            bundles: Bundles::default(),
+            processes: Table::default(),
+            threads: Table::default(),
+            ready: RunQueue::default(),
+            timers: Timers::default(),
+            armed: None,
+            loaded: None,
+            ids: start::Ids::default(),
+        }
+    }
+
+    /// Processes that are not gone.
+    pub fn process_count(&self) -> usize {
+        self.processes.len()
+    }
+
+    /// Threads that are not gone.
+    pub fn thread_count(&self) -> usize {
+        self.threads.len()
+    }
+
+    /// A process that is not running now, by its number.
+    pub fn process_by_number(&self, number: u64) -> Option<ProcessKey> {
+        let mut all = self.processes.iter();
+        all.find(|(_, process)| process.number == number)
+            .map(|(key, _)| key)
+    }
+
+    /// A process that is not running now.
+    pub fn process(&self, key: ProcessKey) -> Option<&Process<P>> {
+        self.processes.get(key).map(|process| &**process)
+    }
+
+    /// A process that is not running now, to change.
+    pub fn process_mut(&mut self, key: ProcessKey) -> Option<&mut Process<P>> {
+        self.processes.get_mut(key).map(|process| &mut **process)
+    }
+
+    /// Takes the next thread that could run and loads it into the machine.
+    pub fn dispatch(&mut self) -> Option<Running<P>> {
+        loop {
+            let key = self.ready.pop()?;
+            let Some(thread) = self.threads.take(key) else {
+                continue;
+            };
+            let Some(process) = self.processes.take(thread.process) else {
+                // Its process ended while it was queued.
+                self.threads.remove(key);
+                continue;
+            };
+            if self.loaded != Some(key) {
+                let previous = self.loaded.and_then(|key| self.threads.get_mut(key));
+                let previous = previous.map(|thread| &mut thread.context);
+                self.machine
+                    .switch(previous, &thread.context, process.space.tables());
+                self.loaded = Some(key);
+            }
+            if !self.ready.is_empty() && self.armed.is_none() {
+                let deadline = self.machine.now() + SLICE;
+                self.arm(deadline);
+            }
+            return Some(Running { thread, process });
+        }
+    }
+
+    /// Runs a thread until it parks, is preempted, or ends.
+    pub fn run(&mut self, mut running: Running<P>) {
+        if let Some(wait) = running.thread.wait.take() {
+            let flow = personality::resume(self, &mut running, wait);
+            if !self.goes_on(&mut running, flow) {
+                return self.leave(running, flow);
+            }
+        }
+        loop {
+            let flow = match self.machine.run(&mut running.thread.context) {
+                Reason::Syscall => {
+                    running.process.calls += 1;
+                    if running.process.attention {
+                        self.watched_call(&mut running)
+                    } else {
+                        personality::serve(self, &mut running)
+                    }
+                }
+                Reason::Fault => self.fault(&mut running),
+                Reason::Interrupt => Flow::Preempt,
+            };
+            if let Flow::Return(value) = flow {
+                P::Machine::registers_mut(&mut running.thread.context).rax = value;
+            } else if flow != Flow::Resume {
+                return self.leave(running, flow);
+            }
+        }
+    }
+
+    /// A system call of a process that is traced, or that a test wants to panic.
+    #[cold]
+    fn watched_call(&mut self, running: &mut Running<P>) -> Flow {
+        assert!(
+            !running.process.panics,
+            "a test asked for a panic in this system call"
+        );
+        crate::trace::begin(self, running);
+        let flow = personality::serve(self, running);
+        match flow {
+            Flow::Return(value) | Flow::Yield(value) => {
+                crate::trace::end(self, running, Some(value));
+            }
+            Flow::End(..) => crate::trace::end(self, running, None),
+            _ => {}
+        }
+        flow
+    }
+
+    /// Applies a flow that stays in ring 3; false for any other.
+    fn goes_on(&mut self, running: &mut Running<P>, flow: Flow) -> bool {
+        match flow {
+            Flow::Return(value) => {
+                crate::trace::end(self, running, Some(value));
+                P::Machine::registers_mut(&mut running.thread.context).rax = value;
+                true
+            }
+            Flow::Resume => true,
+            _ => false,
+        }
+    }
+
+    /// Puts a thread away that does not go on now.
+    fn leave(&mut self, mut running: Running<P>, flow: Flow) {
+        match flow {
+            Flow::Return(value) | Flow::Yield(value) => {
+                P::Machine::registers_mut(&mut running.thread.context).rax = value;
+                self.ready.push(running.thread.key, running.thread.priority);
+            }
+            Flow::Resume | Flow::Preempt => {
+                self.ready.push(running.thread.key, running.thread.priority);
+            }
+            Flow::Park(wait) => running.thread.park(wait),
+            Flow::ParkUntil(wait, deadline) => {
+                running.thread.park(wait);
+                let number = running.thread.wait_number;
+                self.timers.add(deadline, running.thread.key, number);
+                if self.armed.is_none_or(|armed| deadline < armed) {
+                    self.arm(deadline);
+                }
+            }
+            Flow::End(cause, status) => return self.end(running, cause, status),
+        }
+        let Running { thread, process } = running;
+        self.processes.put(process.key, process);
+        self.threads.put(thread.key, thread);
+    }
+
+    /// Makes a parked thread run again; its wait says how it goes on.
+    fn wake(&mut self, key: ThreadKey) {
+        if let Some(thread) = self.threads.get_mut(key) {
+            self.ready.push(key, thread.priority);
+        }
+    }
+
+    /// The timer fired: wakes whoever it was for, and sets it again.
+    pub fn timer_fired(&mut self) {
+        self.armed = None;
+        let now = self.machine.now();
+        while let Some((key, wait_number)) = self.timers.expired(now) {
+            let waits = self.threads.get(key).is_some_and(|thread| {
+                thread.wait.is_some() && thread.wait_number == wait_number
+            });
+            if waits {
+                self.wake(key);
+            }
+        }
+        if let Some(deadline) = self.timers.next() {
+            self.arm(deadline);
+        }
+    }
+
+    fn arm(&mut self, deadline: u64) {
+        self.armed = Some(deadline);
+        self.machine.arm_timer(Some(deadline));
+    }
+}

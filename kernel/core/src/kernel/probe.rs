@@ -1,0 +1,179 @@
+//! Probes: processes that make the raw calls the host asks for.
+//!
+//! A probe runs `user/common/probe.rs`: it loads RAX and RDX from a mailbox,
+//! makes the call, stores RAX and the time stamps around it, and stops at an
+//! undefined instruction just before its entry point. All other registers are
+//! set here, by the convention of its interface.
+
+use mayfly_abi::Abi;
+use mayfly_abi::convention::{Place, Register};
+
+use super::{Kernel, SpawnError, SpawnRequest};
+use crate::error::KernelError;
+use crate::object::memory::{Backing, Region};
+use crate::object::process::{Probe, ProcessKey};
+use crate::object::thread::Wait;
+use crate::port::{Access, Machine, PAGE_SIZE, Port};
+use crate::trace::set_register;
+use crate::personality;
+
+/// Program that probes run.
+const PROGRAM: &str = "probe";
+/// The undefined instruction lies so many bytes before the entry point.
+const STOP_BEFORE_ENTRY: u64 = 2;
+/// Address of the mailbox page; the extension block follows at its middle.
+const MAILBOX: u64 = 0x10_0000_0000;
+const EXTENSION: u64 = MAILBOX + 0x800;
+/// Words of the mailbox: RAX, RDX in; result, time before and after out.
+const MAILBOX_WORDS: usize = 5;
+/// Address of the buffer that arguments can point into, and its size.
+const BUFFER: u64 = 0x10_0001_0000;
+/// Largest buffer of a call, in bytes.
+const BUFFER_MAX: u64 = 1 << 20;
+/// Room above the stack pointer that stack arguments are written to.
+const STACK_ARGUMENTS: u64 = 128;
+
+/// One call for a probe.
+#[derive(Clone, Copy, Debug)]
+pub struct ProbeCall<'a> {
+    /// Call number.
+    pub number: u64,
+    /// Argument words; where `in_buffer` says so, offsets into the buffer.
+    pub arguments: &'a [(bool, u64)],
+    /// First contents of the buffer.
+    pub buffer: &'a [u8],
+}
+
+/// What a probe's call gave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProbeResult {
+    /// Result register.
+    pub value: u64,
+    /// Error code as the ABI counts them, 0 for success.
+    pub error: u32,
+    /// Time stamp before the call.
+    pub before: u64,
+    /// Time stamp after it.
+    pub after: u64,
+}
+
+impl<P: Port> Kernel<P> {
+    /// Makes a probe process.
+    ///
+    /// # Errors
+    /// [`SpawnError`].
+    pub fn open_probe(&mut self, abi: Abi) -> Result<ProcessKey, SpawnError> {
+        let key = self.create(&SpawnRequest {
+            abi: Some(abi),
+            program: PROGRAM,
+            arguments: b"probe\0",
+            traced: false,
+            frames_max: 0,
+        })?;
+        let process = self.processes.get_mut(key).ok_or(SpawnError::NoRoom)?;
+        let thread = process.threads.first().copied();
+        for (start, size) in [(MAILBOX, PAGE_SIZE), (BUFFER, BUFFER_MAX)] {
+            let region = Region {
+                start,
+                end: start + size,
+                access: Access::READ_WRITE,
+                backing: Backing::Zero,
+            };
+            process.space.add(region).map_err(|_| SpawnError::NoRoom)?;
+        }
+        let thread = thread.and_then(|key| self.threads.get_mut(key));
+        let thread = thread.ok_or(SpawnError::NoRoom)?;
+        thread.park(Wait::Request);
+        let frame = P::Machine::registers(&thread.context);
+        process.probe = Some(Probe {
+            entry: frame.rip,
+            stop: frame.rip - STOP_BEFORE_ENTRY,
+            stack: frame.rsp - STACK_ARGUMENTS,
+            number: 0,
+        });
+        Ok(key)
+    }
+
+    /// Lets a probe make a call. [`crate::event::Event::ProbeReturned`] says when it is back.
+    ///
+    /// # Errors
+    /// [`KernelError::BadHandle`] when that is no idle probe,
+    /// [`KernelError::InvalidArgument`] for a buffer or an argument list that is too long.
+    pub fn probe_call(&mut self, key: ProcessKey, call: &ProbeCall<'_>) -> Result<(), KernelError> {
+        let process = self.processes.get_mut(key).ok_or(KernelError::BadHandle)?;
+        let probe = process.probe.as_mut().ok_or(KernelError::BadHandle)?;
+        let thread = process.threads.first().copied();
+        let thread_key = thread.ok_or(KernelError::BadHandle)?;
+        let thread = self.threads.get_mut(thread_key).ok_or(KernelError::BadHandle)?;
+        if thread.wait != Some(Wait::Request) {
+            return Err(KernelError::BadHandle);
+        }
+        let convention = process.abi.convention();
+        let most = if convention.extension_block { usize::MAX } else { 6 };
+        if call.buffer.len() as u64 > BUFFER_MAX || call.arguments.len() > most {
+            return Err(KernelError::InvalidArgument);
+        }
+        let machine = &mut self.machine;
+        process.space.poke(machine, BUFFER, call.buffer)?;
+        let mut frame = *P::Machine::registers(&thread.context);
+        frame.rsp = probe.stack;
+        let words = call.arguments.len();
+        for (index, (in_buffer, word)) in call.arguments.iter().enumerate() {
+            let word = if *in_buffer { BUFFER + word } else { *word };
+            match convention.place(index, words) {
+                Place::Register(register) => set_register(&mut frame, register, word),
+                Place::Stack(offset) => {
+                    process.space.poke(machine, frame.rsp + offset, &word.to_le_bytes())?;
+                }
+                Place::Extension(offset) => {
+                    process.space.poke(machine, EXTENSION + offset, &word.to_le_bytes())?;
+                }
+            }
+        }
+        if words > 6 {
+            set_register(&mut frame, Register::R9, EXTENSION);
+        }
+        set_register(&mut frame, convention.number, call.number);
+        let mut mailbox = [0; MAILBOX_WORDS * 8];
+        mailbox[..8].copy_from_slice(&frame.rax.to_le_bytes());
+        mailbox[8..16].copy_from_slice(&frame.rdx.to_le_bytes());
+        process.space.poke(machine, MAILBOX, &mailbox)?;
+        frame.rbp = MAILBOX;
+        frame.rip = probe.entry;
+        frame.vector = 0;
+        probe.number = call.number;
+        *P::Machine::registers_mut(&mut thread.context) = frame;
+        thread.wait = None;
+        self.wake(thread_key);
+        Ok(())
+    }
+
+    /// What the last call of a probe gave; `buffer` receives the probe's buffer.
+    ///
+    /// # Errors
+    /// [`KernelError::BadHandle`] when that is no idle probe.
+    pub fn probe_result(
+        &mut self,
+        key: ProcessKey,
+        buffer: &mut [u8],
+    ) -> Result<ProbeResult, KernelError> {
+        let process = self.processes.get_mut(key).ok_or(KernelError::BadHandle)?;
+        let number = process.probe.ok_or(KernelError::BadHandle)?.number;
+        let thread = process.threads.first().copied();
+        let thread = thread.and_then(|key| self.threads.get(key));
+        let errno = thread.ok_or(KernelError::BadHandle)?.errno;
+        let mut mailbox = [0; MAILBOX_WORDS * 8];
+        process.space.peek(&mut self.machine, MAILBOX, &mut mailbox)?;
+        process.space.peek(&mut self.machine, BUFFER, buffer)?;
+        let word = |index: usize| {
+            let bytes = mailbox[index * 8..].first_chunk();
+            bytes.map_or(0, |bytes| u64::from_le_bytes(*bytes))
+        };
+        Ok(ProbeResult {
+            value: word(2),
+            error: personality::error_code(process.abi, number, word(2), errno),
+            before: word(3),
+            after: word(4),
+        })
+    }
+}

@@ -1,0 +1,7 @@
+//! ABI-neutral objects: what two personalities need lives here.
+
+pub mod capability;
+pub mod memory;
+pub mod process;
+pub mod stream;
+pub mod thread;

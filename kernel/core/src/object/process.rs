@@ -1,0 +1,95 @@
+//! Processes: an address space, threads, and what its ABI keeps.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use mayfly_abi::Abi;
+
+use crate::object::capability::Capabilities;
+use crate::object::memory::Space;
+use crate::object::thread::ThreadKey;
+use crate::port::Port;
+use crate::slab::Key;
+
+/// A process in the kernel's table.
+pub struct Process<P: Port> {
+    /// Its own key.
+    pub key: ProcessKey,
+    /// Number that no other process of this kernel has, whatever its ABI.
+    pub number: u64,
+    /// Its system-call interface.
+    pub abi: Abi,
+    /// Its calls are watched: `traced` or `panics` is set.
+    pub attention: bool,
+    /// Every call is recorded.
+    pub traced: bool,
+    /// The next call panics the kernel (a test asked for it).
+    pub panics: bool,
+    /// System calls so far.
+    pub calls: u64,
+    /// System calls recorded so far.
+    pub records: u64,
+    /// Process id, as its ABI has it.
+    pub id: u64,
+    /// Its memory.
+    pub space: Space<P::Machine>,
+    /// Its threads that are not gone.
+    pub threads: Vec<ThreadKey>,
+    /// Ticks at its start.
+    pub started: u64,
+    /// It makes calls for the host.
+    pub probe: Option<Probe>,
+    /// Its tokens (VeridianOS).
+    pub capabilities: Capabilities,
+}
+
+/// A process that makes calls for the host (`kernel/probe.rs`).
+#[derive(Clone, Copy, Debug)]
+pub struct Probe {
+    /// Address of its first instruction.
+    pub entry: u64,
+    /// Address of the instruction it stops at.
+    pub stop: u64,
+    /// Stack pointer of every call.
+    pub stack: u64,
+    /// Number of its last call.
+    pub number: u64,
+}
+
+/// Key of a process.
+pub type ProcessKey = Key<ProcessMark>;
+
+/// Marks keys of processes, whatever the port.
+#[derive(Debug)]
+pub enum ProcessMark {}
+
+/// Boxes of processes, as tables hold them.
+pub type ProcessBox<P> = Box<Process<P>>;
+
+/// What ended a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// It asked.
+    Exit,
+    /// A processor exception in ring 3.
+    Fault(Fault),
+    /// The host asked.
+    Killed,
+    /// No memory was left for a page it touched.
+    OutOfMemory,
+}
+
+/// A processor exception in ring 3.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// Exception vector.
+    pub vector: u64,
+    /// Error code the processor pushed, or 0.
+    pub error: u64,
+    /// Address that was accessed (page faults), or 0.
+    pub address: u64,
+    /// Instruction pointer.
+    pub rip: u64,
+    /// Stack pointer.
+    pub rsp: u64,
+}

@@ -1,0 +1,70 @@
+//! Standard streams: where a program's descriptors 1 and 2 lead.
+
+use crate::error::KernelError;
+use crate::object::memory::Touch;
+use crate::port::{Host, Machine, PAGE_SIZE, PIECES_MAX, Piece, Port};
+use crate::kernel::{Kernel, Running};
+use crate::user::check_range;
+
+/// An output stream to the host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Stream {
+    /// Standard output.
+    Output = 1,
+    /// Standard error.
+    Error = 2,
+}
+
+/// Writes user memory to a stream: the host takes the bytes from the pages
+/// they lie in. Nothing is written unless all of it is readable.
+///
+/// # Errors
+/// [`KernelError::BadAddress`] or [`KernelError::Overflow`] for the range,
+/// [`KernelError::NoMemory`] when a page cannot be had.
+pub fn write<P: Port>(
+    kernel: &mut Kernel<P>,
+    running: &mut Running<P>,
+    stream: Stream,
+    address: u64,
+    length: u64,
+) -> Result<u64, KernelError> {
+    check_range(address, length)?;
+    let end = address + length;
+    if (address | (PAGE_SIZE - 1)) < end {
+        // More than one page: all must be there before the first byte goes out.
+        let mut page = address;
+        while page < end {
+            present(kernel, running, page)?;
+            page = (page | (PAGE_SIZE - 1)) + 1;
+        }
+    }
+    let number = running.process.number;
+    let mut at = address;
+    while at < end {
+        let mut pieces = [Piece::NONE; PIECES_MAX];
+        let mut used = 0;
+        while at < end && used < PIECES_MAX {
+            let length = (PAGE_SIZE - at % PAGE_SIZE).min(end - at);
+            let frame = present(kernel, running, at)?;
+            pieces[used] = Piece::new(frame, at % PAGE_SIZE, length);
+            used += 1;
+            at += length;
+        }
+        kernel.host.output(number, stream as u8, &pieces[..used]);
+    }
+    Ok(length)
+}
+
+/// The frame of a page of the running space, brought in if need be.
+fn present<P: Port>(
+    kernel: &mut Kernel<P>,
+    running: &mut Running<P>,
+    address: u64,
+) -> Result<crate::port::PageFrame, KernelError> {
+    let space = &mut running.process.space;
+    if let Some((frame, _)) = kernel.machine.lookup(space.tables(), address) {
+        return Ok(frame);
+    }
+    space.touch(&mut kernel.machine, address, Touch::Read)
+}

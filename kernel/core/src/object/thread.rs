@@ -1,0 +1,56 @@
+//! Threads: registers, what they wait for, and their place in the schedule.
+
+use crate::object::process::ProcessKey;
+use crate::port::{Machine, Port};
+use crate::slab::Key;
+use crate::trace::CallInFlight;
+use alloc::boxed::Box;
+
+/// A thread in the kernel's table. Boxed: it moves in and out of the table.
+pub struct Thread<P: Port> {
+    /// Its own key.
+    pub key: ThreadKey,
+    /// Its process.
+    pub process: ProcessKey,
+    /// Thread id, as its ABI has it.
+    pub id: u64,
+    /// Registers.
+    pub context: <P::Machine as Machine>::Context,
+    /// Priority, 0 to 63, higher first (specs/patchwork.md §3).
+    pub priority: u8,
+    /// What it is parked for.
+    pub wait: Option<Wait>,
+    /// Counts the waits, so that a late timer knows it is late.
+    pub wait_number: u32,
+    /// Error number of its last failed call (PatchworkOS keeps one per thread).
+    pub errno: u32,
+    /// The call being traced.
+    pub call: Option<CallInFlight>,
+}
+
+impl<P: Port> Thread<P> {
+    /// Notes what the thread waits for from now on.
+    pub fn park(&mut self, wait: Wait) {
+        self.wait = Some(wait);
+        self.wait_number = self.wait_number.wrapping_add(1);
+    }
+}
+
+/// Key of a thread.
+pub type ThreadKey = Key<ThreadMark>;
+
+/// Marks keys of threads, whatever the port.
+#[derive(Debug)]
+pub enum ThreadMark {}
+
+/// What a parked thread waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wait {
+    /// A time.
+    Sleep,
+    /// The host's next request (probe processes).
+    Request,
+}
+
+/// Boxes of threads, as tables hold them.
+pub type ThreadBox<P> = Box<Thread<P>>;

@@ -1,0 +1,183 @@
+//! The three interfaces over the neutral objects: the only place that asks
+//! which ABI a process has.
+//!
+//! Each folder decodes its calls once, serves them in adaptors of a few lines,
+//! and spells errors in one place. A row without an adaptor answers as its ABI
+//! says for an unsupported call, and [`served`] does not list it.
+
+pub mod patchwork;
+pub mod veridian;
+pub mod xeneva;
+
+use mayfly_abi::Abi;
+use mayfly_abi::convention::Place;
+
+use crate::error::KernelError;
+use crate::frame::TrapFrame;
+use crate::kernel::{Flow, Kernel, Running};
+use crate::object::memory::{Backing, Region, Space};
+use crate::object::process::Process;
+use crate::object::thread::{Thread, Wait};
+use crate::port::{Access, Machine, Port};
+use crate::trace::register;
+use crate::user;
+
+/// Serves the system call that `running` trapped with.
+#[inline(always)]
+pub(crate) fn serve<P: Port>(kernel: &mut Kernel<P>, running: &mut Running<P>) -> Flow {
+    match running.process.abi {
+        Abi::Xeneva => xeneva::serve(kernel, running),
+        Abi::Patchwork => patchwork::serve(kernel, running),
+        Abi::Veridian => veridian::serve(kernel, running),
+    }
+}
+
+/// Goes on with a call whose wait is over.
+pub(crate) fn resume<P: Port>(
+    _kernel: &mut Kernel<P>,
+    running: &mut Running<P>,
+    wait: Wait,
+) -> Flow {
+    match (wait, running.process.abi) {
+        (Wait::Request, _) => Flow::Resume,
+        (Wait::Sleep, Abi::Xeneva) => xeneva::process::slept(),
+        (Wait::Sleep, Abi::Patchwork) => patchwork::process::slept(running),
+        (Wait::Sleep, Abi::Veridian) => veridian::process::slept(),
+    }
+}
+
+/// Numbers of the calls that are served, in ascending order.
+pub const fn served(abi: Abi) -> &'static [u64] {
+    match abi {
+        Abi::Xeneva => xeneva::SERVED,
+        Abi::Patchwork => patchwork::SERVED,
+        Abi::Veridian => veridian::SERVED,
+    }
+}
+
+/// Error code that a result stands for, 0 for success. `errno` is the
+/// thread's own, where the ABI keeps one.
+pub fn error_code(abi: Abi, number: u64, result: u64, errno: u32) -> u32 {
+    match abi {
+        Abi::Xeneva => xeneva::error::code(number, result),
+        Abi::Patchwork => patchwork::error::code(number, result, errno),
+        Abi::Veridian => veridian::error::code(result),
+    }
+}
+
+/// Exit status of a process that faulted.
+pub(crate) fn fault_status(abi: Abi, vector: u64) -> i64 {
+    match abi {
+        Abi::Xeneva => 0,
+        Abi::Patchwork => patchwork::process::FAULT_STATUS,
+        Abi::Veridian => veridian::process::fault_status(vector),
+    }
+}
+
+/// Exit status of a process that was killed.
+pub(crate) fn killed_status(abi: Abi) -> i64 {
+    match abi {
+        // Neither has a status for it; PatchworkOS says 0 (specs/patchwork.md §6).
+        Abi::Xeneva | Abi::Patchwork | Abi::Veridian => 0,
+    }
+}
+
+/// Process id of the first process of an ABI. Ids below it belong to the
+/// system: PatchworkOS has its kernel at 0 and init at 1, XenevaOS its root at 1.
+pub(crate) fn first_process_id(abi: Abi) -> u64 {
+    match abi {
+        Abi::Xeneva | Abi::Patchwork => 2,
+        Abi::Veridian => 1,
+    }
+}
+
+/// Thread id of a process's main thread. `number` is the process's own.
+pub(crate) fn first_thread_id(abi: Abi, number: u64) -> u64 {
+    match abi {
+        // One global counter of 16 bits; 0 is the idle thread.
+        Abi::Xeneva => number & 0xffff,
+        Abi::Patchwork => 0,
+        Abi::Veridian => 1,
+    }
+}
+
+/// Prepares the stack and the registers that a new process starts with.
+pub(crate) fn start<P: Port>(
+    machine: &mut P::Machine,
+    process: &mut Process<P>,
+    thread: &mut Thread<P>,
+    arguments: &Arguments<'_>,
+) -> Result<(), KernelError> {
+    match process.abi {
+        Abi::Xeneva => xeneva::start::prepare(machine, process, thread, arguments),
+        Abi::Patchwork => patchwork::start::prepare(machine, process, thread, arguments),
+        Abi::Veridian => veridian::start::prepare(machine, process, thread, arguments),
+    }
+}
+
+/// Fetches one argument word from where the convention has it.
+#[inline(always)]
+fn fetch<M: Machine>(
+    machine: &mut M,
+    space: &mut Space<M>,
+    frame: &TrapFrame,
+    place: Place,
+) -> Result<u64, KernelError> {
+    match place {
+        Place::Register(name) => Ok(register(frame, name)),
+        Place::Stack(offset) => user::read_word(machine, space, frame.rsp.wrapping_add(offset)),
+        Place::Extension(offset) => {
+            if frame.r9 % 8 != 0 {
+                return Err(KernelError::BadAddress);
+            }
+            user::read_word(machine, space, frame.r9.wrapping_add(offset))
+        }
+    }
+}
+
+/// Arguments of a new program: NUL-terminated strings, one after the other.
+#[derive(Clone, Copy, Debug)]
+pub struct Arguments<'a> {
+    bytes: &'a [u8],
+}
+
+impl<'a> Arguments<'a> {
+    /// Takes strings, each with its terminator.
+    pub const fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes }
+    }
+
+    /// All of them, terminators included.
+    pub const fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// Offset of each string in [`bytes`](Self::bytes).
+    pub fn offsets(&self) -> impl Iterator<Item = u64> + use<'a> {
+        let bytes = self.bytes;
+        let starts = bytes.iter().enumerate().filter(move |(at, _)| {
+            *at == 0 || bytes.get(at.wrapping_sub(1)) == Some(&0)
+        });
+        starts.map(|(at, _)| at as u64)
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> u64 {
+        self.bytes.iter().filter(|byte| **byte == 0).count() as u64
+    }
+}
+
+/// Adds a stack: demand-zero pages from `bottom` to `top`. What lies below it
+/// belongs to no region, so running over it is a fault.
+fn add_stack<M: Machine>(space: &mut Space<M>, bottom: u64, top: u64) -> Result<(), KernelError> {
+    let region = Region {
+        start: bottom,
+        end: top,
+        access: Access::READ_WRITE,
+        backing: Backing::Zero,
+    };
+    space.add(region).map_err(|_| KernelError::InvalidArgument)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,89 @@
+//! PatchworkOS (`specs/patchwork.md`): integers that are `ERR` or `NULL` on
+//! failure, with an error number per thread.
+
+pub mod error;
+pub(crate) mod file;
+pub(crate) mod process;
+pub(crate) mod start;
+
+use mayfly_abi::patchwork::{CONVENTION, Call, nr};
+
+use super::fetch;
+use crate::error::KernelError;
+use crate::kernel::{Flow, Kernel, Running};
+use crate::port::{Machine, Port};
+use crate::trace::number;
+
+/// Calls with an adaptor.
+pub const SERVED: &[u64] = &[
+    nr::PROCESS_EXIT,
+    nr::NANOSLEEP,
+    nr::ERRNO,
+    nr::GETPID,
+    nr::GETTID,
+    nr::UPTIME,
+    nr::UNIX_EPOCH,
+    nr::WRITE,
+    nr::YIELD,
+];
+
+/// Serves one call.
+#[inline(always)]
+pub(crate) fn serve<P: Port>(kernel: &mut Kernel<P>, running: &mut Running<P>) -> Flow {
+    let Running { thread, process } = running;
+    let frame = P::Machine::registers(&thread.context);
+    let number = number(frame, &CONVENTION);
+    let machine = &mut kernel.machine;
+    let call = Call::decode(number, |place| {
+        fetch(machine, &mut process.space, frame, place)
+    });
+    match call {
+        Ok(Some(call)) => serve_call(kernel, running, number, call),
+        _ => error::fail(running, number, KernelError::Unserved),
+    }
+}
+
+#[inline(always)]
+fn serve_call<P: Port>(
+    kernel: &mut Kernel<P>,
+    running: &mut Running<P>,
+    number: u64,
+    call: Call,
+) -> Flow {
+    match call {
+        Call::ProcessExit { status } => process::exit(status),
+        Call::Nanosleep { timeout } => process::nanosleep(kernel, timeout),
+        Call::Errno {} => Flow::Return(running.thread.errno.into()),
+        Call::Getpid {} => Flow::Return(running.process.id),
+        Call::Gettid {} => Flow::Return(running.thread.id),
+        Call::Uptime {} => Flow::Return(kernel.machine.now()),
+        Call::UnixEpoch { time } => process::unix_epoch(kernel, running, time),
+        Call::Write { fd, buffer, count } => file::write(kernel, running, fd, buffer, count),
+        Call::Yield {} => Flow::Yield(0),
+        Call::ThreadExit {}
+        | Call::Spawn { .. }
+        | Call::Open { .. }
+        | Call::Open2 { .. }
+        | Call::Close { .. }
+        | Call::Read { .. }
+        | Call::Seek { .. }
+        | Call::Ioctl { .. }
+        | Call::Chdir { .. }
+        | Call::Poll { .. }
+        | Call::Stat { .. }
+        | Call::Mmap { .. }
+        | Call::Munmap { .. }
+        | Call::Mprotect { .. }
+        | Call::Getdents { .. }
+        | Call::ThreadCreate { .. }
+        | Call::Dup { .. }
+        | Call::Dup2 { .. }
+        | Call::Futex { .. }
+        | Call::Remove { .. }
+        | Call::Link { .. }
+        | Call::Share { .. }
+        | Call::Claim { .. }
+        | Call::Bind { .. }
+        | Call::Openat { .. } => error::fail(running, number, KernelError::Unserved),
+    }
+}

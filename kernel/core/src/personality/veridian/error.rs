@@ -1,0 +1,39 @@
+//! How VeridianOS spells a failure (specs/veridian.md §2).
+
+use mayfly_abi::veridian::{ERROR_BIT, SyscallError};
+
+use crate::error::KernelError;
+use crate::kernel::Flow;
+
+/// Code of a failure.
+pub fn syscall_error(error: KernelError) -> SyscallError {
+    match error {
+        KernelError::InvalidArgument | KernelError::TooLong => SyscallError::InvalidParameter,
+        KernelError::NullPointer | KernelError::Overflow | KernelError::BadAddress => {
+            SyscallError::InvalidAddress
+        }
+        KernelError::BadHandle => SyscallError::InvalidCapability,
+        KernelError::NotPermitted => SyscallError::PermissionDenied,
+        KernelError::NotFound => SyscallError::NotFound,
+        KernelError::NotSupported | KernelError::Unserved => SyscallError::NotSupported,
+        KernelError::NoMemory => SyscallError::OutOfMemory,
+        KernelError::NoRoom => SyscallError::ResourceExhausted,
+        KernelError::TimedOut => SyscallError::Timeout,
+    }
+}
+
+/// A result as the call returns it.
+pub(crate) fn answer(result: Result<u64, KernelError>) -> Flow {
+    Flow::Return(match result {
+        Ok(value) => value,
+        Err(error) => syscall_error(error).word(),
+    })
+}
+
+/// Error code that a result stands for.
+pub fn code(result: u64) -> u32 {
+    if result & ERROR_BIT == 0 {
+        return 0;
+    }
+    u32::try_from(result & !ERROR_BIT).unwrap_or(0)
+}

@@ -1,0 +1,76 @@
+//! VeridianOS (`specs/veridian.md`): bit 63 of the result says error, and
+//! authority comes from tokens.
+
+pub mod error;
+pub(crate) mod file;
+pub(crate) mod process;
+pub(crate) mod start;
+
+use mayfly_abi::veridian::{CONVENTION, Call, SyscallError, nr};
+
+use super::fetch;
+use crate::kernel::{Flow, Kernel, Running};
+use crate::port::{Machine, Port};
+use crate::trace::number;
+
+/// Calls with an adaptor.
+pub const SERVED: &[u64] = &[
+    nr::EXIT,
+    nr::WRITE,
+    nr::CLOCK_GET,
+    nr::NANOSLEEP,
+    nr::YIELD,
+];
+
+/// Serves one call.
+#[inline(always)]
+pub(crate) fn serve<P: Port>(kernel: &mut Kernel<P>, running: &mut Running<P>) -> Flow {
+    let Running { thread, process } = running;
+    let frame = P::Machine::registers(&thread.context);
+    let number = number(frame, &CONVENTION);
+    let machine = &mut kernel.machine;
+    let call = Call::decode(number, |place| {
+        fetch(machine, &mut process.space, frame, place)
+    });
+    match call {
+        Ok(Some(call)) => serve_call(kernel, running, call),
+        Ok(None) => Flow::Return(SyscallError::InvalidSyscall.word()),
+        Err(_) => Flow::Return(SyscallError::InvalidAddress.word()),
+    }
+}
+
+#[inline(always)]
+fn serve_call<P: Port>(kernel: &mut Kernel<P>, running: &mut Running<P>, call: Call) -> Flow {
+    match call {
+        Call::Exit { exit_code } => process::exit(exit_code),
+        Call::Write {
+            capability,
+            buffer,
+            count,
+            offset,
+        } => file::write(kernel, running, capability, buffer, count, offset),
+        Call::ClockGet { clock, result } => process::clock_get(kernel, running, clock, result),
+        Call::Nanosleep { duration } => process::nanosleep(kernel, running, duration),
+        Call::Yield {} => Flow::Yield(0),
+        Call::Read { .. }
+        | Call::Mmap { .. }
+        | Call::Munmap { .. }
+        | Call::Mprotect { .. }
+        | Call::IpcEndpointCreate { .. }
+        | Call::IpcChannelCreate { .. }
+        | Call::IpcSend { .. }
+        | Call::IpcReceive { .. }
+        | Call::IpcCall { .. }
+        | Call::IpcReply { .. }
+        | Call::ProcessCreate { .. }
+        | Call::ProcessStart { .. }
+        | Call::ProcessWait { .. }
+        | Call::ThreadCreate { .. }
+        | Call::ThreadExit { .. }
+        | Call::ThreadJoin { .. }
+        | Call::CapabilityCreate { .. }
+        | Call::CapabilityDerive { .. }
+        | Call::CapabilityRevoke { .. }
+        | Call::CapabilityValidate { .. } => Flow::Return(SyscallError::NotSupported.word()),
+    }
+}

@@ -1,0 +1,87 @@
+//! What a VeridianOS program starts with (specs/veridian.md §7.4).
+
+use alloc::vec::Vec;
+
+use mayfly_abi::veridian::{START_MAGIC, START_VERSION, StartInfo};
+
+use crate::error::KernelError;
+use crate::object::capability::{Object, Rights};
+use crate::object::process::Process;
+use crate::object::stream::Stream;
+use crate::object::thread::Thread;
+use crate::personality::{Arguments, add_stack};
+use crate::port::{Machine, PAGE_SIZE, Port};
+
+/// Top of the main stack, and its size.
+const STACK_TOP: u64 = 0x7fff_ffff_0000;
+const STACK_SIZE: u64 = 1 << 20;
+/// Words of the SysV frame besides argv: argc, two terminators, AT_NULL's pair.
+const FRAME_WORDS: u64 = 5;
+
+/// RDI = StartInfo; at RSP argc, argv, NULL, no environment, AT_NULL.
+/// granted\[0\] is the console.
+pub(crate) fn prepare<P: Port>(
+    machine: &mut P::Machine,
+    process: &mut Process<P>,
+    thread: &mut Thread<P>,
+    arguments: &Arguments<'_>,
+) -> Result<(), KernelError> {
+    add_stack(&mut process.space, STACK_TOP - STACK_SIZE, STACK_TOP)?;
+    let tokens = grant(process)?;
+    let count = arguments.count();
+    let strings = STACK_TOP - arguments.bytes().len() as u64;
+    let granted = (strings - 8) & !15;
+    let info = granted - StartInfo::SIZE as u64;
+    let stack = (info - (count + FRAME_WORDS) * 8) & !15;
+    let start = StartInfo {
+        magic: START_MAGIC,
+        version: START_VERSION,
+        size: StartInfo::SIZE as u32,
+        process_id: process.id,
+        parent_id: 0,
+        thread_id: thread.id,
+        argc: count,
+        argv: stack + 8,
+        granted_count: 1,
+        granted,
+        process_token: tokens.process,
+        space_token: tokens.space,
+        page_size: PAGE_SIZE,
+        ..StartInfo::default()
+    };
+    let mut block = Vec::new();
+    block.extend_from_slice(&count.to_le_bytes());
+    for offset in arguments.offsets() {
+        block.extend_from_slice(&(strings + offset).to_le_bytes());
+    }
+    let at = |address: u64| usize::try_from(address - stack).unwrap_or(usize::MAX);
+    block.resize(at(info), 0);
+    block.extend_from_slice(&start.to_bytes());
+    block.extend_from_slice(&tokens.console.to_le_bytes());
+    block.resize(at(strings), 0);
+    block.extend_from_slice(arguments.bytes());
+    process.space.poke(machine, stack, &block)?;
+    let frame = P::Machine::registers_mut(&mut thread.context);
+    frame.rsp = stack;
+    frame.rdi = info;
+    Ok(())
+}
+
+struct InitialTokens {
+    process: u64,
+    space: u64,
+    console: u64,
+}
+
+fn grant<P: Port>(process: &mut Process<P>) -> Result<InitialTokens, KernelError> {
+    let tokens = &mut process.capabilities;
+    let console = Rights::READ
+        .and(Rights::WRITE)
+        .and(Rights::GRANT)
+        .and(Rights::REVOKE);
+    Ok(InitialTokens {
+        process: tokens.insert(Object::Process, Rights::READ.and(Rights::MODIFY))?,
+        space: tokens.insert(Object::CapSpace, Rights::CREATE)?,
+        console: tokens.insert(Object::Device(Stream::Output), console)?,
+    })
+}

@@ -1,0 +1,62 @@
+//! XenevaOS (`specs/xeneva.md`): results are sign-extended integers, -1 or
+//! NULL on failure, and there is no error number.
+
+pub mod error;
+pub(crate) mod process;
+pub(crate) mod start;
+pub(crate) mod text;
+
+use mayfly_abi::xeneva::{CONVENTION, Call, FAILED, LIMIT, nr};
+
+use super::fetch;
+use crate::kernel::{Flow, Kernel, Running};
+use crate::port::{Machine, Port};
+use crate::trace::number;
+
+/// Services with an adaptor.
+pub const SERVED: &[u64] = &[
+    nr::null_call,
+    nr::SeTextOut,
+    nr::GetThreadID,
+    nr::GetProcessID,
+    nr::ProcessExit,
+    nr::ProcessSleep,
+];
+
+/// Serves one service.
+#[inline(always)]
+pub(crate) fn serve<P: Port>(kernel: &mut Kernel<P>, running: &mut Running<P>) -> Flow {
+    let Running { thread, process } = running;
+    let frame = P::Machine::registers(&thread.context);
+    let number = number(frame, &CONVENTION);
+    let machine = &mut kernel.machine;
+    let call = Call::decode(number, |place| {
+        fetch(machine, &mut process.space, frame, place)
+    });
+    match call {
+        Ok(Some(call)) => serve_call(kernel, running, call),
+        Ok(None) if number < LIMIT => Flow::Return(0),
+        _ => Flow::Return(FAILED),
+    }
+}
+
+#[inline(always)]
+fn serve_call<P: Port>(kernel: &mut Kernel<P>, running: &mut Running<P>, call: Call) -> Flow {
+    match call {
+        Call::NullCall {} => Flow::Return(0),
+        Call::SeTextOut { format, .. } => text::out(kernel, running, format),
+        Call::GetThreadId {} => Flow::Return(running.thread.id),
+        Call::GetProcessId {} => Flow::Return(running.process.id),
+        Call::ProcessExit {} => process::exit(),
+        Call::ProcessSleep { milliseconds } => process::sleep(kernel, milliseconds),
+        // An empty slot answers 0 (spec §1.2).
+        Call::PauseThread {}
+        | Call::ProcessWaitForTermination { .. }
+        | Call::CreateProcess { .. }
+        | Call::ProcessLoadExec { .. }
+        | Call::CreateSharedMem { .. }
+        | Call::ObtainSharedMem { .. }
+        | Call::UnmapSharedMem { .. }
+        | Call::OpenFile { .. } => Flow::Return(0),
+    }
+}

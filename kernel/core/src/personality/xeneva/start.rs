@@ -1,0 +1,58 @@
+//! What a XenevaOS program starts with (specs/xeneva.md §2, §6).
+
+use alloc::vec::Vec;
+
+use crate::error::KernelError;
+use crate::object::memory::{Backing, Region};
+use crate::object::process::Process;
+use crate::object::thread::Thread;
+use crate::personality::{Arguments, add_stack};
+use crate::port::{Access, Machine, PAGE_SIZE, Port};
+
+/// Page of the argv array.
+const ARGV: u64 = 0x4000;
+/// Entries of that page, the terminator included.
+const ARGV_MAX: u64 = 512;
+/// The main stack.
+const STACK_BOTTOM: u64 = 0x7000_0000_0000;
+const STACK_TOP: u64 = 0x7000_0008_0000;
+
+/// \[RSP\] = argc, \[RSP + 8\] = argv, or 0 without arguments; strings above.
+pub(crate) fn prepare<P: Port>(
+    machine: &mut P::Machine,
+    process: &mut Process<P>,
+    thread: &mut Thread<P>,
+    arguments: &Arguments<'_>,
+) -> Result<(), KernelError> {
+    add_stack(&mut process.space, STACK_BOTTOM, STACK_TOP)?;
+    let count = arguments.count();
+    if count >= ARGV_MAX {
+        return Err(KernelError::TooLong);
+    }
+    let strings = STACK_TOP - arguments.bytes().len() as u64;
+    let frame_base = (strings & !15) - 16;
+    let argv = if count == 0 { 0 } else { ARGV };
+    if count > 0 {
+        let region = Region {
+            start: ARGV,
+            end: ARGV + PAGE_SIZE,
+            access: Access::READ_WRITE,
+            backing: Backing::Zero,
+        };
+        process.space.add(region).map_err(|_| KernelError::InvalidArgument)?;
+        let mut array = Vec::new();
+        for offset in arguments.offsets() {
+            array.extend_from_slice(&(strings + offset).to_le_bytes());
+        }
+        process.space.poke(machine, ARGV, &array)?;
+    }
+    let mut block = Vec::new();
+    block.extend_from_slice(&count.to_le_bytes());
+    block.extend_from_slice(&argv.to_le_bytes());
+    let padding = usize::try_from(strings - frame_base).map_err(|_| KernelError::NoMemory)?;
+    block.resize(padding, 0);
+    block.extend_from_slice(arguments.bytes());
+    process.space.poke(machine, frame_base, &block)?;
+    P::Machine::registers_mut(&mut thread.context).rsp = frame_base;
+    Ok(())
+}

@@ -1,0 +1,235 @@
+//! The port: what core needs of a processor, its memory, and the host.
+//!
+//! Purpose: the traits that `kernel/arch` (and, for tests, [`crate::fake`])
+//! implement, so that core decides without touching anything. Neighbours:
+//! `kernel/arch/src/hardware.rs` implements [`Machine`], `kernel/src/link.rs`
+//! implements [`Host`].
+
+use crate::frame::TrapFrame;
+
+/// Size of a page, in bytes.
+pub const PAGE_SIZE: u64 = 4096;
+/// First address that no user page may have (specs/patchwork.md §9).
+pub const USER_END: u64 = 0x0000_7fff_ffff_f000;
+
+/// A frame of physical memory, by number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PageFrame(pub u64);
+
+impl PageFrame {
+    /// Physical address of its first byte.
+    pub const fn address(self) -> u64 {
+        self.0 * PAGE_SIZE
+    }
+}
+
+/// What a freshly allocated frame must hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Contents {
+    /// Zeros.
+    Zero,
+    /// Anything: the caller overwrites all of it before a program sees it.
+    Any,
+}
+
+/// What ring 3 may do with a page. Reading is always allowed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Access {
+    /// Stores.
+    pub write: bool,
+    /// Instruction fetches.
+    pub execute: bool,
+}
+
+impl Access {
+    /// Read only.
+    pub const READ: Self = Self {
+        write: false,
+        execute: false,
+    };
+    /// Read and write.
+    pub const READ_WRITE: Self = Self {
+        write: true,
+        execute: false,
+    };
+}
+
+/// No frame is left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoFrames;
+
+/// A user access that failed after some bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CopyFault {
+    /// First address that could not be accessed.
+    pub address: u64,
+    /// Bytes that were copied before it.
+    pub copied: usize,
+}
+
+/// Why ring 3 was left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// A system call.
+    Syscall,
+    /// A processor exception.
+    Fault,
+    /// A device or timer interrupt.
+    Interrupt,
+}
+
+/// The processor and its memory.
+pub trait Machine {
+    /// Registers of a thread, vector state included, at a place that does not move.
+    type Context;
+    /// Page tables of an address space, with the frames that belong to it.
+    type Tables;
+
+    /// Registers for a new thread: all zero, interrupts on, vector state initial.
+    fn context(&mut self) -> Self::Context;
+    /// General registers.
+    fn registers(context: &Self::Context) -> &TrapFrame;
+    /// General registers, to change.
+    fn registers_mut(context: &mut Self::Context) -> &mut TrapFrame;
+    /// Makes a thread and its address space the ones that run next. The
+    /// vector registers of `previous` are saved.
+    fn switch(
+        &mut self,
+        previous: Option<&mut Self::Context>,
+        next: &Self::Context,
+        tables: &Self::Tables,
+    );
+    /// Runs ring 3 until it traps.
+    fn run(&mut self, context: &mut Self::Context) -> Reason;
+    /// Address that the last page fault accessed.
+    fn fault_address(&self) -> u64;
+
+    /// Frames not in use.
+    fn frames_free(&self) -> u64;
+    /// Frames in all.
+    fn frames(&self) -> u64;
+    /// Bytes of the kernel's heap in use.
+    fn heap_used(&self) -> u64;
+    /// The kernel's heap is nearly full: no new objects for programs.
+    fn heap_low(&self) -> bool;
+
+    /// Empty page tables (the kernel's own half is present in all).
+    ///
+    /// # Errors
+    /// [`NoFrames`].
+    fn tables(&mut self) -> Result<Self::Tables, NoFrames>;
+    /// Physical address of the root table.
+    fn root(tables: &Self::Tables) -> u64;
+    /// Frames that belong to the tables: pages and the tables themselves.
+    fn owned(tables: &Self::Tables) -> u64;
+    /// Gives back the tables and every frame that belongs to them. They must
+    /// not be the running ones.
+    fn release(&mut self, tables: Self::Tables);
+    /// A new frame that belongs to `tables`.
+    ///
+    /// # Errors
+    /// [`NoFrames`].
+    fn page(&mut self, tables: &mut Self::Tables, contents: Contents)
+    -> Result<PageFrame, NoFrames>;
+    /// Gives back a frame that belongs to `tables` and is mapped nowhere.
+    fn free_page(&mut self, tables: &mut Self::Tables, frame: PageFrame);
+    /// Maps the page at `address` to `frame`, replacing what was there.
+    ///
+    /// # Errors
+    /// [`NoFrames`] when a table cannot be allocated.
+    fn map(
+        &mut self,
+        tables: &mut Self::Tables,
+        address: u64,
+        frame: PageFrame,
+        access: Access,
+    ) -> Result<(), NoFrames>;
+    /// Removes the page at `address`; says what it was mapped to.
+    fn unmap(&mut self, tables: &mut Self::Tables, address: u64) -> Option<PageFrame>;
+    /// What the page at `address` is mapped to.
+    fn lookup(&self, tables: &Self::Tables, address: u64) -> Option<(PageFrame, Access)>;
+    /// Writes into a frame.
+    ///
+    /// # Panics
+    /// If the bytes do not fit the frame, or it is not one of RAM.
+    fn write_frame(&mut self, frame: PageFrame, offset: usize, bytes: &[u8]);
+    /// Reads from a frame.
+    ///
+    /// # Panics
+    /// If the range does not fit the frame.
+    fn read_frame(&self, frame: PageFrame, offset: usize, buffer: &mut [u8]);
+
+    /// Copies from the running address space. `address..+len` lies below [`USER_END`].
+    ///
+    /// # Errors
+    /// [`CopyFault`] at the first page that is not readable.
+    fn read_user(&mut self, address: u64, buffer: &mut [u8]) -> Result<(), CopyFault>;
+    /// Copies to the running address space. `address..+len` lies below [`USER_END`].
+    ///
+    /// # Errors
+    /// [`CopyFault`] at the first page that is not writable.
+    fn write_user(&mut self, address: u64, bytes: &[u8]) -> Result<(), CopyFault>;
+
+    /// Raw time stamp counter.
+    fn ticks(&self) -> u64;
+    /// Nanoseconds since boot.
+    fn now(&self) -> u64;
+    /// Unix time at boot, in seconds.
+    fn boot_epoch(&self) -> u64;
+    /// Asks for a timer interrupt at `deadline` (nanoseconds since boot), or none.
+    fn arm_timer(&mut self, deadline: Option<u64>);
+}
+
+/// Bytes in a frame: part of an output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Piece {
+    /// The frame.
+    pub frame: PageFrame,
+    /// First byte in it.
+    pub offset: u32,
+    /// Number of bytes; offset and length stay in the frame.
+    pub length: u32,
+}
+
+impl Piece {
+    /// No bytes.
+    pub const NONE: Self = Self {
+        frame: PageFrame(0),
+        offset: 0,
+        length: 0,
+    };
+
+    /// `length` bytes at `offset`, both within a frame.
+    #[expect(clippy::cast_possible_truncation, reason = "both stay within a page")]
+    pub const fn new(frame: PageFrame, offset: u64, length: u64) -> Self {
+        Self {
+            frame,
+            offset: offset as u32,
+            length: length as u32,
+        }
+    }
+}
+
+/// Most pieces in one [`Host::output`].
+pub const PIECES_MAX: usize = 14;
+
+/// The host side: what programs and the kernel tell it.
+pub trait Host {
+    /// A process wrote to standard output (1) or standard error (2). The bytes
+    /// are taken when this returns.
+    fn output(&mut self, process: u64, stream: u8, pieces: &[Piece]);
+    /// Bytes of the kernel's own making on a process's stream.
+    fn output_bytes(&mut self, process: u64, stream: u8, bytes: &[u8]);
+    /// A traced system call returned.
+    fn traced(&mut self, call: &crate::trace::TracedCall);
+    /// Something happened that the host side waits for.
+    fn event(&mut self, event: crate::event::Event);
+}
+
+/// The parts of a kernel, as one type parameter.
+pub trait Port {
+    /// The processor and its memory.
+    type Machine: Machine;
+    /// The host side.
+    type Host: Host;
+}

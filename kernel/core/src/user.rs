@@ -1,0 +1,105 @@
+//! User memory: pointers are allegations, only these checked copies believe them.
+//!
+//! All of it concerns the running address space. Pages that a region promises
+//! are brought in on the way; what no region promises is [`BadAddress`].
+
+use crate::error::KernelError::{self, BadAddress, TooLong};
+use crate::object::memory::{Space, Touch};
+use crate::port::{Machine, PAGE_SIZE, USER_END};
+
+/// Checks that `address..address + length` lies in the user half.
+///
+/// # Errors
+/// [`KernelError::Overflow`] when it wraps, [`KernelError::BadAddress`] when it reaches beyond.
+#[inline]
+pub fn check_range(address: u64, length: u64) -> Result<(), KernelError> {
+    let end = address.checked_add(length).ok_or(KernelError::Overflow)?;
+    if end > USER_END {
+        return Err(BadAddress);
+    }
+    Ok(())
+}
+
+/// Copies from user memory.
+///
+/// # Errors
+/// [`KernelError`] as for [`check_range`], and [`KernelError::BadAddress`] or
+/// [`KernelError::NoMemory`] for a page that cannot be had.
+pub fn read<M: Machine>(
+    machine: &mut M,
+    space: &mut Space<M>,
+    address: u64,
+    buffer: &mut [u8],
+) -> Result<(), KernelError> {
+    check_range(address, buffer.len() as u64)?;
+    let mut done = 0;
+    while let Err(fault) = machine.read_user(address + done as u64, &mut buffer[done..]) {
+        done += fault.copied;
+        space.touch(machine, fault.address, Touch::Read)?;
+    }
+    Ok(())
+}
+
+/// Copies to user memory.
+///
+/// # Errors
+/// As [`read`].
+pub fn write<M: Machine>(
+    machine: &mut M,
+    space: &mut Space<M>,
+    address: u64,
+    bytes: &[u8],
+) -> Result<(), KernelError> {
+    check_range(address, bytes.len() as u64)?;
+    let mut done = 0;
+    while let Err(fault) = machine.write_user(address + done as u64, &bytes[done..]) {
+        done += fault.copied;
+        space.touch(machine, fault.address, Touch::Write)?;
+    }
+    Ok(())
+}
+
+/// Reads one little-endian word.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_word<M: Machine>(
+    machine: &mut M,
+    space: &mut Space<M>,
+    address: u64,
+) -> Result<u64, KernelError> {
+    let mut word = [0; 8];
+    read(machine, space, address, &mut word)?;
+    Ok(u64::from_le_bytes(word))
+}
+
+/// Reads a NUL-terminated string into `buffer`; says how long it is without
+/// its terminator.
+///
+/// # Errors
+/// As [`read`], and [`KernelError::TooLong`] when no terminator is in as many
+/// bytes as the buffer has.
+pub fn read_string<M: Machine>(
+    machine: &mut M,
+    space: &mut Space<M>,
+    address: u64,
+    buffer: &mut [u8],
+) -> Result<usize, KernelError> {
+    let mut done = 0;
+    while done < buffer.len() {
+        let at = address.checked_add(done as u64).ok_or(KernelError::Overflow)?;
+        // Never past a page that the string may end in, nor far past its end.
+        let to_page_end = (PAGE_SIZE - at % PAGE_SIZE).min(STRING_CHUNK);
+        let length = usize::try_from(to_page_end).map_or(1, |length| length.min(buffer.len() - done));
+        let chunk = &mut buffer[done..done + length];
+        read(machine, space, at, chunk)?;
+        if let Some(end) = chunk.iter().position(|byte| *byte == 0) {
+            return Ok(done + end);
+        }
+        done += length;
+    }
+    Err(TooLong)
+}
+
+/// Bytes of a string that are read at once.
+const STRING_CHUNK: u64 = 32;

@@ -1,0 +1,332 @@
+//! The host's requests on `mayfly.control`, and the answers to them.
+
+extern crate alloc;
+use alloc::boxed::Box;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use mayfly_abi::Abi;
+use mayfly_arch::exit;
+use mayfly_core::error::KernelError;
+use mayfly_core::event::Event as CoreEvent;
+use mayfly_core::kernel::{Kernel, ProbeCall, SpawnError, SpawnRequest};
+use mayfly_core::object::process::{Cause, ProcessKey};
+use mayfly_core::personality;
+use mayfly_core::port::Machine;
+use mayfly_machine::exit::EXIT_DONE;
+use mayfly_wire::frame::{self, FrameError};
+use mayfly_wire::message::{
+    Arg, Cause as WireCause, Event, Exited, Fault, RawCall, Refusal, Request, Returned, Spawn, Stats,
+};
+use mayfly_wire::{BODY_MAX, VERSION};
+
+use crate::runner::Pc;
+
+/// The side of the kernel that talks to the host.
+#[derive(Default)]
+pub(crate) struct Agent {
+    /// Received bytes that are not yet a whole frame.
+    received: Vec<u8>,
+    /// Calls that probes are making: request, probe, size of the buffer.
+    calls: Vec<CallInFlight>,
+}
+
+struct CallInFlight {
+    id: u32,
+    pid: u64,
+    process: ProcessKey,
+    buffer: usize,
+}
+
+impl Agent {
+    /// Serves what has been received.
+    pub(crate) fn serve(&mut self, kernel: &mut Kernel<Pc>) {
+        let mut received = core::mem::take(&mut self.received);
+        while kernel.host.receive(|bytes| received.extend_from_slice(bytes)) {}
+        let mut rest = &received[..];
+        loop {
+            match frame::split(rest) {
+                Ok(Some((body, after))) => {
+                    self.request(kernel, body);
+                    rest = after;
+                }
+                Ok(None) => break,
+                Err(error) => {
+                    // The stream has lost its frames: nothing after this can be read.
+                    bad_request(kernel, error);
+                    rest = &[];
+                }
+            }
+        }
+        let consumed = received.len() - rest.len();
+        received.drain(..consumed);
+        self.received = received;
+    }
+
+    fn request(&mut self, kernel: &mut Kernel<Pc>, body: &[u8]) {
+        let request: Request<'_> = match frame::decode(body) {
+            Ok(request) => request,
+            Err(error) => return bad_request(kernel, error),
+        };
+        match request {
+            Request::Hello { version: VERSION } => {}
+            Request::Hello { .. } => kernel.host.send(&Event::WrongVersion { version: VERSION }),
+            Request::Spawn { id, spawn } => start(kernel, id, &spawn),
+            Request::OpenProbe { id, abi } => open_probe(kernel, id, abi),
+            Request::Call { id, pid, call } => self.call(kernel, id, pid, &call),
+            Request::Kill { id, pid } => kill(kernel, id, pid),
+            Request::Input { .. } => refuse(
+                kernel,
+                0,
+                Refusal::BadArgument,
+                "this kernel has no standard input yet",
+            ),
+            Request::Stats { id } => {
+                let stats = stats(kernel);
+                kernel.host.send(&Event::Stats { id, stats });
+            }
+            Request::Served { id, abi } => served(kernel, id, abi),
+            Request::Ping { id } => kernel.host.send(&Event::Pong { id }),
+            Request::Panic { pid: 0 } => panic!("the host asked for a panic"),
+            Request::Panic { pid } => arm_panic(kernel, pid),
+            Request::Shutdown => exit::exit(EXIT_DONE),
+        }
+    }
+
+    fn call(&mut self, kernel: &mut Kernel<Pc>, id: u32, pid: u64, call: &RawCall<'_>) {
+        let Some(process) = kernel.process_by_number(pid) else {
+            return refuse(kernel, id, Refusal::BadProcess, "no such process");
+        };
+        let count = usize::from(call.count);
+        let buffer = call.buffer_len as usize;
+        if count > call.arguments.len() || buffer > BODY_MAX - 256 || call.buffer.len() > buffer {
+            return refuse(kernel, id, Refusal::BadArgument, "too many arguments or too large a buffer");
+        }
+        let arguments = call.arguments.map(|argument| match argument {
+            Arg::Value(value) => (false, value),
+            Arg::Buffer(offset) => (true, u64::from(offset)),
+        });
+        let mut contents = vec![0; buffer];
+        contents[..call.buffer.len()].copy_from_slice(call.buffer);
+        let call = ProbeCall {
+            number: call.number,
+            arguments: &arguments[..count],
+            buffer: &contents,
+        };
+        match kernel.probe_call(process, &call) {
+            Ok(()) => self.calls.push(CallInFlight {
+                id,
+                pid,
+                process,
+                buffer,
+            }),
+            Err(KernelError::BadHandle) => {
+                refuse(kernel, id, Refusal::BadProcess, "the process is no idle probe");
+            }
+            Err(KernelError::InvalidArgument) => refuse(
+                kernel,
+                id,
+                Refusal::BadArgument,
+                "the interface has no place for so many arguments",
+            ),
+            Err(_) => refuse(kernel, id, Refusal::NoResources, "no memory for the call"),
+        }
+    }
+
+    /// Tells the host what has happened since the last time.
+    #[inline(always)]
+    pub(crate) fn answer(&mut self, kernel: &mut Kernel<Pc>) {
+        if !kernel.host.events.is_empty() {
+            self.answer_events(kernel);
+        }
+    }
+
+    #[inline(never)]
+    fn answer_events(&mut self, kernel: &mut Kernel<Pc>) {
+        while let Some(event) = kernel.host.events.pop_front() {
+            match event {
+                CoreEvent::Exited {
+                    number,
+                    cause,
+                    status,
+                    calls,
+                    records,
+                    ran_ticks,
+                } => {
+                    self.calls.retain(|call| call.pid != number);
+                    kernel.host.flush_trace();
+                    kernel.host.send(&Event::Exited(Exited {
+                        pid: number,
+                        cause: wire_cause(cause),
+                        status,
+                        calls,
+                        records,
+                        ran_tsc: ran_ticks,
+                    }));
+                }
+                CoreEvent::ProbeReturned { process } => self.returned(kernel, process),
+            }
+        }
+    }
+
+    fn returned(&mut self, kernel: &mut Kernel<Pc>, process: ProcessKey) {
+        let Some(at) = self.calls.iter().position(|call| call.process == process) else {
+            return;
+        };
+        let CallInFlight { id, buffer, .. } = self.calls.swap_remove(at);
+        let mut contents = vec![0; buffer];
+        let result = match kernel.probe_result(process, &mut contents) {
+            Ok(result) => result,
+            Err(_) => {
+                return refuse(kernel, id, Refusal::BadProcess, "the probe unmapped its own mailbox");
+            }
+        };
+        let returned = Returned {
+            value: result.value,
+            error: result.error,
+            before_tsc: result.before,
+            after_tsc: result.after,
+            buffer: &contents,
+        };
+        let event = Event::Returned { id, returned };
+        if buffer < 256 {
+            kernel.host.send(&event);
+        } else {
+            let mut room: Box<[u8]> = vec![0; buffer + 256].into();
+            kernel.host.send_with(&event, &mut room);
+        }
+    }
+}
+
+fn start(kernel: &mut Kernel<Pc>, id: u32, spawn: &Spawn<'_>) {
+    let abi = match spawn.abi {
+        0 => None,
+        code => match Abi::from_code(code) {
+            Some(abi) => Some(abi),
+            None => return refuse(kernel, id, Refusal::BadArgument, "unknown ABI code"),
+        },
+    };
+    let request = SpawnRequest {
+        abi,
+        program: spawn.program,
+        arguments: spawn.argv,
+        traced: spawn.trace,
+        frames_max: u64::from(spawn.frames_max),
+    };
+    let result = kernel.spawn(&request);
+    started(kernel, id, result);
+}
+
+fn open_probe(kernel: &mut Kernel<Pc>, id: u32, abi: u8) {
+    let Some(abi) = Abi::from_code(abi) else {
+        return refuse(kernel, id, Refusal::BadArgument, "unknown ABI code");
+    };
+    let result = kernel.open_probe(abi);
+    started(kernel, id, result);
+}
+
+fn started(kernel: &mut Kernel<Pc>, id: u32, result: Result<ProcessKey, SpawnError>) {
+    let key = match result {
+        Ok(key) => key,
+        Err(error) => {
+            let (reason, message) = describe(error);
+            return refuse(kernel, id, reason, message);
+        }
+    };
+    let Some(process) = kernel.process(key) else {
+        return refuse(kernel, id, Refusal::NoResources, "the process ended at once");
+    };
+    let event = Event::Started {
+        id,
+        pid: process.number,
+        root: <mayfly_arch::hardware::Hardware as Machine>::root(process.space.tables()),
+        abi: process.abi.code(),
+    };
+    kernel.host.send(&event);
+}
+
+fn describe(error: SpawnError) -> (Refusal, &'static str) {
+    match error {
+        SpawnError::NoProgram => (Refusal::NoProgram, "no bundle has a program of that name"),
+        SpawnError::BadImage(why) => (Refusal::BadExecutable, why.describe()),
+        SpawnError::NoAbi => (
+            Refusal::BadExecutable,
+            "neither the request nor the executable names an ABI",
+        ),
+        SpawnError::NoRoom => (Refusal::NoResources, "memory is full"),
+        SpawnError::BadArguments => (
+            Refusal::BadArgument,
+            "the arguments do not fit the new program's stack",
+        ),
+    }
+}
+
+fn kill(kernel: &mut Kernel<Pc>, id: u32, pid: u64) {
+    let found = kernel.process_by_number(pid);
+    if !found.is_some_and(|key| kernel.kill(key)) {
+        refuse(kernel, id, Refusal::BadProcess, "no such process");
+    }
+}
+
+fn served(kernel: &mut Kernel<Pc>, id: u32, abi: u8) {
+    let Some(abi) = Abi::from_code(abi) else {
+        return refuse(kernel, id, Refusal::BadArgument, "unknown ABI code");
+    };
+    let mut numbers = [0; 2];
+    for number in personality::served(abi) {
+        if let Some(word) = numbers.get_mut((number / 64) as usize) {
+            *word |= 1 << (number % 64);
+        }
+    }
+    kernel.host.send(&Event::Served { id, numbers });
+}
+
+fn arm_panic(kernel: &mut Kernel<Pc>, pid: u64) {
+    let key = kernel.process_by_number(pid);
+    match key.and_then(|key| kernel.process_mut(key)) {
+        Some(process) => {
+            process.panics = true;
+            process.attention = true;
+        }
+        None => refuse(kernel, 0, Refusal::BadProcess, "no such process"),
+    }
+}
+
+fn stats(kernel: &Kernel<Pc>) -> Stats {
+    Stats {
+        frames_free: kernel.machine.frames_free(),
+        frames: kernel.machine.frames(),
+        heap_used: kernel.machine.heap_used(),
+        processes: kernel.process_count() as u64,
+        threads: kernel.thread_count() as u64,
+        objects: 0,
+    }
+}
+
+fn refuse(kernel: &mut Kernel<Pc>, id: u32, reason: Refusal, message: &str) {
+    kernel.host.send(&Event::Refused { id, reason, message });
+}
+
+fn bad_request(kernel: &mut Kernel<Pc>, error: FrameError) {
+    let message = match error {
+        FrameError::TooLong(_) => "a frame is longer than the protocol allows",
+        FrameError::Malformed => "a frame is not a request of this protocol version",
+        FrameError::NoRoom => "a frame does not fit",
+    };
+    kernel.host.send(&Event::BadRequest { message });
+}
+
+fn wire_cause(cause: Cause) -> WireCause {
+    match cause {
+        Cause::Exit => WireCause::Exit,
+        Cause::Killed => WireCause::Killed,
+        Cause::OutOfMemory => WireCause::OutOfMemory,
+        Cause::Fault(fault) => WireCause::Fault(Fault {
+            vector: u8::try_from(fault.vector).unwrap_or(u8::MAX),
+            error_code: u32::try_from(fault.error).unwrap_or(u32::MAX),
+            address: fault.address,
+            rip: fault.rip,
+            rsp: fault.rsp,
+        }),
+    }
+}

@@ -1,0 +1,170 @@
+//! What the host is told: the wire's guest side over the virtio-console.
+
+use core::fmt::{self, Write};
+
+use mayfly_arch::virtio::console::{Console, Port};
+use mayfly_core::event::Event as CoreEvent;
+use mayfly_core::port::{Host, PIECES_MAX, Piece};
+use mayfly_core::trace::TracedCall;
+use mayfly_wire::frame;
+use mayfly_wire::message::{Event, output_header};
+use mayfly_wire::trace::{FIXED, Record};
+
+extern crate alloc;
+use alloc::collections::VecDeque;
+
+/// Room for messages without large contents.
+const SMALL: usize = 512;
+/// Trace records that are sent together.
+const BATCH: usize = 4096;
+
+/// The kernel's end of the wire.
+pub(crate) struct Link {
+    console: Console,
+    /// What core has told and the agent has not yet looked at.
+    pub(crate) events: VecDeque<CoreEvent>,
+    batch: [u8; BATCH],
+    batched: usize,
+}
+
+impl Link {
+    pub(crate) fn new(console: Console) -> Self {
+        Self {
+            console,
+            events: VecDeque::new(),
+            batch: [0; BATCH],
+            batched: 0,
+        }
+    }
+
+    /// Sends one message of at most [`SMALL`] bytes.
+    pub(crate) fn send(&mut self, event: &Event<'_>) {
+        let mut buffer = [0; SMALL];
+        self.send_with(event, &mut buffer);
+    }
+
+    /// Sends one message by way of `buffer`, which must have room for it.
+    pub(crate) fn send_with(&mut self, event: &Event<'_>, buffer: &mut [u8]) {
+        let length = frame::encode(event, buffer).expect("the caller's buffer has room");
+        self.console.send(Port::Control, &buffer[..length]);
+    }
+
+    /// Sends a line of the kernel's log.
+    pub(crate) fn log(&mut self, line: fmt::Arguments<'_>) {
+        let mut text = Text::default();
+        // A line that is too long is cut.
+        let _ = text.write_fmt(line);
+        self.send(&Event::Log {
+            line: text.as_str(),
+        });
+    }
+
+    /// Sends the trace records that wait.
+    pub(crate) fn flush_trace(&mut self) {
+        if self.batched > 0 {
+            self.console.send(Port::Trace, &self.batch[..self.batched]);
+            self.batched = 0;
+        }
+    }
+
+    /// The device interrupted.
+    pub(crate) fn interrupted(&mut self) {
+        self.console.interrupted();
+    }
+
+    /// Hands received bytes to `consume`; false if there are none.
+    pub(crate) fn receive(&mut self, consume: impl FnOnce(&[u8])) -> bool {
+        self.console.receive(consume)
+    }
+}
+
+impl Host for Link {
+    fn output(&mut self, process: u64, stream: u8, pieces: &[Piece]) {
+        let length = pieces.iter().map(|piece| piece.length as usize).sum();
+        let mut header = [0; 24];
+        let used = output_header(&mut header, process, stream, length)
+            .expect("an output of PIECES_MAX pages fits a frame");
+        debug_assert!(pieces.len() <= PIECES_MAX);
+        let pieces = pieces.iter().map(|piece| {
+            (
+                piece.frame.address() + u64::from(piece.offset),
+                piece.length,
+            )
+        });
+        self.console
+            .send_with_header(Port::Control, &header[..used], pieces);
+    }
+
+    fn output_bytes(&mut self, process: u64, stream: u8, bytes: &[u8]) {
+        self.send(&Event::Output {
+            pid: process,
+            stream,
+            bytes,
+        });
+    }
+
+    fn traced(&mut self, call: &TracedCall) {
+        let detail = usize::from(call.call.detail_length);
+        if self.batched + FIXED + detail > BATCH {
+            self.flush_trace();
+        }
+        let record = Record {
+            pid: call.process,
+            tid: u32::try_from(call.thread).unwrap_or(u32::MAX),
+            abi: call.abi.code(),
+            detail: call.call.detail_length,
+            ended: call.result.is_none(),
+            error: call.error,
+            number: call.call.number,
+            arguments: call.call.arguments,
+            result: call.result.unwrap_or(0),
+            entered_tsc: call.call.entered,
+            left_tsc: call.left,
+        };
+        self.batch[self.batched..][..FIXED].copy_from_slice(&record.to_bytes());
+        self.batched += FIXED;
+        self.batch[self.batched..][..detail].copy_from_slice(&call.call.detail[..detail]);
+        self.batched += detail;
+    }
+
+    fn event(&mut self, event: CoreEvent) {
+        self.events.push_back(event);
+    }
+}
+
+/// Text of limited length, made by formatting.
+pub(crate) struct Text {
+    bytes: [u8; 256],
+    used: usize,
+}
+
+impl Default for Text {
+    fn default() -> Self {
+        Self {
+            bytes: [0; 256],
+            used: 0,
+        }
+    }
+}
+
+impl Text {
+    /// What was written, up to the limit.
+    pub(crate) fn as_str(&self) -> &str {
+        let bytes = &self.bytes[..self.used];
+        match core::str::from_utf8(bytes) {
+            Ok(text) => text,
+            // Cut in the middle of a character: keep what is before it.
+            Err(error) => core::str::from_utf8(&bytes[..error.valid_up_to()]).unwrap_or(""),
+        }
+    }
+}
+
+impl Write for Text {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let room = self.bytes.len() - self.used;
+        let length = text.len().min(room);
+        self.bytes[self.used..self.used + length].copy_from_slice(&text.as_bytes()[..length]);
+        self.used += length;
+        if length == text.len() { Ok(()) } else { Err(fmt::Error) }
+    }
+}

@@ -1,0 +1,40 @@
+//! The kernel loop: programs, the clock and the host take turns.
+
+use mayfly_arch::apic;
+use mayfly_arch::hardware::Hardware;
+use mayfly_core::kernel::Kernel;
+use mayfly_core::port::Port;
+
+use crate::agent::Agent;
+use crate::link::Link;
+use crate::panic;
+
+/// The kernel's parts on a PC.
+pub(crate) enum Pc {}
+
+impl Port for Pc {
+    type Machine = Hardware;
+    type Host = Link;
+}
+
+/// Runs for ever; a request or a defect ends the machine.
+pub(crate) fn run(mut kernel: Kernel<Pc>, mut agent: Agent) -> ! {
+    loop {
+        let pending = apic::take();
+        if pending.timer {
+            kernel.timer_fired();
+        }
+        if pending.device {
+            kernel.host.interrupted();
+            agent.serve(&mut kernel);
+        }
+        match kernel.dispatch() {
+            Some(running) => {
+                panic::note(&running);
+                kernel.run(running);
+            }
+            None => apic::wait(),
+        }
+        agent.answer(&mut kernel);
+    }
+}
