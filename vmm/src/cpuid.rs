@@ -5,6 +5,8 @@
 //! the leaf that [`device::TIMING_LEAF`] names. Bits are those of the Intel SDM
 //! volume 2A (CPUID) and the AMD APM volume 3, appendix E.
 
+use std::arch::x86_64::__cpuid;
+
 use kvm_bindings::{CpuId, kvm_cpuid_entry2};
 use mayfly_machine::device;
 
@@ -20,6 +22,9 @@ const LEAF_1_ECX_ON: u32 = bits(&[21, 31]);
 const LEAF_1_EDX_OFF: u32 = bits(&[21, 28]);
 /// AVX2, MPX, AVX-512 of all kinds, processor trace, transactions, SGX.
 const LEAF_7_EBX_OFF: u32 = bits(&[2, 4, 5, 11, 14, 16, 17, 21, 25, 26, 27, 28, 30, 31]);
+/// FSGSBASE, INVPCID, SMAP: their ring-0 instructions are not emulated by a
+/// KVM that runs ring 0 in software, though it lists them as supported.
+const LEAF_7_EBX_HARDWARE: u32 = bits(&[0, 10, 20]);
 /// AVX-512, protection keys, shadow stacks, VAES and VPCLMULQDQ, LA57.
 const LEAF_7_ECX_OFF: u32 = bits(&[1, 3, 4, 6, 7, 9, 10, 11, 12, 14, 16, 30, 31]);
 /// AVX-512, AMX, branch tracking and branch records.
@@ -37,13 +42,25 @@ const fn bits(numbers: &[u32]) -> u32 {
     mask
 }
 
+/// The host's KVM has VMX or SVM to run guests with. Without either it is a
+/// software back end (PVM), which emulates ring 0.
+pub(crate) fn host_has_hardware() -> bool {
+    let vmx = __cpuid(1).ecx >> 5 & 1 == 1;
+    let svm = __cpuid(0x8000_0000).eax > 0x8000_0000 && __cpuid(0x8000_0001).ecx >> 2 & 1 == 1;
+    vmx || svm
+}
+
 /// Filters `supported` (`KVM_GET_SUPPORTED_CPUID`) for one vCPU.
-pub(crate) fn guest_cpuid(supported: &CpuId, tsc_khz: u32) -> Vec<kvm_cpuid_entry2> {
+pub(crate) fn guest_cpuid(
+    supported: &CpuId,
+    tsc_khz: u32,
+    hardware: bool,
+) -> Vec<kvm_cpuid_entry2> {
     let mut entries: Vec<_> = supported.as_slice().to_vec();
     // One zero entry would do, but hardware also answers zero for no entry.
     entries.retain(|e| !EMPTY_LEAVES.contains(&e.function) && !is_topology(e.function));
     for entry in &mut entries {
-        filter(entry);
+        filter(entry, hardware);
     }
     for index in 0..2 {
         entries.push(kvm_cpuid_entry2 {
@@ -70,7 +87,7 @@ fn is_topology(function: u32) -> bool {
     matches!(function, 0xb | 0x1f | 0x8000_001e | 0x8000_0026)
 }
 
-fn filter(entry: &mut kvm_cpuid_entry2) {
+fn filter(entry: &mut kvm_cpuid_entry2, hardware: bool) {
     match entry.function {
         1 => {
             entry.ecx = entry.ecx & !LEAF_1_ECX_OFF | LEAF_1_ECX_ON;
@@ -83,6 +100,9 @@ fn filter(entry: &mut kvm_cpuid_entry2) {
         0x8000_001d => entry.eax &= 0x3fff,
         7 if entry.index == 0 => {
             entry.ebx &= !LEAF_7_EBX_OFF;
+            if !hardware {
+                entry.ebx &= !LEAF_7_EBX_HARDWARE;
+            }
             entry.ecx &= !LEAF_7_ECX_OFF;
             entry.edx &= !LEAF_7_EDX_OFF;
             // Subleaves hold AVX kinds, AMX kinds and the like.
@@ -102,7 +122,7 @@ mod tests {
     use super::*;
 
     fn filtered(entries: &[kvm_cpuid_entry2]) -> Vec<kvm_cpuid_entry2> {
-        guest_cpuid(&CpuId::from_entries(entries).unwrap(), 2_000_000)
+        guest_cpuid(&CpuId::from_entries(entries).unwrap(), 2_000_000, false)
     }
 
     fn full(function: u32) -> kvm_cpuid_entry2 {
@@ -121,6 +141,13 @@ mod tests {
         let leaf = filtered(&[full(1)])[0];
         assert_eq!(leaf.ecx & bits(&[12, 26, 27, 28, 29]), 0);
         assert_ne!(leaf.ecx & bits(&[21, 31]), 0);
+    }
+
+    #[test]
+    fn smap_is_offered_only_where_hardware_runs_ring_0() {
+        let supported = CpuId::from_entries(&[full(7)]).unwrap();
+        let smap = |hardware| guest_cpuid(&supported, 1, hardware)[0].ebx >> 20 & 1;
+        assert_eq!((smap(true), smap(false)), (1, 0));
     }
 
     #[test]
