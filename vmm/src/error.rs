@@ -87,6 +87,12 @@ pub enum Error {
         /// Guest-virtual address.
         address: u64,
     },
+    /// {asked} meter entries: the processor has 4 breakpoints
+    #[error("{asked} meter entries: the processor has 4 breakpoints")]
+    MeterEntries {
+        /// Number of entries asked for.
+        asked: usize,
+    },
     /// the virtual machine is gone
     #[error("the virtual machine is gone")]
     Gone,

@@ -69,7 +69,7 @@ impl Tables {
         };
         let mut free = true;
         for (page, slot) in (0..count).zip(table + index(virt, 1)..table + ENTRIES) {
-            free &= self.set(slot, phys + page * LARGE_PAGE | flags | PRESENT | LARGE);
+            free &= self.set(slot, (phys + page * LARGE_PAGE) | flags | PRESENT | LARGE);
         }
         Ok(free)
     }
@@ -120,11 +120,19 @@ impl Tables {
 }
 
 /// Index of `virt` in its table at `level`, 0 = page table.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the bits that are used are the lowest"
+)]
 fn index(virt: u64, level: u32) -> usize {
     (virt >> (12 + 9 * level)) as usize % ENTRIES
 }
 
 /// First slot of the table at `address`.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "addresses of tables lie below PAGE_TABLES_END"
+)]
 fn slot_of(address: u64) -> usize {
     (address - layout::PAGE_TABLES) as usize / 8
 }

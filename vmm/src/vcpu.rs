@@ -17,11 +17,18 @@ use crate::stop::{CrashKind, Position};
 #[derive(Debug)]
 pub(crate) enum Event {
     /// A device access was served.
-    Served(Effects),
+    Served {
+        /// What it leads to.
+        effects: Effects,
+        /// It was a store or an `OUT`.
+        stored: bool,
+    },
     /// A device access broke the device's contract.
     Fault(GuestError),
-    /// A signal came, or nothing in particular.
+    /// A signal came.
     Signal,
+    /// Nothing that concerns anybody else.
+    Nothing,
     /// Single-stepping: the next instruction is at this address.
     Step(u64),
     /// The processor cannot go on.
@@ -105,9 +112,9 @@ impl Vcpu {
             VcpuExit::IoapicEoi(vector) => {
                 self.stats.end_of_interrupts += 1;
                 shared.end_of_interrupt(vector);
-                Event::Served(Effects::default())
+                Event::Nothing
             }
-            VcpuExit::Intr | VcpuExit::IrqWindowOpen => Event::Signal,
+            VcpuExit::Intr | VcpuExit::IrqWindowOpen => Event::Nothing,
             VcpuExit::Shutdown => Event::Crash(CrashKind::TripleFault),
             VcpuExit::FailEntry(reason, _) => Event::Crash(CrashKind::EntryFailure { reason }),
             VcpuExit::InternalError => Event::Crash(internal_error(self.fd.get_kvm_run())),
@@ -133,7 +140,10 @@ impl Vcpu {
                 Err(fault) => return Event::Fault(fault),
             }
         }
-        Event::Served(total)
+        Event::Served {
+            effects: total,
+            stored: true,
+        }
     }
 
     fn port_read(&mut self, shared: &Shared, port: u16, data: &mut [u8], width: usize) -> Event {
@@ -144,7 +154,10 @@ impl Vcpu {
                 Err(fault) => return Event::Fault(fault),
             }
         }
-        Event::Served(Effects::default())
+        Event::Served {
+            effects: Effects::default(),
+            stored: false,
+        }
     }
 
     /// Where the processor is.
@@ -173,7 +186,10 @@ fn mmio_event(
     write: bool,
 ) -> Event {
     match answer {
-        Ok((true, effects)) => Event::Served(effects),
+        Ok((true, effects)) => Event::Served {
+            effects,
+            stored: write,
+        },
         Ok((false, _)) => Event::Crash(CrashKind::UnknownMmio {
             address,
             size,

@@ -16,7 +16,9 @@ use crate::cpu::{self, Registers};
 use crate::device::virtio::port::Port;
 use crate::host::Host;
 use crate::memory::Memory;
+use crate::meter;
 use crate::module::Module;
+use crate::probe::Metering;
 use crate::sender::{self, Interrupter, Sender};
 use crate::shared::Shared;
 use crate::stop::{Crash, CrashKind, Stop};
@@ -34,6 +36,9 @@ pub struct Vm {
     shared: Arc<Shared>,
     output_max: usize,
     ended: Option<Stop>,
+    metering: Option<Metering>,
+    /// Instructions that earlier meters counted.
+    counted: u64,
 }
 
 impl std::fmt::Debug for Vm {
@@ -61,6 +66,8 @@ impl Vm {
             shared: Arc::new(Shared::new(Bus::new(config), vm, memory)),
             output_max: config.output_max,
             ended: None,
+            metering: None,
+            counted: 0,
         })
     }
 
@@ -94,7 +101,10 @@ impl Vm {
             }
             exits = exits.wrapping_add(1);
             match self.vcpu.enter(&shared)? {
-                Event::Served(effects) => {
+                Event::Served { effects, stored } => {
+                    if let (true, Some(metering)) = (stored, &mut self.metering) {
+                        metering.stored(&self.vcpu.fd, &shared.memory)?;
+                    }
                     if let Some(code) = effects.exit {
                         return Ok(Stop::Exit(code));
                     }
@@ -102,8 +112,13 @@ impl Vm {
                         return Ok(Stop::Output);
                     }
                 }
+                Event::Nothing => {}
                 Event::Fault(error) => return Ok(Stop::GuestError(error)),
-                Event::Step(_) => {}
+                Event::Step(rip) => {
+                    if let Some(metering) = &mut self.metering {
+                        metering.stepped(rip, &self.vcpu.fd, &shared.memory)?;
+                    }
+                }
                 Event::Crash(what) => return self.crash(what),
                 Event::Signal => {
                     if let Some(stop) = self.look(deadline)? {
@@ -206,6 +221,32 @@ impl Vm {
             return Err(Error::Virtual { address });
         }
         Ok(translation.physical_address)
+    }
+
+    /// Switches counting by single-step on or off; visits that were not taken
+    /// are lost, the count of [`Vm::instructions`] is kept.
+    pub fn meter(&mut self, config: Option<meter::Config>) -> Result<(), Error> {
+        if let Some(metering) = self.metering.take() {
+            self.counted += metering.meter.total();
+        }
+        match config {
+            Some(config) => self.metering = Some(Metering::start(config, &self.vcpu.fd)?),
+            None => Metering::stop(&self.vcpu.fd)?,
+        }
+        Ok(())
+    }
+
+    /// Takes the visits to ring 0 that ended since the last time.
+    pub fn take_visits(&mut self) -> Vec<meter::Visit> {
+        self.metering
+            .as_mut()
+            .map(Metering::take_visits)
+            .unwrap_or_default()
+    }
+
+    /// Ring-0 instructions counted while metering.
+    pub fn instructions(&self) -> u64 {
+        self.counted + self.metering.as_ref().map_or(0, |m| m.meter.total())
     }
 
     /// How often the guest came back to the VMM, and why.
