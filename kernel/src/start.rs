@@ -2,7 +2,7 @@
 
 use core::fmt::Write;
 
-use mayfly_arch::boot::Boot;
+use mayfly_arch::boot::{Boot, Options};
 use mayfly_arch::clock::{self, Clock};
 use mayfly_arch::hardware::Hardware;
 use mayfly_arch::serial::Serial;
@@ -19,30 +19,27 @@ use crate::link::Link;
 use crate::runner::{self, Pc};
 use crate::{agent::Agent, panic};
 
-/// Command line parameter with the Unix time at boot.
-const EPOCH: &str = "mayfly.epoch=";
-
 /// Called by both boot entries (`kernel/arch/src/boot.s`) on the boot stack.
 #[unsafe(no_mangle)]
 extern "C" fn start(start_info: u64, direct: u64) -> ! {
     let entered_tsc = clock::ticks();
     trap::on_fatal(panic::fatal_trap);
-    let protections = cpu::initialise();
     // SAFETY: the entries pass on what the loader gave them; the loader's
     // tables stay as they are (the frame allocator starts behind the kernel).
     let boot = match unsafe { Boot::read(start_info, direct != 0) } {
         Ok(boot) => boot,
         Err(error) => refuse(&error),
     };
+    let options = boot.options();
+    let protections = cpu::initialise(!options.no_smap);
     apic::initialise();
     let clock = Clock::new(entered_tsc);
-    let epoch = boot.parameter(EPOCH).and_then(|text| text.parse().ok());
     // SAFETY: called once, with the loader's own words.
-    let hardware = match unsafe { Hardware::new(&boot, clock, epoch.unwrap_or(0)) } {
+    let hardware = match unsafe { Hardware::new(&boot, clock, options.epoch) } {
         Ok(hardware) => hardware,
         Err(error) => refuse(&error),
     };
-    let console = find_console(&boot);
+    let console = find_console(&options);
     let link = Link::new(console);
     let mut kernel: Kernel<Pc> = Kernel::new(hardware, link);
     add_bundles(&mut kernel, &boot);
@@ -60,8 +57,8 @@ extern "C" fn start(start_info: u64, direct: u64) -> ! {
     runner::run(kernel, Agent::default())
 }
 
-fn find_console(boot: &Boot) -> Console {
-    for (base, gsi) in boot.mmio_devices() {
+fn find_console(options: &Options) -> Console {
+    for (base, gsi) in options.mmio_devices.into_iter().flatten() {
         match Console::start(base) {
             Ok(console) => {
                 apic::route(gsi);

@@ -7,6 +7,7 @@
 use mayfly_machine::{device, layout};
 
 use crate::Error;
+use crate::cpuid::host_has_hardware;
 
 /// Unread bytes that a port may hold by default: 64 MiB.
 const OUTPUT_MAX: usize = 64 << 20;
@@ -79,10 +80,14 @@ impl Config {
         Ok(())
     }
 
-    /// The command line the kernel gets: the caller's, then the devices.
+    /// The command line the kernel gets: the caller's, then the machine's.
     pub(crate) fn full_command_line(&self) -> String {
+        let no_smap = match host_has_hardware() {
+            true => "",
+            false => " nosmap",
+        };
         let console = format!(
-            "{}{}K@{:#x}:{}",
+            "{}{}K@{:#x}:{}{no_smap}",
             device::MMIO_PARAMETER,
             layout::VIRTIO_MMIO_SIZE / 1024,
             device::CONSOLE_MMIO,
@@ -111,10 +116,12 @@ mod tests {
             command_line: "quiet".into(),
             ..Config::default()
         };
-        assert_eq!(
-            config.full_command_line(),
-            "quiet virtio_mmio.device=4K@0xd0000000:5"
+        let line = config.full_command_line();
+        assert!(
+            line.starts_with("quiet virtio_mmio.device=4K@0xd0000000:5"),
+            "{line}"
         );
+        assert_eq!(line.contains("nosmap"), !host_has_hardware());
     }
 
     #[test]

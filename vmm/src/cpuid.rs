@@ -22,9 +22,6 @@ const LEAF_1_ECX_ON: u32 = bits(&[21, 31]);
 const LEAF_1_EDX_OFF: u32 = bits(&[21, 28]);
 /// AVX2, MPX, AVX-512 of all kinds, processor trace, transactions, SGX.
 const LEAF_7_EBX_OFF: u32 = bits(&[2, 4, 5, 11, 14, 16, 17, 21, 25, 26, 27, 28, 30, 31]);
-/// FSGSBASE, INVPCID, SMAP: their ring-0 instructions are not emulated by a
-/// KVM that runs ring 0 in software, though it lists them as supported.
-const LEAF_7_EBX_HARDWARE: u32 = bits(&[0, 10, 20]);
 /// AVX-512, protection keys, shadow stacks, VAES and VPCLMULQDQ, LA57.
 const LEAF_7_ECX_OFF: u32 = bits(&[1, 3, 4, 6, 7, 9, 10, 11, 12, 14, 16, 30, 31]);
 /// AVX-512, AMX, branch tracking and branch records.
@@ -43,7 +40,8 @@ const fn bits(numbers: &[u32]) -> u32 {
 }
 
 /// The host's KVM has VMX or SVM to run guests with. Without either it is a
-/// software back end (PVM), which emulates ring 0.
+/// software back end (PVM), which emulates ring 0: it lacks STAC and CLAC, and
+/// answers leaf 7 with the host's own bits whatever it is told.
 pub(crate) fn host_has_hardware() -> bool {
     let vmx = __cpuid(1).ecx >> 5 & 1 == 1;
     let svm = __cpuid(0x8000_0000).eax > 0x8000_0000 && __cpuid(0x8000_0001).ecx >> 2 & 1 == 1;
@@ -51,16 +49,12 @@ pub(crate) fn host_has_hardware() -> bool {
 }
 
 /// Filters `supported` (`KVM_GET_SUPPORTED_CPUID`) for one vCPU.
-pub(crate) fn guest_cpuid(
-    supported: &CpuId,
-    tsc_khz: u32,
-    hardware: bool,
-) -> Vec<kvm_cpuid_entry2> {
+pub(crate) fn guest_cpuid(supported: &CpuId, tsc_khz: u32) -> Vec<kvm_cpuid_entry2> {
     let mut entries: Vec<_> = supported.as_slice().to_vec();
     // One zero entry would do, but hardware also answers zero for no entry.
     entries.retain(|e| !EMPTY_LEAVES.contains(&e.function) && !is_topology(e.function));
     for entry in &mut entries {
-        filter(entry, hardware);
+        filter(entry);
     }
     for index in 0..2 {
         entries.push(kvm_cpuid_entry2 {
@@ -87,7 +81,7 @@ fn is_topology(function: u32) -> bool {
     matches!(function, 0xb | 0x1f | 0x8000_001e | 0x8000_0026)
 }
 
-fn filter(entry: &mut kvm_cpuid_entry2, hardware: bool) {
+fn filter(entry: &mut kvm_cpuid_entry2) {
     match entry.function {
         1 => {
             entry.ecx = entry.ecx & !LEAF_1_ECX_OFF | LEAF_1_ECX_ON;
@@ -100,9 +94,6 @@ fn filter(entry: &mut kvm_cpuid_entry2, hardware: bool) {
         0x8000_001d => entry.eax &= 0x3fff,
         7 if entry.index == 0 => {
             entry.ebx &= !LEAF_7_EBX_OFF;
-            if !hardware {
-                entry.ebx &= !LEAF_7_EBX_HARDWARE;
-            }
             entry.ecx &= !LEAF_7_ECX_OFF;
             entry.edx &= !LEAF_7_EDX_OFF;
             // Subleaves hold AVX kinds, AMX kinds and the like.
@@ -122,7 +113,7 @@ mod tests {
     use super::*;
 
     fn filtered(entries: &[kvm_cpuid_entry2]) -> Vec<kvm_cpuid_entry2> {
-        guest_cpuid(&CpuId::from_entries(entries).unwrap(), 2_000_000, false)
+        guest_cpuid(&CpuId::from_entries(entries).unwrap(), 2_000_000)
     }
 
     fn full(function: u32) -> kvm_cpuid_entry2 {
@@ -141,13 +132,6 @@ mod tests {
         let leaf = filtered(&[full(1)])[0];
         assert_eq!(leaf.ecx & bits(&[12, 26, 27, 28, 29]), 0);
         assert_ne!(leaf.ecx & bits(&[21, 31]), 0);
-    }
-
-    #[test]
-    fn smap_is_offered_only_where_hardware_runs_ring_0() {
-        let supported = CpuId::from_entries(&[full(7)]).unwrap();
-        let smap = |hardware| guest_cpuid(&supported, 1, hardware)[0].ebx >> 20 & 1;
-        assert_eq!((smap(true), smap(false)), (1, 0));
     }
 
     #[test]

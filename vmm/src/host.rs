@@ -14,7 +14,7 @@ use kvm_ioctls::{Cap, Kvm, VcpuFd, VmFd};
 use mayfly_machine::device;
 
 use crate::Error;
-use crate::cpuid::{guest_cpuid, host_has_hardware};
+use crate::cpuid::guest_cpuid;
 
 /// KVM as this process found it.
 pub(crate) struct Host {
@@ -92,7 +92,7 @@ impl Host {
             .get_supported_cpuid(KVM_MAX_CPUID_ENTRIES)
             .map_err(Error::kvm("KVM_GET_SUPPORTED_CPUID"))?;
         let tsc_khz = vcpu.get_tsc_khz().map_err(Error::kvm("KVM_GET_TSC_KHZ"))?;
-        CpuId::from_entries(&guest_cpuid(&supported, tsc_khz, host_has_hardware()))
+        CpuId::from_entries(&guest_cpuid(&supported, tsc_khz))
             .map_err(|_| Error::Capability("room for the guest's CPUID"))
     }
 }

@@ -134,22 +134,39 @@ impl Boot {
         })
     }
 
-    /// Value of the command line parameter that starts with `name`.
-    pub fn parameter(&self, name: &str) -> Option<&'static str> {
-        let word = self
-            .command_line
-            .split(|byte| *byte == b' ')
-            .find_map(|word| word.strip_prefix(name.as_bytes()))?;
-        core::str::from_utf8(word).ok()
+    /// What the command line says.
+    pub fn options(&self) -> Options {
+        let mut options = Options::default();
+        for word in self.command_line.split(|byte| *byte == b' ') {
+            if let Some(device) = word.strip_prefix(device::MMIO_PARAMETER.as_bytes()) {
+                let free = options.mmio_devices.iter_mut().find(|device| device.is_none());
+                if let Some(free) = free {
+                    *free = parse_mmio(device);
+                }
+            } else if let Some(seconds) = word.strip_prefix(b"mayfly.epoch=") {
+                options.epoch = seconds.iter().try_fold(0, digit::<10>).unwrap_or(0);
+            } else if word == b"nosmap" {
+                options.no_smap = true;
+            }
+        }
+        options
     }
+}
 
-    /// Virtio-mmio devices that the command line announces: address and GSI.
-    pub fn mmio_devices(&self) -> impl Iterator<Item = (u64, u32)> + use<> {
-        self.command_line
-            .split(|byte| *byte == b' ')
-            .filter_map(|word| word.strip_prefix(device::MMIO_PARAMETER.as_bytes()))
-            .filter_map(parse_mmio)
-    }
+/// Virtio-mmio devices that the kernel looks at.
+const MMIO_DEVICES_MAX: usize = 8;
+
+/// What the command line says. Words that the kernel does not know are not its.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// Virtio-mmio devices: physical address and GSI
+    /// (`virtio_mmio.device=`, as Linux has it).
+    pub mmio_devices: [Option<(u64, u32)>; MMIO_DEVICES_MAX],
+    /// Unix time at boot, in seconds (`mayfly.epoch=`).
+    pub epoch: u64,
+    /// SMAP stays off although the processor offers it (`nosmap`, as Linux
+    /// has it): a KVM that runs ring 0 in software does not know STAC.
+    pub no_smap: bool,
 }
 
 /// Parses `<size>@<base>:<irq>`; the size is not needed.

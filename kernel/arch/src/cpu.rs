@@ -107,10 +107,11 @@ impl Protections {
     }
 }
 
-/// Loads the descriptor tables and switches on what the processor offers.
-pub fn initialise() -> Protections {
+/// Loads the descriptor tables and switches on what the processor offers, SMAP
+/// only where it is `allowed`.
+pub fn initialise(smap_allowed: bool) -> Protections {
     load_tables();
-    let protections = protect();
+    let protections = protect(smap_allowed);
     enable_syscall();
     protections
 }
@@ -147,11 +148,11 @@ fn load_tables() {
     unsafe { lidt(&idt) };
 }
 
-fn protect() -> Protections {
+fn protect(smap_allowed: bool) -> Protections {
     let leaf = __cpuid_count(7, 0);
     let protections = Protections {
         smep: leaf.ebx >> 7 & 1 == 1,
-        smap: leaf.ebx >> 20 & 1 == 1,
+        smap: smap_allowed && leaf.ebx >> 20 & 1 == 1,
         umip: leaf.ecx >> 2 & 1 == 1,
         // Switched on with per-thread FS and GS bases (issue: VeridianOS).
         fsgsbase: false,

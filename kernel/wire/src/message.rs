@@ -228,8 +228,7 @@ pub struct Ready<'a> {
     pub tsc_khz: u32,
     /// Protections in force: NX, WP, SMEP, SMAP, UMIP, FSGSBASE (bits 0 to 5).
     pub protections: u32,
-    /// The host's `SYSCALL` is delivered as a page fault (platform quirk), as
-    /// far as the kernel can tell at boot.
+    /// Frames of memory that programs can have.
     pub frames_free: u64,
 }
 
