@@ -122,7 +122,11 @@ impl Journal {
                 message,
             } => {
                 let message = message.into();
-                self.answers.insert(id, Answer::Refused { reason, message });
+                match id {
+                    // Of a request that has no answer.
+                    0 => self.bad_requests.push(message),
+                    _ => drop(self.answers.insert(id, Answer::Refused { reason, message })),
+                }
             }
             Event::Exited(exited) => self.process(exited.pid).exited = Some(exited),
             Event::Returned { id, returned } => {

@@ -97,6 +97,16 @@ impl<'vm> Probe<'vm> {
         self.abi
     }
 
+    /// What its calls wrote to its standard output so far.
+    pub fn stdout_so_far(&self) -> Vec<u8> {
+        self.vm.client().journal.process(self.pid).stdout.clone()
+    }
+
+    /// What its calls wrote to its standard error so far.
+    pub fn stderr_so_far(&self) -> Vec<u8> {
+        self.vm.client().journal.process(self.pid).stderr.clone()
+    }
+
     /// Makes one system call. The call's failure is no error of this function:
     /// see [`CallResult::result`].
     ///

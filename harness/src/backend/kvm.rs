@@ -5,18 +5,29 @@
 //! errors. The processor runs on the calling thread. Neighbours: `vmm` below,
 //! [`super::Backend`] above.
 
+use std::sync::LazyLock;
 use std::time::Instant;
 
-use mayfly_vmm::{Config, Crash, Module, ModuleFile, Port};
+use mayfly_vmm::{Config, Crash, Module, ModuleFile, Port, meter};
 
 use super::{Backend, End, Position, Stop, Stream, Visit};
 use crate::error::{Error, Result};
 use crate::image;
 use crate::options::{Entry, VmOptions};
+use crate::symbols;
+
+/// Symbols of the instructions with which the kernel leaves ring 0.
+const LEAVING: [&str; 2] = ["user_leave_iretq", "user_leave_sysretq"];
+/// Symbol of the instruction at which system calls enter the kernel.
+const ENTERING: &str = "syscall_entry";
 
 /// A machine on `/dev/kvm`.
 pub(crate) struct Kvm {
     vm: mayfly_vmm::Vm,
+    /// Counted stays that a meter left behind when it was switched off.
+    visits: Vec<meter::Visit>,
+    /// It has run: a meter switched on now does not see the boot.
+    started: bool,
 }
 
 impl Kvm {
@@ -41,12 +52,17 @@ impl Kvm {
         }
         let vm = mayfly_vmm::Vm::new(&config, image::kernel(), &modules)
             .map_err(|error| broken(&error))?;
-        Ok(Self { vm })
+        Ok(Self {
+            vm,
+            visits: Vec::new(),
+            started: false,
+        })
     }
 }
 
 impl Backend for Kvm {
     fn run(&mut self, deadline: Instant) -> Result<Stop> {
+        self.started = true;
         Ok(
             match self.vm.run(deadline).map_err(|error| broken(&error))? {
                 mayfly_vmm::Stop::Output | mayfly_vmm::Stop::Interrupted => Stop::Output,
@@ -76,17 +92,75 @@ impl Backend for Kvm {
         }
     }
 
-    fn meter(&mut self, _: bool) -> Result<bool> {
-        Ok(false)
+    fn meter(&mut self, on: bool) -> Result<bool> {
+        // Switching a meter loses what it has.
+        self.visits.extend(self.vm.take_visits());
+        let config = on.then(|| meter_config(!self.started));
+        self.vm.meter(config).map_err(|error| broken(&error))?;
+        Ok(true)
     }
 
     fn take_visits(&mut self) -> Vec<Visit> {
-        Vec::new()
+        let mut visits = std::mem::take(&mut self.visits);
+        visits.extend(self.vm.take_visits());
+        visits.iter().map(visit).collect()
     }
 
     fn instructions(&self) -> Option<u64> {
-        None
+        Some(self.vm.instructions())
     }
+}
+
+/// What to count: everything from the first instruction, or stays of ring 3 in
+/// ring 0.
+fn meter_config(boot: bool) -> meter::Config {
+    // Where the processor runs ring 0 itself, steps begin at a breakpoint.
+    let entries = if boot || !has_hardware_virtualisation() {
+        Vec::new()
+    } else {
+        symbols::kernel_symbol(ENTERING).into_iter().collect()
+    };
+    meter::Config {
+        exits: LEAVING
+            .iter()
+            .filter_map(|name| symbols::kernel_symbol(name))
+            .collect(),
+        entries,
+        boot,
+        ..meter::Config::default()
+    }
+}
+
+/// Whether the processor has VT-x or SVM: without, KVM interprets ring 0.
+fn has_hardware_virtualisation() -> bool {
+    static HAS: LazyLock<bool> = LazyLock::new(|| {
+        let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+        let flags = text.lines().find(|line| line.starts_with("flags"));
+        flags.is_some_and(|flags| {
+            flags
+                .split_whitespace()
+                .any(|flag| flag == "vmx" || flag == "svm")
+        })
+    });
+    *HAS
+}
+
+fn visit(visit: &meter::Visit) -> Visit {
+    let enter = &visit.enter;
+    Visit {
+        instructions: visit.instructions,
+        number_rax: enter.rax,
+        number_r12: enter.r12,
+        root: enter.cr3,
+        is_call: looks_like_a_call(enter.rcx, enter.r11),
+    }
+}
+
+/// SYSCALL leaves its return address in RCX and the flags in R11; a fault or an
+/// interrupt finds both as the program left them, which is rarely like that.
+fn looks_like_a_call(rcx: u64, r11: u64) -> bool {
+    let (fixed_one, flags_end) = (1 << 1, 1 << 22);
+    rcx != 0 && rcx >> 47 == 0 && r11 & fixed_one != 0 && r11 < flags_end
 }
 
 fn crashed(crash: &Crash) -> End {

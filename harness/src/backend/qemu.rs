@@ -216,7 +216,7 @@ fn command(path: &Path, options: &VmOptions, bundle_bytes: usize) -> Command {
     command
         .args([
             "-M",
-            "microvm,x-option-roms=off,rtc=off,pit=off,pic=off,isa-serial=on",
+            "microvm,acpi=off,x-option-roms=off,rtc=off,pit=off,pic=off,isa-serial=on",
         ])
         .args([
             "-nodefaults",
@@ -238,6 +238,7 @@ fn command(path: &Path, options: &VmOptions, bundle_bytes: usize) -> Command {
         .arg(path.join("bundle"))
         .args(["-append", &options.command_line])
         .args(["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"])
+        .args(["-global", "virtio-mmio.force-legacy=false"])
         .args(["-device", "virtio-serial-device,max_ports=4"])
         .stdin(Stdio::null())
         .stdout(Stdio::null())

@@ -92,7 +92,7 @@ fn report(say: &mut Say, subject: &str, finding: &Finding) -> anyhow::Result<()>
         styled(style, format!("{mark:<4}"))
     ))?;
     for line in remedy.lines() {
-        say.line(&format!("{:>14}  try: {line}", ""))?;
+        say.line(&format!("{:>16}try: {line}", ""))?;
     }
     Ok(())
 }
@@ -140,8 +140,8 @@ fn boot(kind: BackendKind) -> Finding {
             units::time(vm.boot_time())
         )),
         Err(error) => Finding::Wrong(
-            format!("the kernel does not boot on {kind}"),
-            error.to_string(),
+            format!("the kernel does not boot on {kind}: {error}"),
+            String::new(),
         ),
     }
 }
@@ -165,7 +165,7 @@ fn ring_zero() -> Finding {
             "instructions cannot be counted here".into(),
             "a KVM with single-stepping (KVM_CAP_SET_GUEST_DEBUG)",
         ),
-        Err(error) => Finding::Wrong("could not be measured".into(), error.to_string()),
+        Err(error) => Finding::Wrong(format!("could not be measured: {error}"), String::new()),
     }
 }
 

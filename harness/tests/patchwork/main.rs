@@ -1,0 +1,7 @@
+//! The PatchworkOS interface, as its programs and a probe see it.
+//!
+//! Purpose: one integration binary for the interface; its files are named by
+//! what they test. Neighbours: the other two interfaces have the same files.
+
+mod calls;
+mod programs;
