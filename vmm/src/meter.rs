@@ -7,15 +7,17 @@
 //! 1. A stop counts one instruction.
 //! 2. A `REP` string instruction stops again and again at its own address, as
 //!    often as KVM likes: all those stops and the last one count once.
-//! 3. Entering ring 0 and the first instruction there are one stop: a fault is
-//!    no instruction of the kernel's, so this needs no correction.
-//! 4. `IRETQ` is not stopped after. To ring 3 it ends the visit, to ring 0 its
-//!    stop falls together with the next instruction's: add one for either.
-//!    `SYSRETQ` is the same, to ring 3 only.
-//! 5. A store to a device and an `OUT` are not stopped after by some KVMs, by
-//!    others they are: the address at the exit tells, and they count once.
-//! 6. Stops in the lower half of addresses are ring 3's and do not count.
-//! 7. Interrupts are held back during a visit, until it halts: what waking an
+//! 3. Entering ring 0 is no instruction, but it has no stop of its own: the
+//!    first stop is after the first instruction.
+//! 4. `IRETQ` has no stop of its own where ring 0 is emulated. To ring 3 it
+//!    ends the visit: add one. To ring 0, add one, and do not count a stop at
+//!    the address it goes to. `SYSRETQ` goes to ring 3 only.
+//! 5. The same for a store to a device and an `OUT`: emulators forget their
+//!    stop, so add one, and do not count a stop at the address behind it.
+//! 6. The same for a few other instructions ([`Kind::Unstopped`]), which are
+//!    recognised when their successor is gone past.
+//! 7. Stops in the lower half of addresses are ring 3's and do not count.
+//! 8. Interrupts are held back during a visit, until it halts: what waking an
 //!    idle kernel costs is not repeatable anyway ([`Visit::halts`]).
 //!
 //! Where the processor runs ring 0 itself (VT-x, SVM), stepping ends at an
@@ -24,16 +26,43 @@
 //!
 //! [`Vm::meter`]: crate::Vm::meter
 
+use std::collections::HashMap;
+
 use crate::cpu::Registers;
 
-/// Code and data that rules depend on, and the registers.
+/// What the rules ask of a stopped guest.
 pub(crate) trait Guest {
-    /// Instruction bytes at a kernel address; fewer at the end of a page.
-    fn code(&mut self, address: u64) -> [u8; 4];
+    /// The instruction at a kernel address.
+    fn instruction(&mut self, address: u64) -> Instruction;
+    /// Where faults, interrupts and system calls enter the kernel.
+    fn handlers(&mut self) -> Vec<u64>;
     /// A word of memory, 0 if it is not mapped.
     fn word(&mut self, address: u64) -> u64;
     /// The registers.
     fn registers(&mut self) -> Registers;
+}
+
+/// An instruction, as far as the rules care.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Instruction {
+    pub(crate) bytes: u64,
+    pub(crate) kind: Kind,
+}
+
+/// Kinds of instructions that have rules of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A string instruction with `REP`.
+    Repeated,
+    /// `HLT`.
+    Halt,
+    /// `IRETQ`.
+    Return,
+    /// One that KVM may not stop after: `SWAPGS`, `FXSAVE`, `FXRSTOR`, fences,
+    /// `RDRAND`, `ENDBR64` where ring 0 is emulated, `MOV SS` on hardware.
+    Unstopped,
+    /// Any other.
+    Plain,
 }
 
 /// What to count.
@@ -84,24 +113,27 @@ pub(crate) struct Mode {
     pub(crate) block_interrupts: bool,
 }
 
+/// Most unstopped instructions in a row that are followed: no kernel has more,
+/// and a guest must not keep us reading its code for ever.
+const UNSTOPPED_MAX: u64 = 8;
+
 /// Counting under way.
 #[derive(Clone, Debug)]
 pub(crate) struct Meter {
     config: Config,
     /// The visit that is under way, if the guest is in ring 0.
     open: Option<Visit>,
-    /// Address at the last stop.
+    /// Everything before this address has been counted.
     last: u64,
-    /// A device store was counted: its own stop, if any, is not to be.
-    stored: bool,
+    /// It was counted ahead of its stop, which is not to count again.
+    ahead: bool,
+    /// The exit that ended the last visit, if it was counted before its stop.
+    left: Option<u64>,
+    /// First stops in handlers, and how many instructions they are worth.
+    first_stops: Option<HashMap<u64, u64>>,
     visits: Vec<Visit>,
     total: u64,
 }
-
-/// Opcode of `HLT`.
-const HLT: u8 = 0xf4;
-/// `IRETQ` and `SYSRETQ`.
-const IRETQ: [u8; 2] = [0x48, 0xcf];
 
 impl Meter {
     /// Begins where the processor is; in ring 0, with a partial visit.
@@ -116,7 +148,9 @@ impl Meter {
             config,
             open,
             last: registers.rip,
-            stored: false,
+            ahead: false,
+            left: None,
+            first_stops: None,
             visits: Vec::new(),
             total: 0,
         }
@@ -130,7 +164,7 @@ impl Meter {
         }
     }
 
-    /// Addresses to stop at, whatever the mode.
+    /// Addresses to stop at while not stepping.
     pub(crate) fn entries(&self) -> &[u64] {
         &self.config.entries
     }
@@ -147,7 +181,7 @@ impl Meter {
     /// A stop; the next instruction is at `rip`.
     pub(crate) fn stop(&mut self, rip: u64, guest: &mut impl Guest) {
         if is_user(rip) {
-            // Rule 6. Ring 0 was left by an instruction that is not listed.
+            // Rule 7. Ring 0 was left by an instruction that is not listed.
             if let Some(mut visit) = self.open.take() {
                 visit.leave_rip = self.last;
                 self.count(&mut visit, 1);
@@ -157,30 +191,66 @@ impl Meter {
         }
         let mut visit = match self.open.take() {
             Some(mut visit) => {
-                let repeated = rip == self.last && (self.stored || is_rep(guest.code(rip)));
-                self.count(&mut visit, u64::from(!repeated));
+                let executed = self.executed(rip, guest);
+                self.count(&mut visit, executed);
                 visit
             }
+            // It was counted ahead, and KVM stops before it nevertheless.
+            None if self.left.take() == Some(rip) => return,
             None => self.enter(rip, guest),
         };
-        self.stored = false;
-        self.last = rip;
+        (self.last, self.ahead, self.left) = (rip, false, None);
         if self.config.record.is_some_and(|max| visit.rips.len() < max) {
             visit.rips.push(rip);
         }
-        let code = guest.code(rip);
-        if code[0] == HLT {
+        if guest.instruction(rip).kind == Kind::Halt {
             visit.halts += 1;
         }
-        if self.config.exits.contains(&rip) {
-            self.count(&mut visit, 1);
-            if leaves(code, guest) {
-                visit.leave_rip = rip;
-                self.close(visit, guest);
-                return;
-            }
+        self.open = self.look_ahead(rip, visit, guest);
+    }
+
+    /// Instructions executed since the last stop, which is now at `rip`.
+    fn executed(&mut self, rip: u64, guest: &mut impl Guest) -> u64 {
+        let mut at = self.last;
+        let mut instruction = guest.instruction(at);
+        if rip == at && (self.ahead || instruction.kind == Kind::Repeated) {
+            return 0;
         }
-        self.open = Some(visit);
+        let mut executed = 1;
+        // Rule 6: it was executed, and what follows it as well.
+        while instruction.kind == Kind::Unstopped
+            && at.wrapping_add(instruction.bytes) != rip
+            && executed <= UNSTOPPED_MAX
+        {
+            at = at.wrapping_add(instruction.bytes);
+            instruction = guest.instruction(at);
+            executed += 1;
+        }
+        if at.wrapping_add(instruction.bytes) == rip {
+            return executed;
+        }
+        // A fault in ring 0: its handler may begin with unstopped ones.
+        self.first_stop(rip, guest).unwrap_or(executed)
+    }
+
+    /// Counts an exit that the next instructions lead to without a stop.
+    fn look_ahead(&mut self, rip: u64, mut visit: Visit, guest: &mut impl Guest) -> Option<Visit> {
+        let (exit, before) = skip_unstopped(rip, guest);
+        if !self.config.exits.contains(&exit) {
+            return Some(visit);
+        }
+        self.count(&mut visit, before + 1);
+        let is_return = guest.instruction(exit).kind == Kind::Return;
+        let stack = guest.registers().rsp;
+        if is_return && guest.word(stack.wrapping_add(8)) & 3 == 0 {
+            // To ring 0: go on where it goes to (rule 4).
+            (self.last, self.ahead) = (guest.word(stack), true);
+            return Some(visit);
+        }
+        self.left = (before > 0).then_some(exit);
+        visit.leave_rip = exit;
+        self.close(visit, guest);
+        None
     }
 
     /// A device store or `OUT` was served; the instruction ends at the current
@@ -191,9 +261,9 @@ impl Meter {
         };
         let rip = guest.registers().rip;
         if rip != self.last {
-            self.count(&mut visit, 1);
-            self.last = rip;
-            self.stored = true;
+            let executed = self.executed(rip, guest);
+            self.count(&mut visit, executed);
+            (self.last, self.ahead) = (rip, true);
         }
         self.open = Some(visit);
     }
@@ -205,9 +275,26 @@ impl Meter {
             ..Visit::default()
         };
         // A breakpoint stops before the first instruction, a step after it.
-        let executed = u64::from(!self.config.entries.contains(&rip));
+        let executed = match self.config.entries.contains(&rip) {
+            true => 0,
+            false => self.first_stop(rip, guest).unwrap_or(1),
+        };
         self.count(&mut visit, executed);
         visit
+    }
+
+    /// Instructions of a handler up to its first stop, if `rip` is one.
+    fn first_stop(&mut self, rip: u64, guest: &mut impl Guest) -> Option<u64> {
+        let stops = self.first_stops.get_or_insert_with(|| {
+            let mut stops = HashMap::new();
+            for handler in guest.handlers() {
+                let (at, before) = skip_unstopped(handler, guest);
+                let behind = at.wrapping_add(guest.instruction(at).bytes);
+                stops.insert(behind, before + 1);
+            }
+            stops
+        });
+        stops.get(&rip).copied()
     }
 
     fn close(&mut self, mut visit: Visit, guest: &mut impl Guest) {
@@ -234,19 +321,17 @@ fn is_user(rip: u64) -> bool {
     rip >> 63 == 0
 }
 
-/// Whether the code begins with `REP` or `REPNE`, other prefixes before it.
-fn is_rep(code: [u8; 4]) -> bool {
-    let is_prefix = |byte: &u8| matches!(byte, 0x66 | 0x67 | 0x40..=0x4f);
-    let first = code.into_iter().find(|byte| !is_prefix(byte));
-    matches!(first, Some(0xf2 | 0xf3))
-}
-
-/// Whether the listed exit at hand goes to ring 3: `SYSRETQ` always does,
-/// `IRETQ` if the code segment on the stack says so.
-fn leaves(code: [u8; 4], guest: &mut impl Guest) -> bool {
-    if code[..2] != IRETQ {
-        return true;
+/// The first instruction from `at` on that is stopped after, and the number of
+/// those before it.
+fn skip_unstopped(mut at: u64, guest: &mut impl Guest) -> (u64, u64) {
+    let mut before = 0;
+    while before < UNSTOPPED_MAX {
+        let instruction = guest.instruction(at);
+        if instruction.kind != Kind::Unstopped {
+            break;
+        }
+        at = at.wrapping_add(instruction.bytes);
+        before += 1;
     }
-    let stack = guest.registers().rsp;
-    guest.word(stack.wrapping_add(8)) & 3 == 3
+    (at, before)
 }

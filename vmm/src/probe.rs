@@ -1,13 +1,15 @@
 //! What metering reads of a stopped guest: code, stack words, registers.
 //!
-//! Translations of kernel code pages are kept, because code is looked at after
-//! every single step. Neighbours: `meter` asks, `vm` owns it.
+//! Decoded instructions are kept, because code is looked at after every single
+//! step; a kernel that changes its code must not be metered while it does.
+//! Neighbours: `meter` asks, `vm` owns it.
 
 use std::collections::HashMap;
 
+use iced_x86::{Decoder, DecoderOptions, Mnemonic, Register};
 use kvm_bindings::{
     KVM_GUESTDBG_BLOCKIRQ, KVM_GUESTDBG_ENABLE, KVM_GUESTDBG_SINGLESTEP, KVM_GUESTDBG_USE_HW_BP,
-    kvm_guest_debug,
+    Msrs, kvm_guest_debug, kvm_msr_entry,
 };
 use kvm_ioctls::VcpuFd;
 use mayfly_machine::layout::PAGE_SIZE;
@@ -17,7 +19,7 @@ use crate::Error;
 use crate::cpu::Registers;
 use crate::host::Host;
 use crate::memory::Memory;
-use crate::meter::{Config, Guest, Meter, Mode, Visit};
+use crate::meter::{Config, Guest, Instruction, Kind, Meter, Mode, Visit};
 
 /// The meter and what it needs to be fed.
 #[derive(Debug)]
@@ -25,8 +27,8 @@ pub(crate) struct Metering {
     pub(crate) meter: Meter,
     /// Mode that KVM was told last.
     mode: Mode,
-    /// Physical address of kernel code pages, by virtual address.
-    pages: HashMap<u64, u64>,
+    /// Instructions decoded so far, by address.
+    code: HashMap<u64, Instruction>,
 }
 
 impl Metering {
@@ -43,7 +45,7 @@ impl Metering {
         Ok(Self {
             meter,
             mode,
-            pages: HashMap::new(),
+            code: HashMap::new(),
         })
     }
 
@@ -81,7 +83,7 @@ impl Metering {
         let mut probe = Probe {
             vcpu,
             memory,
-            pages: &mut self.pages,
+            code: &mut self.code,
             error: None,
         };
         feed(&mut self.meter, &mut probe);
@@ -123,51 +125,117 @@ fn set_mode(vcpu: &VcpuFd, mode: Mode, entries: &[u64]) -> Result<(), Error> {
 struct Probe<'a> {
     vcpu: &'a VcpuFd,
     memory: &'a Memory,
-    pages: &'a mut HashMap<u64, u64>,
+    code: &'a mut HashMap<u64, Instruction>,
     error: Option<Error>,
 }
+
+/// Longest instruction, in bytes.
+const INSTRUCTION_MAX: usize = 15;
+/// Gates of an interrupt descriptor table.
+const GATES: u64 = 256;
+/// Entry of `SYSCALL` in 64-bit mode.
+const MSR_LSTAR: u32 = 0xc000_0082;
 
 impl Probe<'_> {
     fn translate(&self, address: u64) -> Option<u64> {
         let translation = self.vcpu.translate_gva(address).ok()?;
         (translation.valid != 0).then_some(translation.physical_address)
     }
+
+    /// Reads as much of `bytes` as is mapped.
+    fn read(&self, mut address: u64, mut bytes: &mut [u8]) {
+        while !bytes.is_empty() {
+            let left = usize::try_from(PAGE_SIZE - address % PAGE_SIZE).unwrap_or(1);
+            let (now, later) = bytes.split_at_mut(left.min(bytes.len()));
+            let Some(physical) = self.translate(address) else {
+                return;
+            };
+            if self.memory.read_slice(now, GuestAddress(physical)).is_err() {
+                return;
+            }
+            address = address.wrapping_add(now.len() as u64);
+            bytes = later;
+        }
+    }
+
+    fn note<T>(&mut self, result: Result<T, Error>) -> Option<T> {
+        result.map_err(|error| self.error.get_or_insert(error)).ok()
+    }
 }
 
 impl Guest for Probe<'_> {
-    fn code(&mut self, address: u64) -> [u8; 4] {
-        let page = address & !(PAGE_SIZE - 1);
-        let physical = match self.pages.get(&page) {
-            Some(physical) => *physical,
-            None => {
-                let Some(physical) = self.translate(page) else {
-                    return [0; 4];
-                };
-                self.pages.insert(page, physical);
-                physical
+    fn instruction(&mut self, address: u64) -> Instruction {
+        if let Some(instruction) = self.code.get(&address) {
+            return *instruction;
+        }
+        let mut bytes = [0; INSTRUCTION_MAX];
+        self.read(address, &mut bytes);
+        let instruction = decode(&bytes, address);
+        self.code.insert(address, instruction);
+        instruction
+    }
+
+    fn handlers(&mut self) -> Vec<u64> {
+        let mut handlers = Vec::new();
+        let sregs = self.vcpu.get_sregs().map_err(Error::kvm("KVM_GET_SREGS"));
+        if let Some(sregs) = self.note(sregs) {
+            let gates = GATES.min((u64::from(sregs.idt.limit) + 1) / 16);
+            for gate in 0..gates {
+                let at = sregs.idt.base.wrapping_add(16 * gate);
+                let (low, high) = (self.word(at), self.word(at.wrapping_add(8)));
+                handlers.push(low & 0xffff | low >> 32 & 0xffff_0000 | high << 32);
             }
+        }
+        let lstar = kvm_msr_entry {
+            index: MSR_LSTAR,
+            ..kvm_msr_entry::default()
         };
-        let mut code = [0; 4];
-        let left = usize::try_from(PAGE_SIZE - address % PAGE_SIZE).unwrap_or(4);
-        let wanted = &mut code[..left.min(4)];
-        // Code outside memory was never executed: zeros say nothing special.
-        let _ = self
-            .memory
-            .read_slice(wanted, GuestAddress(physical + address % PAGE_SIZE));
-        code
+        if let Ok(mut msrs) = Msrs::from_entries(&[lstar])
+            && self.vcpu.get_msrs(&mut msrs) == Ok(1)
+        {
+            handlers.extend(msrs.as_slice().iter().map(|msr| msr.data));
+        }
+        handlers.retain(|handler| *handler != 0);
+        handlers.sort_unstable();
+        handlers.dedup();
+        handlers
     }
 
     fn word(&mut self, address: u64) -> u64 {
-        let physical = self.translate(address);
-        physical
-            .and_then(|physical| self.memory.read_obj(GuestAddress(physical)).ok())
-            .unwrap_or(0)
+        let mut word = [0; 8];
+        self.read(address, &mut word);
+        u64::from_le_bytes(word)
     }
 
     fn registers(&mut self) -> Registers {
-        Registers::read(self.vcpu).unwrap_or_else(|error| {
-            self.error.get_or_insert(error);
-            Registers::default()
-        })
+        let registers = Registers::read(self.vcpu);
+        self.note(registers).unwrap_or_default()
+    }
+}
+
+fn decode(bytes: &[u8], address: u64) -> Instruction {
+    let decoded = Decoder::with_ip(64, bytes, address, DecoderOptions::NONE).decode();
+    let repeats = decoded.has_rep_prefix() || decoded.has_repne_prefix();
+    let kind = match decoded.mnemonic() {
+        _ if repeats && decoded.is_string_instruction() => Kind::Repeated,
+        Mnemonic::Hlt => Kind::Halt,
+        Mnemonic::Iretq | Mnemonic::Iretd => Kind::Return,
+        Mnemonic::Swapgs
+        | Mnemonic::Fxsave
+        | Mnemonic::Fxsave64
+        | Mnemonic::Fxrstor
+        | Mnemonic::Fxrstor64
+        | Mnemonic::Lfence
+        | Mnemonic::Mfence
+        | Mnemonic::Sfence
+        | Mnemonic::Rdrand
+        | Mnemonic::Endbr64 => Kind::Unstopped,
+        Mnemonic::Mov if decoded.op0_register() == Register::SS => Kind::Unstopped,
+        _ => Kind::Plain,
+    };
+    Instruction {
+        // Nothing decodes where nothing is mapped: it cannot be executed.
+        bytes: decoded.len().max(1) as u64,
+        kind,
     }
 }

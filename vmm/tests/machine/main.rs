@@ -6,6 +6,7 @@
 //! - [`image`]: kernels and configurations that are refused.
 //! - [`ports`]: COM1, interrupts and the virtio console, end to end.
 //! - [`hostile`]: guests that fill virtqueues with garbage.
+//! - [`meter`]: golden instruction counts, on the guest of [`ring3`].
 //! - [`isolation`]: several machines, other threads, nothing left behind.
 
 mod common;
@@ -13,5 +14,7 @@ mod hostile;
 mod image;
 mod isolation;
 mod life;
+mod meter;
 mod ports;
+mod ring3;
 mod start;
