@@ -12,10 +12,11 @@ use mayfly_wire::trace::{FIXED, Record};
 
 extern crate alloc;
 use alloc::collections::VecDeque;
+use alloc::vec::Vec;
 
 /// Room for messages without large contents.
 const SMALL: usize = 512;
-/// Trace records that are sent together.
+/// Bytes of trace records that are sent together.
 const BATCH: usize = 4096;
 
 /// The kernel's end of the wire.
@@ -23,8 +24,7 @@ pub(crate) struct Link {
     console: Console,
     /// What core has told and the agent has not yet looked at.
     pub(crate) events: VecDeque<CoreEvent>,
-    batch: [u8; BATCH],
-    batched: usize,
+    batch: Vec<u8>,
 }
 
 impl Link {
@@ -32,8 +32,7 @@ impl Link {
         Self {
             console,
             events: VecDeque::new(),
-            batch: [0; BATCH],
-            batched: 0,
+            batch: Vec::new(),
         }
     }
 
@@ -61,9 +60,9 @@ impl Link {
 
     /// Sends the trace records that wait.
     pub(crate) fn flush_trace(&mut self) {
-        if self.batched > 0 {
-            self.console.send(Port::Trace, &self.batch[..self.batched]);
-            self.batched = 0;
+        if !self.batch.is_empty() {
+            self.console.send(Port::Trace, &self.batch);
+            self.batch.clear();
         }
     }
 
@@ -105,7 +104,7 @@ impl Host for Link {
 
     fn traced(&mut self, call: &TracedCall) {
         let detail = usize::from(call.call.detail_length);
-        if self.batched + FIXED + detail > BATCH {
+        if self.batch.len() + FIXED + detail > BATCH {
             self.flush_trace();
         }
         let record = Record {
@@ -121,10 +120,9 @@ impl Host for Link {
             entered_tsc: call.call.entered,
             left_tsc: call.left,
         };
-        self.batch[self.batched..][..FIXED].copy_from_slice(&record.to_bytes());
-        self.batched += FIXED;
-        self.batch[self.batched..][..detail].copy_from_slice(&call.call.detail[..detail]);
-        self.batched += detail;
+        self.batch.reserve(BATCH);
+        self.batch.extend_from_slice(&record.to_bytes());
+        self.batch.extend_from_slice(&call.call.detail[..detail]);
     }
 
     fn event(&mut self, event: CoreEvent) {

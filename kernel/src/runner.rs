@@ -18,7 +18,7 @@ impl Port for Pc {
 }
 
 /// Runs for ever; a request or a defect ends the machine.
-pub(crate) fn run(mut kernel: Kernel<Pc>, mut agent: Agent) -> ! {
+pub(crate) fn run(kernel: &mut Kernel<Pc>, agent: &mut Agent) -> ! {
     loop {
         let pending = apic::take();
         if pending.timer {
@@ -26,7 +26,7 @@ pub(crate) fn run(mut kernel: Kernel<Pc>, mut agent: Agent) -> ! {
         }
         if pending.device {
             kernel.host.interrupted();
-            agent.serve(&mut kernel);
+            agent.serve(kernel);
         }
         match kernel.dispatch() {
             Some(running) => {
@@ -35,6 +35,6 @@ pub(crate) fn run(mut kernel: Kernel<Pc>, mut agent: Agent) -> ! {
             }
             None => apic::wait(),
         }
-        agent.answer(&mut kernel);
+        agent.answer(kernel);
     }
 }

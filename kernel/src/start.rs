@@ -54,7 +54,7 @@ extern "C" fn start(start_info: u64, direct: u64) -> ! {
         frames_free: kernel.machine.frames_free(),
     };
     kernel.host.send(&Event::Ready(ready));
-    runner::run(kernel, Agent::default())
+    runner::run(&mut kernel, &mut Agent::default())
 }
 
 fn find_console(options: &Options) -> Console {

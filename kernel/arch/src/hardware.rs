@@ -46,7 +46,7 @@ impl Hardware {
         let count = u32::try_from(heap).map_err(|_| BootError::NoMemory)?;
         let heap_start = frames.reserve(count).ok_or(BootError::NoMemory)?;
         // SAFETY: those frames were just reserved for good.
-        unsafe { heap::initialise(heap_start, heap * PAGE_SIZE) };
+        unsafe { heap::initialise(heap_start, heap * PAGE_SIZE, boot.direct) };
         Ok(Self {
             frames,
             kernel_root: paging::kernel_root(),
@@ -67,7 +67,7 @@ impl Machine for Hardware {
     type Tables = Tables;
 
     fn context(&mut self) -> Box<UserContext> {
-        Box::new(UserContext::new())
+        UserContext::boxed()
     }
 
     #[inline(always)]

@@ -21,6 +21,8 @@ struct State {
     end: u64,
     start: u64,
     used: u64,
+    /// Memory from `next` on is all zeros.
+    zeroed: bool,
 }
 
 struct Heap(Mutex<State>);
@@ -32,17 +34,20 @@ static HEAP: Heap = Heap(Mutex::new(State {
     end: 0,
     start: 0,
     used: 0,
+    zeroed: false,
 }));
 
 /// Gives the heap its memory.
 ///
 /// # Safety
-/// Physical `start..start + size` is nobody else's, and nothing was allocated yet.
-pub unsafe fn initialise(start: u64, size: u64) {
+/// Physical `start..start + size` is nobody else's, all zeros if `zeroed`, and
+/// nothing was allocated yet.
+pub unsafe fn initialise(start: u64, size: u64, zeroed: bool) {
     let mut state = HEAP.0.lock();
     state.start = direct::<u8>(start) as u64;
     state.next = state.start;
     state.end = state.start + size;
+    state.zeroed = zeroed;
 }
 
 /// Bytes in use.
@@ -88,6 +93,18 @@ unsafe impl GlobalAlloc for Heap {
         state.next = block + size;
         state.used += size;
         block as *mut u8
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        let fresh = self.0.lock().next;
+        // SAFETY: the caller's obligations are the same.
+        let block = unsafe { self.alloc(layout) };
+        let known_zero = self.0.lock().zeroed && block as u64 >= fresh;
+        if !block.is_null() && !known_zero {
+            // SAFETY: the block was just allocated with at least this size.
+            unsafe { block.write_bytes(0, layout.size()) };
+        }
+        block
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {

@@ -1,5 +1,6 @@
 //! Ring 3 as a function that returns a reason.
 
+use alloc::boxed::Box;
 use core::arch::asm;
 
 use mayfly_core::frame::TrapFrame;
@@ -41,22 +42,15 @@ pub struct UserContext {
 
 impl UserContext {
     /// A context with all registers zero, ready for ring 3.
-    pub fn new() -> Self {
-        Self {
-            fpu: Fpu {
-                fcw: FCW,
-                state: [0; 11],
-                mxcsr: MXCSR,
-                rest: [0; 121],
-            },
-            pad: [0; 8],
-            frame: TrapFrame {
-                cs: u64::from(USER_CS),
-                ss: u64::from(USER_SS),
-                rflags: RFLAGS,
-                ..TrapFrame::default()
-            },
-        }
+    pub fn boxed() -> Box<Self> {
+        // SAFETY: all fields are integers, for which zeros are valid.
+        let mut this = unsafe { Box::<Self>::new_zeroed().assume_init() };
+        this.fpu.fcw = FCW;
+        this.fpu.mxcsr = MXCSR;
+        this.frame.cs = u64::from(USER_CS);
+        this.frame.ss = u64::from(USER_SS);
+        this.frame.rflags = RFLAGS;
+        this
     }
 
     /// The general registers.
@@ -72,12 +66,6 @@ impl UserContext {
     /// Address just behind the frame.
     pub(crate) fn frame_end(&self) -> u64 {
         (&raw const self.frame) as u64 + size_of::<TrapFrame>() as u64
-    }
-}
-
-impl Default for UserContext {
-    fn default() -> Self {
-        Self::new()
     }
 }
 

@@ -16,27 +16,28 @@ pub const SLICE: u64 = 5_000_000;
 /// A queue's ends; links between are in [`RunQueue::next`].
 #[derive(Clone, Copy, Default)]
 struct Level {
-    first: Option<ThreadKey>,
-    last: Option<ThreadKey>,
+    /// The thread's index and one; 0 is none.
+    first: u32,
+    last: u32,
 }
 
 /// Threads that could run, by priority, first come first served within one.
+#[derive(Default)]
 pub struct RunQueue {
-    levels: [Level; PRIORITIES],
+    /// As many as the highest priority that was ever queued needs.
+    levels: Vec<Level>,
     /// Bit n: level n is not empty.
     filled: u64,
-    /// The thread behind the one of that index in its queue.
-    next: Vec<Option<ThreadKey>>,
+    /// For the thread of that index: its key, and who is behind it.
+    links: Vec<Link>,
 }
 
-impl Default for RunQueue {
-    fn default() -> Self {
-        Self {
-            levels: [Level::default(); PRIORITIES],
-            filled: 0,
-            next: Vec::new(),
-        }
-    }
+/// A thread's place in its queue.
+#[derive(Clone, Copy)]
+struct Link {
+    thread: ThreadKey,
+    /// The next thread's index and one; 0 is none.
+    next: u32,
 }
 
 impl RunQueue {
@@ -47,30 +48,35 @@ impl RunQueue {
 
     /// Appends a thread, which is in no queue, to the queue of its priority.
     pub fn push(&mut self, thread: ThreadKey, priority: u8) {
-        let index = thread.index() as usize;
-        if self.next.len() <= index {
-            self.next.resize(index + 1, None);
+        let index = thread.index();
+        let link = Link { thread, next: 0 };
+        if self.links.len() <= index as usize {
+            self.links.resize(index as usize + 1, link);
         }
-        self.next[index] = None;
-        let level = &mut self.levels[usize::from(priority) % PRIORITIES];
-        match level.last.replace(thread) {
-            Some(last) => self.next[last.index() as usize] = Some(thread),
-            None => level.first = Some(thread),
+        self.links[index as usize] = link;
+        let priority = usize::from(priority) % PRIORITIES;
+        if self.levels.len() <= priority {
+            self.levels.resize(priority + 1, Level::default());
         }
-        self.filled |= 1 << (priority % 64);
+        let level = &mut self.levels[priority];
+        match core::mem::replace(&mut level.last, index + 1) {
+            0 => level.first = index + 1,
+            last => self.links[last as usize - 1].next = index + 1,
+        }
+        self.filled |= 1 << priority;
     }
 
     /// Takes the thread that has waited longest of the highest priority.
     pub fn pop(&mut self) -> Option<ThreadKey> {
         let priority = self.filled.checked_ilog2()?;
         let level = &mut self.levels[priority as usize];
-        let thread = level.first?;
-        level.first = self.next[thread.index() as usize];
-        if level.first.is_none() {
-            level.last = None;
+        let link = self.links[level.first as usize - 1];
+        level.first = link.next;
+        if link.next == 0 {
+            level.last = 0;
             self.filled &= !(1 << priority);
         }
-        Some(thread)
+        Some(link.thread)
     }
 }
 

@@ -98,7 +98,6 @@ pub fn number(frame: &TrapFrame, convention: &Convention) -> u64 {
 
 /// Notes the call that `running` begins.
 pub(crate) fn begin<P: Port>(kernel: &mut Kernel<P>, running: &mut Running<P>) {
-    let entered = kernel.machine.ticks();
     let abi = running.process.abi;
     let convention = abi.convention();
     let frame = P::Machine::registers(&running.thread.context);
@@ -108,7 +107,7 @@ pub(crate) fn begin<P: Port>(kernel: &mut Kernel<P>, running: &mut Running<P>) {
             Slot::Register(name) => register(frame, name),
             Slot::Stack(_) => 0,
         }),
-        entered,
+        entered: 0,
         detail: [0; DETAIL_MAX],
         detail_length: 0,
     };
@@ -116,6 +115,7 @@ pub(crate) fn begin<P: Port>(kernel: &mut Kernel<P>, running: &mut Running<P>) {
         let (address, length) = range;
         call.detail_length = read_detail(kernel, running, address, length, &mut call.detail);
     }
+    call.entered = kernel.machine.ticks();
     running.thread.call = Some(call);
 }
 
@@ -173,6 +173,7 @@ pub(crate) fn end<P: Port>(
     let Some(call) = running.thread.call.take() else {
         return;
     };
+    let left = kernel.machine.ticks();
     let abi = running.process.abi;
     let error = result.map_or(0, |result| {
         personality::error_code(abi, call.number, result, running.thread.errno)
@@ -185,7 +186,7 @@ pub(crate) fn end<P: Port>(
         call,
         result,
         error,
-        left: kernel.machine.ticks(),
+        left,
     };
     kernel.host.traced(&traced);
 }

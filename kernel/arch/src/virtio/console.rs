@@ -23,7 +23,7 @@ const CONTROL_RECEIVE: usize = 2;
 const CONTROL_TRANSMIT: usize = 3;
 
 /// Buffers for control messages and their size; a port's name is the longest.
-const CONTROL_BUFFERS: u16 = 16;
+const CONTROL_BUFFERS: u16 = 12;
 const CONTROL_BUFFER: usize = 64;
 /// Buffers of the request port and their size.
 const RECEIVE_BUFFERS: u16 = 4;
@@ -154,23 +154,21 @@ impl Console {
         let Some(received) = self.queues[CONTROL_RECEIVE].take() else {
             return false;
         };
-        // SAFETY: the device gave this buffer back, and a copy is taken before
-        // it is lent again.
-        let message: [u8; CONTROL_BUFFER] =
-            unsafe { (*CONTROL.0.get())[usize::from(received.buffer)] };
-        self.queues[CONTROL_RECEIVE].lend_again(received.buffer);
+        let buffer = usize::from(received.buffer) % usize::from(CONTROL_BUFFERS);
         let length = (received.length as usize).min(CONTROL_BUFFER);
-        let (header, name) = message[..length].split_at(length.min(8));
-        let &[id, _, _, _, low, high, _, _] = header else {
-            return true;
-        };
-        match u16::from_le_bytes([low, high]) {
-            event::DEVICE_ADD if usize::from(id) < PORT_COUNT => {
-                self.send_control(id, event::PORT_READY, 1);
+        // SAFETY: the device gave this buffer back; it is lent again below,
+        // after the last use of the reference.
+        let message = unsafe { &(*CONTROL.0.get())[buffer] };
+        if let Some((&[id, _, _, _, low, high, _, _], name)) = message[..length].split_first_chunk() {
+            match u16::from_le_bytes([low, high]) {
+                event::DEVICE_ADD if usize::from(id) < PORT_COUNT => {
+                    self.send_control(id, event::PORT_READY, 1);
+                }
+                event::PORT_NAME => self.name_port(id, name),
+                _ => {}
             }
-            event::PORT_NAME => self.name_port(id, name),
-            _ => {}
         }
+        self.queues[CONTROL_RECEIVE].lend_again(received.buffer);
         true
     }
 
