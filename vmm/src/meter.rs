@@ -73,7 +73,7 @@ pub struct Config {
     /// Addresses at which ring 3 enters the kernel, at most four: for hosts
     /// whose processor runs ring 0 itself. Entries elsewhere are not seen then.
     pub entries: Vec<u64>,
-    /// Keep the addresses of this many stops of each visit.
+    /// Keep the addresses of this many instructions of each visit.
     pub record: Option<usize>,
     /// Count from where the processor is, if it is in ring 0 already: the boot,
     /// or the rest of a visit. Otherwise counting begins with the next visit.
@@ -100,7 +100,8 @@ pub struct Visit {
     pub halts: u64,
     /// It began before the meter was switched on.
     pub partial: bool,
-    /// Addresses of its stops, if [`Config::record`] asks for them.
+    /// Addresses of its instructions in their order, if [`Config::record`] asks
+    /// for them.
     pub rips: Vec<u64>,
 }
 
@@ -117,6 +118,13 @@ pub(crate) struct Mode {
 /// and a guest must not keep us reading its code for ever.
 const UNSTOPPED_MAX: u64 = 8;
 
+/// Instructions in a row, executed without a stop between them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Run {
+    from: u64,
+    instructions: u64,
+}
+
 /// Counting under way.
 #[derive(Clone, Debug)]
 pub(crate) struct Meter {
@@ -129,8 +137,8 @@ pub(crate) struct Meter {
     ahead: bool,
     /// The exit that ended the last visit, if it was counted before its stop.
     left: Option<u64>,
-    /// First stops in handlers, and how many instructions they are worth.
-    first_stops: Option<HashMap<u64, u64>>,
+    /// First stops in handlers, and the instructions before them.
+    first_stops: Option<HashMap<u64, Run>>,
     visits: Vec<Visit>,
     total: u64,
 }
@@ -184,15 +192,19 @@ impl Meter {
             // Rule 7. Ring 0 was left by an instruction that is not listed.
             if let Some(mut visit) = self.open.take() {
                 visit.leave_rip = self.last;
-                self.count(&mut visit, 1);
+                let run = Run {
+                    from: self.last,
+                    instructions: 1,
+                };
+                self.count(&mut visit, run, guest);
                 self.close(visit, guest);
             }
             return;
         }
         let mut visit = match self.open.take() {
             Some(mut visit) => {
-                let executed = self.executed(rip, guest);
-                self.count(&mut visit, executed);
+                let run = self.executed(rip, guest);
+                self.count(&mut visit, run, guest);
                 visit
             }
             // It was counted ahead, and KVM stops before it nevertheless.
@@ -200,37 +212,39 @@ impl Meter {
             None => self.enter(rip, guest),
         };
         (self.last, self.ahead, self.left) = (rip, false, None);
-        if self.config.record.is_some_and(|max| visit.rips.len() < max) {
-            visit.rips.push(rip);
-        }
         if guest.instruction(rip).kind == Kind::Halt {
             visit.halts += 1;
         }
         self.open = self.look_ahead(rip, visit, guest);
     }
 
-    /// Instructions executed since the last stop, which is now at `rip`.
-    fn executed(&mut self, rip: u64, guest: &mut impl Guest) -> u64 {
+    /// What was executed since the last stop, which is now at `rip`.
+    fn executed(&mut self, rip: u64, guest: &mut impl Guest) -> Run {
+        let mut run = Run {
+            from: self.last,
+            instructions: 0,
+        };
         let mut at = self.last;
         let mut instruction = guest.instruction(at);
         if rip == at && (self.ahead || instruction.kind == Kind::Repeated) {
-            return 0;
+            return run;
         }
-        let mut executed = 1;
+        run.instructions = 1;
         // Rule 6: it was executed, and what follows it as well.
         while instruction.kind == Kind::Unstopped
             && at.wrapping_add(instruction.bytes) != rip
-            && executed <= UNSTOPPED_MAX
+            && run.instructions <= UNSTOPPED_MAX
         {
             at = at.wrapping_add(instruction.bytes);
             instruction = guest.instruction(at);
-            executed += 1;
+            run.instructions += 1;
         }
         if at.wrapping_add(instruction.bytes) == rip {
-            return executed;
+            return run;
         }
-        // A fault in ring 0: its handler may begin with unstopped ones.
-        self.first_stop(rip, guest).unwrap_or(executed)
+        // A fault in ring 0: the one that faulted does not count, its handler
+        // may begin with unstopped ones.
+        self.first_stop(rip, guest).unwrap_or(run)
     }
 
     /// Counts an exit that the next instructions lead to without a stop.
@@ -239,7 +253,11 @@ impl Meter {
         if !self.config.exits.contains(&exit) {
             return Some(visit);
         }
-        self.count(&mut visit, before + 1);
+        let run = Run {
+            from: rip,
+            instructions: before + 1,
+        };
+        self.count(&mut visit, run, guest);
         let is_return = guest.instruction(exit).kind == Kind::Return;
         let stack = guest.registers().rsp;
         if is_return && guest.word(stack.wrapping_add(8)) & 3 == 0 {
@@ -261,8 +279,8 @@ impl Meter {
         };
         let rip = guest.registers().rip;
         if rip != self.last {
-            let executed = self.executed(rip, guest);
-            self.count(&mut visit, executed);
+            let run = self.executed(rip, guest);
+            self.count(&mut visit, run, guest);
             (self.last, self.ahead) = (rip, true);
         }
         self.open = Some(visit);
@@ -275,22 +293,29 @@ impl Meter {
             ..Visit::default()
         };
         // A breakpoint stops before the first instruction, a step after it.
-        let executed = match self.config.entries.contains(&rip) {
-            true => 0,
-            false => self.first_stop(rip, guest).unwrap_or(1),
-        };
-        self.count(&mut visit, executed);
+        if !self.config.entries.contains(&rip) {
+            let unknown = Run {
+                from: rip,
+                instructions: 1,
+            };
+            let run = self.first_stop(rip, guest).unwrap_or(unknown);
+            self.count(&mut visit, run, guest);
+        }
         visit
     }
 
     /// Instructions of a handler up to its first stop, if `rip` is one.
-    fn first_stop(&mut self, rip: u64, guest: &mut impl Guest) -> Option<u64> {
+    fn first_stop(&mut self, rip: u64, guest: &mut impl Guest) -> Option<Run> {
         let stops = self.first_stops.get_or_insert_with(|| {
             let mut stops = HashMap::new();
             for handler in guest.handlers() {
                 let (at, before) = skip_unstopped(handler, guest);
                 let behind = at.wrapping_add(guest.instruction(at).bytes);
-                stops.insert(behind, before + 1);
+                let run = Run {
+                    from: handler,
+                    instructions: before + 1,
+                };
+                stops.insert(behind, run);
             }
             stops
         });
@@ -307,12 +332,20 @@ impl Meter {
         self.visits.push(visit);
     }
 
-    fn count(&mut self, visit: &mut Visit, instructions: u64) {
+    fn count(&mut self, visit: &mut Visit, run: Run, guest: &mut impl Guest) {
         if visit.partial && !self.config.boot {
             return;
         }
-        visit.instructions += instructions;
-        self.total += instructions;
+        visit.instructions += run.instructions;
+        self.total += run.instructions;
+        let max = self.config.record.unwrap_or(0);
+        let mut at = run.from;
+        for _ in 0..run.instructions {
+            if visit.rips.len() < max {
+                visit.rips.push(at);
+                at = at.wrapping_add(guest.instruction(at).bytes);
+            }
+        }
     }
 }
 

@@ -207,24 +207,43 @@ fn a_visit_tells_what_came_in_and_what_went_out() {
 }
 
 #[test]
-fn recorded_addresses_are_those_of_the_stops() {
-    let mut leave = 0;
+fn recorded_addresses_are_those_of_the_instructions() {
+    let (mut fault, mut leave) = (0, 0);
     let visits = visits_with(
-        |a| a.nop().unwrap(),
+        |a| {
+            a.swapgs().unwrap();
+            a.nop().unwrap();
+            a.swapgs().unwrap();
+        },
         |places| {
-            leave = places["leave"];
+            (fault, leave) = (places["fault"], places["leave"]);
             meter::Config {
                 record: Some(8),
                 ..exits(places)
             }
         },
     );
-    // NOP (1 byte), ADD (5 bytes), IRETQ.
-    assert_eq!(visits[0].rips, [leave - 5, leave]);
-    assert_eq!(
-        (visits[0].first_rip, visits[0].leave_rip),
-        (leave - 5, leave)
+    // SWAPGS (3 bytes), NOP (1), SWAPGS, ADD (5), IRETQ.
+    for visit in visits {
+        assert_eq!(
+            visit.rips,
+            [fault, fault + 3, fault + 4, fault + 7, fault + 12]
+        );
+        assert_eq!(visit.leave_rip, leave);
+    }
+}
+
+#[test]
+fn no_more_addresses_are_recorded_than_asked_for() {
+    let visits = visits_with(
+        |a| (0..20).for_each(|_| a.nop().unwrap()),
+        |places| meter::Config {
+            record: Some(5),
+            ..exits(places)
+        },
     );
+    assert!(visits.iter().all(|v| v.rips.len() == 5));
+    assert!(visits.iter().all(|v| v.instructions == 22));
 }
 
 #[test]
