@@ -6,6 +6,7 @@
 //! volume 2A (CPUID) and the AMD APM volume 3, appendix E.
 
 use std::arch::x86_64::__cpuid;
+use std::sync::OnceLock;
 
 use kvm_bindings::{CpuId, kvm_cpuid_entry2};
 use mayfly_machine::device;
@@ -43,9 +44,14 @@ const fn bits(numbers: &[u32]) -> u32 {
 /// software back end (PVM), which emulates ring 0: it lacks STAC and CLAC, and
 /// answers leaf 7 with the host's own bits whatever it is told.
 pub(crate) fn host_has_hardware() -> bool {
-    let vmx = __cpuid(1).ecx >> 5 & 1 == 1;
-    let svm = __cpuid(0x8000_0000).eax > 0x8000_0000 && __cpuid(0x8000_0001).ecx >> 2 & 1 == 1;
-    vmx || svm
+    // CPUID is slow where the host is itself a guest: ask once.
+    static ANSWER: OnceLock<bool> = OnceLock::new();
+    *ANSWER.get_or_init(|| {
+        let vmx = __cpuid(1).ecx >> 5 & 1 == 1;
+        let has_leaf = __cpuid(0x8000_0000).eax > 0x8000_0000;
+        let svm = has_leaf && __cpuid(0x8000_0001).ecx >> 2 & 1 == 1;
+        vmx || svm
+    })
 }
 
 /// Filters `supported` (`KVM_GET_SUPPORTED_CPUID`) for one vCPU.

@@ -158,7 +158,3 @@ fn a_deadline_in_the_past_runs_nothing() {
     assert!(matches!(past, Stop::Deadline(position) if position.rip == CODE));
     assert_eq!(run(&mut vm), Stop::Exit(1));
 }
-#[test]
-fn zz_dump() {
-    std::fs::write("/tmp/min.elf", crate::common::kernel(|a| exit_with(a, 1))).unwrap();
-}
