@@ -16,7 +16,8 @@ use mayfly_core::port::Machine;
 use mayfly_machine::exit::EXIT_DONE;
 use mayfly_wire::frame::{self, FrameError};
 use mayfly_wire::message::{
-    Arg, Cause as WireCause, Event, Exited, Fault, RawCall, Refusal, Request, Returned, Spawn, Stats,
+    Arg, Cause as WireCause, Event, Exited, Fault, RawCall, Refusal, Request, Returned, Spawn,
+    Stats,
 };
 use mayfly_wire::{BODY_MAX, VERSION};
 
@@ -42,7 +43,10 @@ impl Agent {
     /// Serves what has been received.
     pub(crate) fn serve(&mut self, kernel: &mut Kernel<Pc>) {
         let mut received = core::mem::take(&mut self.received);
-        while kernel.host.receive(|bytes| received.extend_from_slice(bytes)) {}
+        while kernel
+            .host
+            .receive(|bytes| received.extend_from_slice(bytes))
+        {}
         let mut rest = &received[..];
         loop {
             match frame::split(rest) {
@@ -100,7 +104,12 @@ impl Agent {
         let count = usize::from(call.count);
         let buffer = call.buffer_len as usize;
         if count > call.arguments.len() || buffer > BODY_MAX - 256 || call.buffer.len() > buffer {
-            return refuse(kernel, id, Refusal::BadArgument, "too many arguments or too large a buffer");
+            return refuse(
+                kernel,
+                id,
+                Refusal::BadArgument,
+                "too many arguments or too large a buffer",
+            );
         }
         let arguments = call.arguments.map(|argument| match argument {
             Arg::Value(value) => (false, value),
@@ -121,7 +130,12 @@ impl Agent {
                 buffer,
             }),
             Err(KernelError::BadHandle) => {
-                refuse(kernel, id, Refusal::BadProcess, "the process is no idle probe");
+                refuse(
+                    kernel,
+                    id,
+                    Refusal::BadProcess,
+                    "the process is no idle probe",
+                );
             }
             Err(KernelError::InvalidArgument) => refuse(
                 kernel,
@@ -178,7 +192,12 @@ impl Agent {
         let result = match kernel.probe_result(process, &mut contents) {
             Ok(result) => result,
             Err(_) => {
-                return refuse(kernel, id, Refusal::BadProcess, "the probe unmapped its own mailbox");
+                return refuse(
+                    kernel,
+                    id,
+                    Refusal::BadProcess,
+                    "the probe unmapped its own mailbox",
+                );
             }
         };
         let returned = Returned {
@@ -234,7 +253,12 @@ fn started(kernel: &mut Kernel<Pc>, id: u32, result: Result<ProcessKey, SpawnErr
         }
     };
     let Some(process) = kernel.process(key) else {
-        return refuse(kernel, id, Refusal::NoResources, "the process ended at once");
+        return refuse(
+            kernel,
+            id,
+            Refusal::NoResources,
+            "the process ended at once",
+        );
     };
     let event = Event::Started {
         id,
@@ -304,7 +328,11 @@ fn stats(kernel: &Kernel<Pc>) -> Stats {
 }
 
 fn refuse(kernel: &mut Kernel<Pc>, id: u32, reason: Refusal, message: &str) {
-    kernel.host.send(&Event::Refused { id, reason, message });
+    kernel.host.send(&Event::Refused {
+        id,
+        reason,
+        message,
+    });
 }
 
 fn bad_request(kernel: &mut Kernel<Pc>, error: FrameError) {

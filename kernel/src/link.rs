@@ -163,6 +163,10 @@ impl Write for Text {
         let length = text.len().min(room);
         self.bytes[self.used..self.used + length].copy_from_slice(&text.as_bytes()[..length]);
         self.used += length;
-        if length == text.len() { Ok(()) } else { Err(fmt::Error) }
+        if length == text.len() {
+            Ok(())
+        } else {
+            Err(fmt::Error)
+        }
     }
 }

@@ -77,7 +77,9 @@ fn add_bundles(kernel: &mut Kernel<Pc>, boot: &Boot) {
     for module in boot.modules() {
         let first = PageFrame((module.as_ptr() as u64 - DIRECT_MAP_BASE) / PAGE_SIZE);
         if kernel.bundles.add(module, first).is_err() {
-            kernel.host.log(format_args!("a boot module is not a bundle and is ignored"));
+            kernel
+                .host
+                .log(format_args!("a boot module is not a bundle and is ignored"));
         }
     }
 }

@@ -13,11 +13,11 @@ use mayfly_machine::layout;
 use crate::direct;
 
 /// Vector of the timer.
-const TIMER: u64 = 32;
+const TIMER: u32 = 32;
 /// Vector of device interrupts.
-const DEVICE: u64 = 33;
+const DEVICE: u32 = 33;
 /// Vector of interrupts that were withdrawn.
-const SPURIOUS: u64 = 34;
+const SPURIOUS: u32 = 34;
 
 /// What came in since [`take`] was last asked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -53,9 +53,9 @@ pub fn initialise() {
         // SAFETY: keeps the base and enables x2APIC, which CPUID offers.
         unsafe { ApicBase::write(frame, on) };
     }
-    write(register::SPURIOUS, 0x100 | SPURIOUS as u32);
+    write(register::SPURIOUS, 0x100 | SPURIOUS);
     write(register::DIVIDE, 0b1011);
-    write(register::TIMER, TIMER as u32);
+    write(register::TIMER, TIMER);
 }
 
 /// Counts the timer down from `count` (its own clock), then interrupts; 0 stops it.
@@ -72,7 +72,7 @@ pub(crate) fn remaining() -> u32 {
 pub fn route(gsi: u32) {
     let select = direct::<u32>(layout::IOAPIC_BASE);
     let window = direct::<u32>(layout::IOAPIC_BASE + 0x10);
-    for (index, value) in [(0x11 + 2 * gsi, 0), (0x10 + 2 * gsi, DEVICE as u32)] {
+    for (index, value) in [(0x11 + 2 * gsi, 0), (0x10 + 2 * gsi, DEVICE)] {
         // SAFETY: the IOAPIC's select register, mapped uncached in the direct map.
         unsafe { select.write_volatile(index) };
         // SAFETY: the IOAPIC's data window; the entry gets a valid redirection.
@@ -82,7 +82,7 @@ pub fn route(gsi: u32) {
 
 /// Marks what interrupt `vector` says and ends it; false if it is none of ours.
 pub(crate) fn acknowledge(vector: u64) -> bool {
-    let mark = match vector {
+    let mark = match u32::try_from(vector).unwrap_or(0) {
         TIMER => 1,
         DEVICE => 2,
         SPURIOUS => return true,

@@ -139,7 +139,10 @@ impl Boot {
         let mut options = Options::default();
         for word in self.command_line.split(|byte| *byte == b' ') {
             if let Some(device) = word.strip_prefix(device::MMIO_PARAMETER.as_bytes()) {
-                let free = options.mmio_devices.iter_mut().find(|device| device.is_none());
+                let free = options
+                    .mmio_devices
+                    .iter_mut()
+                    .find(|device| device.is_none());
                 if let Some(free) = free {
                     *free = parse_mmio(device);
                 }
@@ -181,7 +184,10 @@ fn parse_mmio(value: &[u8]) -> Option<(u64, u32)> {
 }
 
 /// Appends one digit to a number, for `try_fold`.
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape that try_fold over a slice asks for")]
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the shape that try_fold over a slice asks for"
+)]
 fn digit<const RADIX: u64>(number: u64, byte: &u8) -> Option<u64> {
     let value = u64::from(match byte {
         b'0'..=b'9' => byte - b'0',

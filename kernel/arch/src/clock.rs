@@ -48,8 +48,8 @@ impl Clock {
     /// Nanoseconds since the base.
     pub fn now(&self) -> u64 {
         let ticks = ticks().wrapping_sub(self.base_tsc);
-        let nanoseconds = u128::from(ticks) * u128::from(self.scale) >> 32;
-        (nanoseconds & u128::from(u64::MAX)) as u64
+        let nanoseconds = (u128::from(ticks) * u128::from(self.scale)) >> 32;
+        u64::try_from(nanoseconds).unwrap_or(u64::MAX)
     }
 
     /// Sets the timer to `deadline`, or off. A deadline beyond the timer's
@@ -80,5 +80,8 @@ fn calibrate() -> (u32, u32) {
     let taken = ticks() - start;
     apic::arm(0);
     let khz = taken * u64::from(LAPIC_TIMER_KHZ) / u64::from(CALIBRATION);
-    (u32::try_from(khz).unwrap_or(u32::MAX).max(1), LAPIC_TIMER_KHZ)
+    (
+        u32::try_from(khz).unwrap_or(u32::MAX).max(1),
+        LAPIC_TIMER_KHZ,
+    )
 }

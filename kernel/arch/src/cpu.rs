@@ -5,7 +5,9 @@
 
 use core::arch::x86_64::__cpuid_count;
 use core::cell::UnsafeCell;
+use core::mem::offset_of;
 
+use x86_64::PrivilegeLevel;
 use x86_64::VirtAddr;
 use x86_64::instructions::segmentation::Segment;
 use x86_64::instructions::tables::{lgdt, lidt, load_tss};
@@ -16,8 +18,8 @@ use x86_64::registers::segmentation::SS;
 use x86_64::structures::DescriptorTablePointer;
 use x86_64::structures::gdt::SegmentSelector;
 use x86_64::structures::tss::TaskStateSegment;
-use x86_64::PrivilegeLevel;
 
+use crate::field;
 use crate::user::UserContext;
 
 /// Selector of user code, with RPL 3.
@@ -75,7 +77,9 @@ static GDT: Owned<[u64; 7]> = Owned::new([
 
 const FATAL_STACK_SIZE: usize = 16 << 10;
 #[repr(align(16))]
-struct FatalStack(#[expect(dead_code, reason = "only the processor uses it")] [u8; FATAL_STACK_SIZE]);
+struct FatalStack(
+    #[expect(dead_code, reason = "only the processor uses it")] [u8; FATAL_STACK_SIZE],
+);
 static FATAL_STACK: Owned<FatalStack> = Owned::new(FatalStack([0; FATAL_STACK_SIZE]));
 
 unsafe extern "C" {
@@ -119,15 +123,16 @@ pub fn initialise(smap_allowed: bool) -> Protections {
 fn load_tables() {
     let tss = TSS.0.get();
     let stack_end = (FATAL_STACK.0.get() as u64) + FATAL_STACK_SIZE as u64;
-    // SAFETY: boot, one processor: nothing else refers to the TSS.
-    unsafe { (&raw mut (*tss).interrupt_stack_table[0]).write_unaligned(VirtAddr::new(stack_end)) };
+    let slot: *mut u64 = field(tss, offset_of!(TaskStateSegment, interrupt_stack_table));
+    // SAFETY: a field of the TSS; boot, one processor: nothing refers to it.
+    unsafe { slot.write_unaligned(stack_end) };
     let base = tss as u64;
     let low = 0x0000_8900_0000_0067 | (base & 0xff_ffff) << 16 | (base >> 24 & 0xff) << 56;
     let gdt = GDT.0.get();
-    // SAFETY: boot, one processor: nothing else refers to the GDT.
-    unsafe { (*gdt)[5] = low };
+    // SAFETY: an entry of the GDT; boot, one processor: nothing refers to it.
+    unsafe { field::<_, u64>(gdt, 5 * 8).write(low) };
     // SAFETY: as above.
-    unsafe { (*gdt)[6] = base >> 32 };
+    unsafe { field::<_, u64>(gdt, 6 * 8).write(base >> 32) };
     let gdt = DescriptorTablePointer {
         limit: 55,
         base: VirtAddr::new(gdt as u64),
@@ -161,8 +166,14 @@ fn protect(smap_allowed: bool) -> Protections {
         | Cr4Flags::PAGE_GLOBAL
         | Cr4Flags::OSFXSR
         | Cr4Flags::OSXMMEXCPT_ENABLE;
-    flags.set(Cr4Flags::SUPERVISOR_MODE_EXECUTION_PROTECTION, protections.smep);
-    flags.set(Cr4Flags::SUPERVISOR_MODE_ACCESS_PREVENTION, protections.smap);
+    flags.set(
+        Cr4Flags::SUPERVISOR_MODE_EXECUTION_PROTECTION,
+        protections.smep,
+    );
+    flags.set(
+        Cr4Flags::SUPERVISOR_MODE_ACCESS_PREVENTION,
+        protections.smap,
+    );
     flags.set(Cr4Flags::USER_MODE_INSTRUCTION_PREVENTION, protections.umip);
     // SAFETY: only adds protections that CPUID offers; the kernel is built for
     // them (usercopy.rs brackets user accesses for SMAP).
@@ -202,17 +213,16 @@ fn enable_syscall() {
 /// code runs.
 pub(crate) unsafe fn install(context: &UserContext) {
     let end = context.frame_end();
-    let cpu = CPU.0.get();
+    let cpu = field::<_, u64>(CPU.0.get(), offset_of!(CpuLocal, frame_end));
     // SAFETY: one processor, and interrupts are off: nothing else touches it.
-    unsafe { (*cpu).frame_end = end };
+    unsafe { cpu.write(end) };
+    let offset = offset_of!(TaskStateSegment, privilege_stack_table);
     // SAFETY: as above; the TSS is packed, so the field may be unaligned.
-    unsafe {
-        (&raw mut (*TSS.0.get()).privilege_stack_table[0]).write_unaligned(VirtAddr::new_unsafe(end));
-    }
+    unsafe { field::<_, u64>(TSS.0.get(), offset).write_unaligned(end) };
 }
 
 /// End of the frame of the thread that ran last; 0 before the first.
 pub(crate) fn current_frame_end() -> u64 {
     // SAFETY: a plain read of a word that only this processor writes.
-    unsafe { (*CPU.0.get()).frame_end }
+    unsafe { field::<_, u64>(CPU.0.get(), offset_of!(CpuLocal, frame_end)).read() }
 }

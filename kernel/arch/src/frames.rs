@@ -53,9 +53,8 @@ impl Frames {
         let fresh = number((table + bytes).div_ceil(PAGE_SIZE));
         // SAFETY: the caller hands over the memory; a Link is valid with any
         // bits, and each is written before it is read.
-        let links = unsafe {
-            core::slice::from_raw_parts_mut(direct::<Link>(table), end_frame as usize)
-        };
+        let links =
+            unsafe { core::slice::from_raw_parts_mut(direct::<Link>(table), end_frame as usize) };
         Self {
             links,
             fresh: fresh.min(end_frame),
@@ -88,7 +87,11 @@ impl Frames {
     ///
     /// # Errors
     /// [`NoFrames`].
-    pub fn allocate(&mut self, list: &mut FrameList, contents: Contents) -> Result<PageFrame, NoFrames> {
+    pub fn allocate(
+        &mut self,
+        list: &mut FrameList,
+        contents: Contents,
+    ) -> Result<PageFrame, NoFrames> {
         let prefer_used = contents == Contents::Any;
         let frame = if self.free.head != 0 && (prefer_used || self.fresh == self.end) {
             let frame = self.free.head;

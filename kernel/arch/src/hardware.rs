@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 
 use mayfly_core::frame::TrapFrame;
 use mayfly_core::port::{
-    Access, Contents, CopyFault, Machine, NoFrames, PAGE_SIZE, PageFrame, Reason,
+    Access, Contents, CopyFault, Machine, NoFrames, PAGE_BYTES, PAGE_SIZE, PageFrame, Reason,
 };
 
 use crate::boot::{Boot, BootError};
@@ -165,7 +165,7 @@ impl Machine for Hardware {
     }
 
     fn write_frame(&mut self, frame: PageFrame, offset: usize, bytes: &[u8]) {
-        assert!(offset + bytes.len() <= PAGE_SIZE as usize);
+        assert!(offset + bytes.len() <= PAGE_BYTES);
         let to = direct::<u8>(frame.address() + offset as u64);
         // SAFETY: in bounds of the frame (asserted); frames that core names are
         // allocated ones, and no reference into one is ever kept.
@@ -173,7 +173,7 @@ impl Machine for Hardware {
     }
 
     fn read_frame(&self, frame: PageFrame, offset: usize, buffer: &mut [u8]) {
-        assert!(offset + buffer.len() <= PAGE_SIZE as usize);
+        assert!(offset + buffer.len() <= PAGE_BYTES);
         let from = direct::<u8>(frame.address() + offset as u64);
         // SAFETY: as in `write_frame`.
         unsafe { from.copy_to_nonoverlapping(buffer.as_mut_ptr(), buffer.len()) };

@@ -41,6 +41,11 @@ pub(crate) fn direct<T>(physical: u64) -> *mut T {
     (layout::DIRECT_MAP_BASE + physical) as *mut T
 }
 
+/// Pointer to the field at `offset` of what `base` points at.
+pub(crate) const fn field<T, F>(base: *mut T, offset: usize) -> *mut F {
+    base.cast::<u8>().wrapping_add(offset).cast()
+}
+
 /// Guest-physical address behind a pointer into the kernel image or the direct
 /// map.
 pub(crate) fn physical<T: ?Sized>(pointer: *const T) -> u64 {

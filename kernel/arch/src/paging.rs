@@ -7,11 +7,11 @@
 use mayfly_core::port::{Access, Contents, NoFrames, PageFrame};
 use mayfly_machine::layout;
 use x86_64::PhysAddr;
+use x86_64::VirtAddr;
 use x86_64::instructions::tlb;
 use x86_64::registers::control::{Cr3, Cr3Flags};
 use x86_64::structures::paging::page_table::PageTableEntry;
 use x86_64::structures::paging::{PageTableFlags, PhysFrame};
-use x86_64::VirtAddr;
 
 use crate::direct;
 use crate::frames::{FrameList, Frames};
@@ -33,7 +33,10 @@ impl Tables {
     pub(crate) fn new(frames: &mut Frames, kernel_root: PageFrame) -> Result<Self, NoFrames> {
         let mut list = FrameList::default();
         let root = frames.allocate(&mut list, Contents::Zero)?;
-        for slot in [slot(layout::DIRECT_MAP_BASE, 3), slot(layout::KERNEL_BASE, 3)] {
+        for slot in [
+            slot(layout::DIRECT_MAP_BASE, 3),
+            slot(layout::KERNEL_BASE, 3),
+        ] {
             // SAFETY: an entry of the loader's root, which stays as it is.
             let half = unsafe { entry(kernel_root, slot).read() };
             // SAFETY: an entry of the table that was just allocated.
@@ -57,7 +60,11 @@ impl Tables {
         frames.release_all(self.frames);
     }
 
-    pub(crate) fn page(&mut self, frames: &mut Frames, contents: Contents) -> Result<PageFrame, NoFrames> {
+    pub(crate) fn page(
+        &mut self,
+        frames: &mut Frames,
+        contents: Contents,
+    ) -> Result<PageFrame, NoFrames> {
         frames.allocate(&mut self.frames, contents)
     }
 

@@ -137,7 +137,10 @@ mod tests {
 
     #[test]
     fn what_is_not_a_bundle_is_refused_and_a_bad_entry_is_no_file() {
-        assert_eq!(Bundles::default().add(b"MYBUND", PageFrame(1)), Err(NotABundle));
+        assert_eq!(
+            Bundles::default().add(b"MYBUND", PageFrame(1)),
+            Err(NotABundle)
+        );
         let mut bytes = image(&[("a", b"x")]).to_vec();
         bytes[INDEX + NAME + 8..][..8].copy_from_slice(&u64::MAX.to_le_bytes());
         let mut bundles = Bundles::default();

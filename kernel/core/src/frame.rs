@@ -7,7 +7,10 @@
 /// `rflags` belong to `kernel/arch`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C, align(16))]
-#[expect(missing_docs, reason = "the fields are the registers they are named after")]
+#[expect(
+    missing_docs,
+    reason = "the fields are the registers they are named after"
+)]
 pub struct TrapFrame {
     pub r15: u64,
     pub r14: u64,

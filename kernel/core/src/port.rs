@@ -9,6 +9,8 @@ use crate::frame::TrapFrame;
 
 /// Size of a page, in bytes.
 pub const PAGE_SIZE: u64 = 4096;
+/// The same, for slices.
+pub const PAGE_BYTES: usize = 4096;
 /// First address that no user page may have (specs/patchwork.md §9).
 pub const USER_END: u64 = 0x0000_7fff_ffff_f000;
 
@@ -129,8 +131,11 @@ pub trait Machine {
     ///
     /// # Errors
     /// [`NoFrames`].
-    fn page(&mut self, tables: &mut Self::Tables, contents: Contents)
-    -> Result<PageFrame, NoFrames>;
+    fn page(
+        &mut self,
+        tables: &mut Self::Tables,
+        contents: Contents,
+    ) -> Result<PageFrame, NoFrames>;
     /// Gives back a frame that belongs to `tables` and is mapped nowhere.
     fn free_page(&mut self, tables: &mut Self::Tables, frame: PageFrame);
     /// Maps the page at `address` to `frame`, replacing what was there.

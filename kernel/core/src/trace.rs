@@ -152,7 +152,14 @@ fn read_detail<P: Port>(
     for (index, byte) in (0..limit).zip(detail.iter_mut()) {
         let mut one = [0];
         let at = address.wrapping_add(index);
-        if user::read(&mut kernel.machine, &mut running.process.space, at, &mut one).is_err() {
+        if user::read(
+            &mut kernel.machine,
+            &mut running.process.space,
+            at,
+            &mut one,
+        )
+        .is_err()
+        {
             break;
         }
         if length.is_none() && one == [0] {
@@ -165,11 +172,7 @@ fn read_detail<P: Port>(
 }
 
 /// Records the call that `running` has in flight, if it has one.
-pub(crate) fn end<P: Port>(
-    kernel: &mut Kernel<P>,
-    running: &mut Running<P>,
-    result: Option<u64>,
-) {
+pub(crate) fn end<P: Port>(kernel: &mut Kernel<P>, running: &mut Running<P>, result: Option<u64>) {
     let Some(call) = running.thread.call.take() else {
         return;
     };

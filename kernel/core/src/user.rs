@@ -87,10 +87,13 @@ pub fn read_string<M: Machine>(
 ) -> Result<usize, KernelError> {
     let mut done = 0;
     while done < buffer.len() {
-        let at = address.checked_add(done as u64).ok_or(KernelError::Overflow)?;
+        let at = address
+            .checked_add(done as u64)
+            .ok_or(KernelError::Overflow)?;
         // Never past a page that the string may end in, nor far past its end.
         let to_page_end = (PAGE_SIZE - at % PAGE_SIZE).min(STRING_CHUNK);
-        let length = usize::try_from(to_page_end).map_or(1, |length| length.min(buffer.len() - done));
+        let length =
+            usize::try_from(to_page_end).map_or(1, |length| length.min(buffer.len() - done));
         let chunk = &mut buffer[done..done + length];
         read(machine, space, at, chunk)?;
         if let Some(end) = chunk.iter().position(|byte| *byte == 0) {

@@ -40,7 +40,7 @@ mod event {
     pub(super) const PORT_NAME: u16 = 7;
 }
 
-static MEMORY: [Memory; QUEUES] = [Memory::NEW; QUEUES];
+static MEMORY: [Memory; QUEUES] = [const { Memory::new() }; QUEUES];
 static CONTROL: Owned<[[u8; CONTROL_BUFFER]; CONTROL_BUFFERS as usize]> =
     Owned::new([[0; CONTROL_BUFFER]; CONTROL_BUFFERS as usize]);
 static RECEIVE: Owned<[[u8; RECEIVE_BUFFER]; RECEIVE_BUFFERS as usize]> =
@@ -63,7 +63,7 @@ pub fn last_words(bytes: &[u8]) {
     let length = u32::try_from(bytes.len()).unwrap_or(0);
     let mut queue = Queue::resume(memory);
     queue.offer([(physical(bytes), length)].into_iter());
-    Registers::at(base).notify(index as u32);
+    Registers::at(base).notify(index);
     let end = clock::ticks() + LAST_PATIENCE;
     while queue.take().is_none() && clock::ticks() < end {
         core::hint::spin_loop();
@@ -120,7 +120,7 @@ impl Console {
             queue
         });
         for (index, queue) in (0..).zip(&queues) {
-            registers.set_queue(index, SIZE as u32, queue.addresses())?;
+            registers.set_queue(index, SIZE, queue.addresses())?;
         }
         registers.go();
         let mut this = Self {
@@ -136,9 +136,9 @@ impl Console {
         let buffers = CONTROL.0.get();
         for buffer in 0..CONTROL_BUFFERS {
             let address = physical(buffers) + u64::from(buffer) * CONTROL_BUFFER as u64;
-            self.queues[CONTROL_RECEIVE].lend(buffer, address, CONTROL_BUFFER as u32);
+            self.queues[CONTROL_RECEIVE].lend(buffer, address, CONTROL_BUFFER);
         }
-        self.registers.notify(CONTROL_RECEIVE as u32);
+        self.registers.notify(CONTROL_RECEIVE);
         self.send_control(0, event::DEVICE_READY, 1);
         let end = clock::ticks() + PATIENCE;
         while self.numbers.contains(&None) {
@@ -159,7 +159,8 @@ impl Console {
         // SAFETY: the device gave this buffer back; it is lent again below,
         // after the last use of the reference.
         let message = unsafe { &(*CONTROL.0.get())[buffer] };
-        if let Some((&[id, _, _, _, low, high, _, _], name)) = message[..length].split_first_chunk() {
+        if let Some((&[id, _, _, _, low, high, _, _], name)) = message[..length].split_first_chunk()
+        {
             match u16::from_le_bytes([low, high]) {
                 event::DEVICE_ADD if usize::from(id) < PORT_COUNT => {
                     self.send_control(id, event::PORT_READY, 1);
@@ -192,16 +193,19 @@ impl Console {
         let buffers = RECEIVE.0.get();
         for buffer in 0..RECEIVE_BUFFERS {
             let address = physical(buffers) + u64::from(buffer) * RECEIVE_BUFFER as u64;
-            self.queues[queue].lend(buffer, address, RECEIVE_BUFFER as u32);
+            self.queues[queue].lend(buffer, address, RECEIVE_BUFFER);
         }
-        self.registers.notify(queue as u32);
+        self.registers.notify(queue);
     }
 
     fn send_control(&mut self, id: u8, event: u16, value: u16) {
         let [event_low, event_high] = event.to_le_bytes();
         let [value_low, value_high] = value.to_le_bytes();
         let message = [id, 0, 0, 0, event_low, event_high, value_low, value_high];
-        self.transmit(CONTROL_TRANSMIT, [(physical(&raw const message), 8)].into_iter());
+        self.transmit(
+            CONTROL_TRANSMIT,
+            [(physical(&raw const message), 8)].into_iter(),
+        );
     }
 
     /// Sends pieces of memory (physical address, length) as one stretch of
@@ -233,7 +237,7 @@ impl Console {
     fn transmit(&mut self, queue: usize, pieces: impl Iterator<Item = (u64, u32)>) {
         self.queues[queue].offer(pieces);
         if self.queues[queue].wants_notice() {
-            self.registers.notify(queue as u32);
+            self.registers.notify(queue);
         }
         // The device takes the bytes while it serves the notice; only a host
         // that does not read makes this wait, and then everything waits.
@@ -265,7 +269,7 @@ impl Console {
         consume(&buffer[..(received.length as usize).min(RECEIVE_BUFFER)]);
         self.queues[queue].lend_again(received.buffer);
         if self.queues[queue].wants_notice() {
-            self.registers.notify(queue as u32);
+            self.registers.notify(queue);
         }
         true
     }

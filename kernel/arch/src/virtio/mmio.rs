@@ -98,10 +98,11 @@ impl Registers {
     pub(super) fn set_queue(
         self,
         index: u32,
-        size: u32,
+        size: usize,
         [descriptors, driver, device]: [u64; 3],
     ) -> Result<(), DeviceError> {
         self.write(register::QUEUE_SELECT, index);
+        let size = low(size as u64);
         if self.read(register::QUEUE_SIZE_MAX) < size {
             return Err(DeviceError::QueueTooSmall(index));
         }
@@ -122,8 +123,8 @@ impl Registers {
     }
 
     /// Rings the doorbell of a queue.
-    pub(super) fn notify(self, index: u32) {
-        self.write(register::QUEUE_NOTIFY, index);
+    pub(super) fn notify(self, index: usize) {
+        self.write(register::QUEUE_NOTIFY, low(index as u64));
     }
 
     /// Acknowledges whatever the device interrupts for.
@@ -133,8 +134,8 @@ impl Registers {
     }
 
     fn write_address(self, register: u64, address: u64) {
-        self.write(register, (address & 0xffff_ffff) as u32);
-        self.write(register + 4, (address >> 32) as u32);
+        self.write(register, low(address));
+        self.write(register + 4, low(address >> 32));
     }
 
     fn read(self, register: u64) -> u32 {
@@ -148,3 +149,7 @@ impl Registers {
     }
 }
 
+/// Low half of a word.
+fn low(word: u64) -> u32 {
+    u32::try_from(word & 0xffff_ffff).expect("masked to 32 bits")
+}

@@ -4,19 +4,21 @@
 //! descriptor per buffer, for good. So no descriptor ever needs managing.
 
 use core::cell::UnsafeCell;
+use core::mem::offset_of;
 use core::sync::atomic::{Ordering, fence};
 
-use crate::physical;
+use crate::{field, physical};
 
 /// Descriptors in a queue.
 pub(super) const SIZE: usize = 16;
 /// Index type of rings.
-const SIZE_U16: u16 = SIZE as u16;
+const SIZE_U16: u16 = 16;
+const _: () = assert!(SIZE_U16 as usize == SIZE);
 
 const NEXT: u16 = 1;
 const WRITE: u16 = 2;
 const NO_INTERRUPT: u16 = 1;
-const NO_NOTIFY: u16 = 1;
+const NO_NOTIFY: u32 = 1;
 
 #[derive(Clone, Copy)]
 #[repr(C)]
@@ -56,19 +58,22 @@ const _: () = assert!(size_of::<Memory>() == 512);
 unsafe impl Sync for Memory {}
 
 impl Memory {
-    pub(super) const NEW: Self = Self(UnsafeCell::new(Rings {
-        descriptors: [Descriptor {
-            address: 0,
-            length: 0,
-            flags: 0,
-            next: 0,
-        }; SIZE],
-        available_flags: 0,
-        available_index: 0,
-        available: [0; SIZE],
-        used_flags: 0,
-        used: [UsedElement { id: 0, length: 0 }; SIZE],
-    }));
+    /// Memory of a queue that is not set up.
+    pub(super) const fn new() -> Self {
+        Self(UnsafeCell::new(Rings {
+            descriptors: [Descriptor {
+                address: 0,
+                length: 0,
+                flags: 0,
+                next: 0,
+            }; SIZE],
+            available_flags: 0,
+            available_index: 0,
+            available: [0; SIZE],
+            used_flags: 0,
+            used: [UsedElement { id: 0, length: 0 }; SIZE],
+        }))
+    }
 }
 
 /// A received buffer.
@@ -100,30 +105,37 @@ impl Queue {
         };
         let flags = if interrupts { 0 } else { NO_INTERRUPT };
         // SAFETY: the queue's own memory; the device does not use it yet.
-        unsafe { (&raw mut (*this.rings()).available_flags).write_volatile(flags) };
+        unsafe {
+            this.at::<u16>(offset_of!(Rings, available_flags))
+                .write_volatile(flags)
+        };
         this
     }
 
     /// The queue over `memory` as its rings say it is, nothing in flight.
     pub(super) fn resume(memory: &'static Memory) -> Self {
-        let rings = memory.0.get();
-        // SAFETY: the driver's own index; whoever wrote it last is not running.
-        let made = unsafe { (&raw const (*rings).available_index).read_volatile() };
-        Self {
+        let mut this = Self {
             memory,
-            made,
-            taken: made,
-        }
+            made: 0,
+            taken: 0,
+        };
+        // SAFETY: the driver's own index; whoever wrote it last is not running.
+        this.made = unsafe {
+            this.at::<u16>(offset_of!(Rings, available_index))
+                .read_volatile()
+        };
+        this.taken = this.made;
+        this
     }
 
     /// Physical addresses of descriptors, driver area and device area.
     pub(super) fn addresses(&self) -> [u64; 3] {
-        let rings = self.rings();
-        // SAFETY: only the address of the field is taken.
-        let available = unsafe { &raw const (*rings).available_flags };
-        // SAFETY: only the address of the field is taken.
-        let used = unsafe { &raw const (*rings).used_flags };
-        [physical(rings), physical(available), physical(used)]
+        let descriptors = physical(self.memory.0.get());
+        [
+            descriptors,
+            descriptors + offset_of!(Rings, available_flags) as u64,
+            descriptors + offset_of!(Rings, used_flags) as u64,
+        ]
     }
 
     /// Offers a chain of buffers for the device to read.
@@ -140,7 +152,8 @@ impl Queue {
     }
 
     /// Gives the device buffer `index` to write to.
-    pub(super) fn lend(&mut self, index: u16, address: u64, length: u32) {
+    pub(super) fn lend(&mut self, index: u16, address: u64, length: usize) {
+        let length = u32::try_from(length).expect("buffers are shorter than 4 GiB");
         self.set(index, address, length, WRITE, 0);
         self.publish(index);
     }
@@ -153,25 +166,34 @@ impl Queue {
     /// The device wants to be notified of new buffers.
     pub(super) fn wants_notice(&self) -> bool {
         // SAFETY: the device writes this word; a volatile read sees some value.
-        let flags = unsafe { (&raw const (*self.rings()).used_flags).read_volatile() };
-        flags as u16 & NO_NOTIFY == 0
+        let flags = unsafe {
+            self.at::<u32>(offset_of!(Rings, used_flags))
+                .read_volatile()
+        };
+        flags & NO_NOTIFY == 0
     }
 
     /// The next buffer that the device is done with.
     pub(super) fn take(&mut self) -> Option<Received> {
         // The used index is the upper half of the word with the flags.
         // SAFETY: the device writes this word; a volatile read sees some value.
-        let word = unsafe { (&raw const (*self.rings()).used_flags).read_volatile() };
-        if (word >> 16) as u16 == self.taken {
+        let word = unsafe {
+            self.at::<u32>(offset_of!(Rings, used_flags))
+                .read_volatile()
+        };
+        if word >> 16 == u32::from(self.taken) {
             return None;
         }
         fence(Ordering::Acquire);
         let slot = usize::from(self.taken % SIZE_U16);
         // SAFETY: in bounds of the ring; the device wrote it before the index.
-        let element = unsafe { (&raw const (*self.rings()).used[slot]).read_volatile() };
+        let element = unsafe {
+            self.at::<UsedElement>(offset_of!(Rings, used) + slot * size_of::<UsedElement>())
+                .read_volatile()
+        };
         self.taken = self.taken.wrapping_add(1);
         Some(Received {
-            buffer: (element.id & u32::from(SIZE_U16 - 1)) as u16,
+            buffer: u16::try_from(element.id).unwrap_or(0) % SIZE_U16,
             length: element.length,
         })
     }
@@ -186,21 +208,31 @@ impl Queue {
         let slot = usize::from(index % SIZE_U16);
         // SAFETY: the descriptor is not in an available chain now (see the
         // module's rules), so only the driver looks at it.
-        unsafe { (&raw mut (*self.rings()).descriptors[slot]).write_volatile(descriptor) };
+        unsafe {
+            self.at::<Descriptor>(offset_of!(Rings, descriptors) + slot * size_of::<Descriptor>())
+                .write_volatile(descriptor)
+        };
     }
 
     fn publish(&mut self, head: u16) {
         let slot = usize::from(self.made % SIZE_U16);
         // SAFETY: the slot is free: at most SIZE chains are ever available.
-        unsafe { (&raw mut (*self.rings()).available[slot]).write_volatile(head) };
+        unsafe {
+            self.at::<u16>(offset_of!(Rings, available) + slot * size_of::<u16>())
+                .write_volatile(head)
+        };
         self.made = self.made.wrapping_add(1);
         fence(Ordering::Release);
         // SAFETY: the index is the driver's to write; the device reads it.
-        unsafe { (&raw mut (*self.rings()).available_index).write_volatile(self.made) };
+        unsafe {
+            self.at::<u16>(offset_of!(Rings, available_index))
+                .write_volatile(self.made)
+        };
         fence(Ordering::SeqCst);
     }
 
-    fn rings(&self) -> *mut Rings {
-        self.memory.0.get()
+    /// The field at `offset` of the rings.
+    fn at<T>(&self, offset: usize) -> *mut T {
+        field(self.memory.0.get(), offset)
     }
 }

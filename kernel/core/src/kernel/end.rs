@@ -4,7 +4,7 @@ use super::{Flow, Kernel, Running};
 use crate::error::KernelError;
 use crate::event::Event;
 use crate::object::memory::Touch;
-use crate::object::process::{Cause, Fault, ProcessKey};
+use crate::object::process::{Cause, Fault, ProcessBox, ProcessKey};
 use crate::object::thread::Wait;
 use crate::personality;
 use crate::port::{Host, Machine, Port};
@@ -30,7 +30,12 @@ impl<P: Port> Kernel<P> {
             rip: frame.rip,
             rsp: frame.rsp,
         };
-        if fault.vector == INVALID_OPCODE && running.process.probe.is_some_and(|probe| probe.stop == fault.rip) {
+        if fault.vector == INVALID_OPCODE
+            && running
+                .process
+                .probe
+                .is_some_and(|probe| probe.stop == fault.rip)
+        {
             let process = running.process.key;
             self.host.event(Event::ProbeReturned { process });
             return Flow::Park(Wait::Request);
@@ -43,7 +48,11 @@ impl<P: Port> Kernel<P> {
                 _ => Touch::Read,
             };
             let present = fault.error & 1 != 0;
-            match running.process.space.touch(&mut self.machine, fault.address, touch) {
+            match running
+                .process
+                .space
+                .touch(&mut self.machine, fault.address, touch)
+            {
                 Ok(_) if !present => return Flow::Resume,
                 Err(KernelError::NoMemory) => {
                     let status = personality::fault_status(running.process.abi, fault.vector);
@@ -75,12 +84,11 @@ impl<P: Port> Kernel<P> {
     }
 
     /// Gives back all that a process has, and says so.
-    fn bury(
-        &mut self,
-        process: crate::object::process::ProcessBox<P>,
-        cause: Cause,
-        status: i64,
-    ) {
+    #[expect(
+        clippy::boxed_local,
+        reason = "processes live in boxes, and are too large to move"
+    )]
+    fn bury(&mut self, process: ProcessBox<P>, cause: Cause, status: i64) {
         self.processes.remove(process.key);
         for thread in &process.threads {
             if self.loaded == Some(*thread) {

@@ -240,9 +240,10 @@ impl<P: Port> Kernel<P> {
         self.armed = None;
         let now = self.machine.now();
         while let Some((key, wait_number)) = self.timers.expired(now) {
-            let waits = self.threads.get(key).is_some_and(|thread| {
-                thread.wait.is_some() && thread.wait_number == wait_number
-            });
+            let waits = self
+                .threads
+                .get(key)
+                .is_some_and(|thread| thread.wait.is_some() && thread.wait_number == wait_number);
             if waits {
                 self.wake(key);
             }

@@ -13,9 +13,9 @@ use crate::error::KernelError;
 use crate::object::memory::{Backing, Region};
 use crate::object::process::{Probe, ProcessKey};
 use crate::object::thread::Wait;
+use crate::personality;
 use crate::port::{Access, Machine, PAGE_SIZE, Port};
 use crate::trace::set_register;
-use crate::personality;
 
 /// Program that probes run.
 const PROGRAM: &str = "probe";
@@ -104,12 +104,19 @@ impl<P: Port> Kernel<P> {
         let probe = process.probe.as_mut().ok_or(KernelError::BadHandle)?;
         let thread = process.threads.first().copied();
         let thread_key = thread.ok_or(KernelError::BadHandle)?;
-        let thread = self.threads.get_mut(thread_key).ok_or(KernelError::BadHandle)?;
+        let thread = self
+            .threads
+            .get_mut(thread_key)
+            .ok_or(KernelError::BadHandle)?;
         if thread.wait != Some(Wait::Request) {
             return Err(KernelError::BadHandle);
         }
         let convention = process.abi.convention();
-        let most = if convention.extension_block { usize::MAX } else { 6 };
+        let most = if convention.extension_block {
+            usize::MAX
+        } else {
+            6
+        };
         if call.buffer.len() as u64 > BUFFER_MAX || call.arguments.len() > most {
             return Err(KernelError::InvalidArgument);
         }
@@ -123,10 +130,14 @@ impl<P: Port> Kernel<P> {
             match convention.place(index, words) {
                 Place::Register(register) => set_register(&mut frame, register, word),
                 Place::Stack(offset) => {
-                    process.space.poke(machine, frame.rsp + offset, &word.to_le_bytes())?;
+                    process
+                        .space
+                        .poke(machine, frame.rsp + offset, &word.to_le_bytes())?;
                 }
                 Place::Extension(offset) => {
-                    process.space.poke(machine, EXTENSION + offset, &word.to_le_bytes())?;
+                    process
+                        .space
+                        .poke(machine, EXTENSION + offset, &word.to_le_bytes())?;
                 }
             }
         }
@@ -163,7 +174,9 @@ impl<P: Port> Kernel<P> {
         let thread = thread.and_then(|key| self.threads.get(key));
         let errno = thread.ok_or(KernelError::BadHandle)?.errno;
         let mut mailbox = [0; MAILBOX_WORDS * 8];
-        process.space.peek(&mut self.machine, MAILBOX, &mut mailbox)?;
+        process
+            .space
+            .peek(&mut self.machine, MAILBOX, &mut mailbox)?;
         process.space.peek(&mut self.machine, BUFFER, buffer)?;
         let word = |index: usize| {
             let bytes = mailbox[index * 8..].first_chunk();

@@ -63,7 +63,10 @@ impl Ids {
         self.last_number += 1;
         let last = &mut self.last_of_abi[usize::from(abi.code()) - 1];
         *last += 1;
-        (self.last_number, *last + personality::first_process_id(abi) - 1)
+        (
+            self.last_number,
+            *last + personality::first_process_id(abi) - 1,
+        )
     }
 }
 
@@ -82,7 +85,10 @@ impl<P: Port> Kernel<P> {
 
     /// Makes a process whose thread is parked.
     pub(super) fn create(&mut self, request: &SpawnRequest<'_>) -> Result<ProcessKey, SpawnError> {
-        let file = self.bundles.find(request.program).ok_or(SpawnError::NoProgram)?;
+        let file = self
+            .bundles
+            .find(request.program)
+            .ok_or(SpawnError::NoProgram)?;
         let image = loader::read(file.contents).map_err(SpawnError::BadImage)?;
         let abi = request.abi.or(image.abi).ok_or(SpawnError::NoAbi)?;
         if self.machine.heap_low() || self.machine.frames_free() < FRAMES_KEPT {

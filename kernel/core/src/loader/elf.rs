@@ -5,7 +5,8 @@ use alloc::vec::Vec;
 use mayfly_abi::Abi;
 use object::LittleEndian;
 use object::elf::{
-    EM_X86_64, ET_EXEC, FileHeader64, NoteType, PF_W, PF_X, PT_INTERP, PT_LOAD, PT_NOTE, ProgramHeader64,
+    EM_X86_64, ET_EXEC, FileHeader64, NoteType, PF_W, PF_X, PT_INTERP, PT_LOAD, PT_NOTE,
+    ProgramHeader64,
 };
 use object::read::elf::{FileHeader, ProgramHeader};
 

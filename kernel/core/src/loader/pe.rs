@@ -21,8 +21,7 @@ pub(super) fn read(file: &[u8]) -> Result<Image, ImageError> {
     let malformed = |_| ImageError::Malformed;
     let dos = ImageDosHeader::parse(file).map_err(malformed)?;
     let mut offset = dos.nt_headers_offset().into();
-    let (headers, directories) =
-        ImageNtHeaders64::parse(file, &mut offset).map_err(malformed)?;
+    let (headers, directories) = ImageNtHeaders64::parse(file, &mut offset).map_err(malformed)?;
     if headers.file_header.machine.get(ENDIAN) != IMAGE_FILE_MACHINE_AMD64 {
         return Err(ImageError::Unsupported);
     }

@@ -129,7 +129,9 @@ mod tests {
     fn a_token_is_found_and_its_neighbours_are_not() {
         let mut tokens = Capabilities::default();
         let console = Object::Device(Stream::Output);
-        let token = tokens.insert(console, Rights::READ.and(Rights::WRITE)).unwrap();
+        let token = tokens
+            .insert(console, Rights::READ.and(Rights::WRITE))
+            .unwrap();
         assert_eq!(tokens.find(token).unwrap().object, console);
         for bit in 0..64 {
             assert_eq!(tokens.find(token ^ 1 << bit), Err(KernelError::BadHandle));
@@ -141,7 +143,10 @@ mod tests {
     fn bit_63_is_clear_and_the_quota_holds() {
         let mut tokens = Capabilities::default();
         for _ in 1..TOKENS_MAX {
-            assert_eq!(tokens.insert(Object::CapSpace, Rights::CREATE).unwrap() >> 63, 0);
+            assert_eq!(
+                tokens.insert(Object::CapSpace, Rights::CREATE).unwrap() >> 63,
+                0
+            );
         }
         assert_eq!(
             tokens.insert(Object::CapSpace, Rights::CREATE),

@@ -3,7 +3,9 @@
 use alloc::vec::Vec;
 
 use crate::error::KernelError;
-use crate::port::{Access, Contents, Machine, NoFrames, PAGE_SIZE, PageFrame, USER_END};
+use crate::port::{
+    Access, Contents, Machine, NoFrames, PAGE_BYTES, PAGE_SIZE, PageFrame, USER_END,
+};
 
 /// How an address is touched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -232,7 +234,7 @@ impl<M: Machine> Space<M> {
         while !bytes.is_empty() {
             let frame = self.touch(machine, at, Touch::Write)?;
             let offset = in_page(at);
-            let length = bytes.len().min(PAGE_SIZE as usize - offset);
+            let length = bytes.len().min(PAGE_BYTES - offset);
             machine.write_frame(frame, offset, &bytes[..length]);
             bytes = &bytes[length..];
             at += length as u64;
@@ -255,7 +257,7 @@ impl<M: Machine> Space<M> {
         while done < buffer.len() {
             let frame = self.touch(machine, at, Touch::Read)?;
             let offset = in_page(at);
-            let length = (buffer.len() - done).min(PAGE_SIZE as usize - offset);
+            let length = (buffer.len() - done).min(PAGE_BYTES - offset);
             machine.read_frame(frame, offset, &mut buffer[done..done + length]);
             done += length;
             at += length as u64;
@@ -289,7 +291,6 @@ impl FilePart {
 }
 
 /// Offset of an address in its page.
-#[expect(clippy::cast_possible_truncation, reason = "an offset in a page is below 4,096")]
 fn in_page(address: u64) -> usize {
     (address % PAGE_SIZE) as usize
 }

@@ -1,9 +1,9 @@
 //! Standard streams: where a program's descriptors 1 and 2 lead.
 
 use crate::error::KernelError;
+use crate::kernel::{Kernel, Running};
 use crate::object::memory::Touch;
 use crate::port::{Host, Machine, PAGE_SIZE, PIECES_MAX, Piece, Port};
-use crate::kernel::{Kernel, Running};
 use crate::user::check_range;
 
 /// An output stream to the host.

@@ -127,7 +127,7 @@ fn fetch<M: Machine>(
         Place::Register(name) => Ok(register(frame, name)),
         Place::Stack(offset) => user::read_word(machine, space, frame.rsp.wrapping_add(offset)),
         Place::Extension(offset) => {
-            if frame.r9 % 8 != 0 {
+            if !frame.r9.is_multiple_of(8) {
                 return Err(KernelError::BadAddress);
             }
             user::read_word(machine, space, frame.r9.wrapping_add(offset))
@@ -155,9 +155,10 @@ impl<'a> Arguments<'a> {
     /// Offset of each string in [`bytes`](Self::bytes).
     pub fn offsets(&self) -> impl Iterator<Item = u64> + use<'a> {
         let bytes = self.bytes;
-        let starts = bytes.iter().enumerate().filter(move |(at, _)| {
-            *at == 0 || bytes.get(at.wrapping_sub(1)) == Some(&0)
-        });
+        let starts = bytes
+            .iter()
+            .enumerate()
+            .filter(move |(at, _)| *at == 0 || bytes.get(at.wrapping_sub(1)) == Some(&0));
         starts.map(|(at, _)| at as u64)
     }
 

@@ -45,6 +45,10 @@ pub(crate) fn unix_epoch<P: Port>(
     let space = &mut running.process.space;
     match user::write(&mut kernel.machine, space, time, &seconds.to_le_bytes()) {
         Ok(()) => Flow::Return(seconds),
-        Err(_) => error::fail(running, nr::UNIX_EPOCH, crate::error::KernelError::BadAddress),
+        Err(_) => error::fail(
+            running,
+            nr::UNIX_EPOCH,
+            crate::error::KernelError::BadAddress,
+        ),
     }
 }

@@ -21,7 +21,11 @@ pub(crate) fn prepare<P: Port>(
     thread: &mut Thread<P>,
     arguments: &Arguments<'_>,
 ) -> Result<(), KernelError> {
-    add_stack(&mut process.space, STACK_TOP - STACK_PAGES * PAGE_SIZE, STACK_TOP)?;
+    add_stack(
+        &mut process.space,
+        STACK_TOP - STACK_PAGES * PAGE_SIZE,
+        STACK_TOP,
+    )?;
     let strings = STACK_TOP - arguments.bytes().len() as u64;
     let count = arguments.count();
     let array = (strings - (count + 1) * 8) & !7;

@@ -14,13 +14,7 @@ use crate::port::{Machine, Port};
 use crate::trace::number;
 
 /// Calls with an adaptor.
-pub const SERVED: &[u64] = &[
-    nr::EXIT,
-    nr::WRITE,
-    nr::CLOCK_GET,
-    nr::NANOSLEEP,
-    nr::YIELD,
-];
+pub const SERVED: &[u64] = &[nr::EXIT, nr::WRITE, nr::CLOCK_GET, nr::NANOSLEEP, nr::YIELD];
 
 /// Serves one call.
 #[inline(always)]

@@ -46,7 +46,7 @@ fn clock_get_checked<P: Port>(
         clock::PROCESS_CPU | clock::THREAD_CPU => return Err(KernelError::NotSupported),
         _ => return Err(KernelError::InvalidArgument),
     };
-    if result % 8 != 0 {
+    if !result.is_multiple_of(8) {
         return Err(KernelError::BadAddress);
     }
     let time = Timespec {
@@ -80,7 +80,7 @@ fn read_duration<P: Port>(
     running: &mut Running<P>,
     address: u64,
 ) -> Result<u64, KernelError> {
-    if address % 8 != 0 {
+    if !address.is_multiple_of(8) {
         return Err(KernelError::BadAddress);
     }
     let mut bytes = [0; Timespec::SIZE];

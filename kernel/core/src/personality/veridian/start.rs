@@ -36,7 +36,7 @@ pub(crate) fn prepare<P: Port>(
     let start = StartInfo {
         magic: START_MAGIC,
         version: START_VERSION,
-        size: StartInfo::SIZE as u32,
+        size: 128,
         process_id: process.id,
         parent_id: 0,
         thread_id: thread.id,

@@ -39,7 +39,10 @@ pub(crate) fn prepare<P: Port>(
             access: Access::READ_WRITE,
             backing: Backing::Zero,
         };
-        process.space.add(region).map_err(|_| KernelError::InvalidArgument)?;
+        process
+            .space
+            .add(region)
+            .map_err(|_| KernelError::InvalidArgument)?;
         let mut array = Vec::new();
         for offset in arguments.offsets() {
             array.extend_from_slice(&(strings + offset).to_le_bytes());

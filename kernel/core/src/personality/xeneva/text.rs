@@ -178,7 +178,9 @@ impl<P: Port> Printer<'_, P> {
         let number = self.running.process.number;
         let bytes = &self.buffer[..self.used];
         if !bytes.is_empty() {
-            self.kernel.host.output_bytes(number, Stream::Output as u8, bytes);
+            self.kernel
+                .host
+                .output_bytes(number, Stream::Output as u8, bytes);
         }
         self.used = 0;
     }
