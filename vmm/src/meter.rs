@@ -168,7 +168,11 @@ impl Meter {
     pub(crate) fn mode(&self) -> Mode {
         Mode {
             step: self.open.is_some() || self.config.entries.is_empty(),
-            block_interrupts: self.open.as_ref().is_some_and(|visit| visit.halts == 0),
+            // A visit that was under way may be asleep: it must be woken.
+            block_interrupts: self
+                .open
+                .as_ref()
+                .is_some_and(|visit| visit.halts == 0 && !visit.partial),
         }
     }
 
