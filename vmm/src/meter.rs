@@ -139,6 +139,8 @@ pub(crate) struct Meter {
     left: Option<u64>,
     /// First stops in handlers, and the instructions before them.
     first_stops: Option<HashMap<u64, Run>>,
+    /// The next instruction is a `HLT`.
+    halting: bool,
     visits: Vec<Visit>,
     total: u64,
 }
@@ -159,6 +161,7 @@ impl Meter {
             ahead: false,
             left: None,
             first_stops: None,
+            halting: false,
             visits: Vec::new(),
             total: 0,
         }
@@ -183,6 +186,11 @@ impl Meter {
 
     pub(crate) fn take_visits(&mut self) -> Vec<Visit> {
         std::mem::take(&mut self.visits)
+    }
+
+    /// The guest is about to halt.
+    pub(crate) fn is_halting(&self) -> bool {
+        self.halting
     }
 
     /// Ring-0 instructions counted, open visit included.
@@ -216,7 +224,8 @@ impl Meter {
             None => self.enter(rip, guest),
         };
         (self.last, self.ahead, self.left) = (rip, false, None);
-        if guest.instruction(rip).kind == Kind::Halt {
+        self.halting = guest.instruction(rip).kind == Kind::Halt;
+        if self.halting {
             visit.halts += 1;
         }
         self.open = self.look_ahead(rip, visit, guest);

@@ -3,7 +3,10 @@
 //! Neighbours: `vm` calls [`Vcpu::enter`] in a loop and decides about events;
 //! `shared` serves the accesses.
 
-use kvm_bindings::{KVM_INTERNAL_ERROR_EMULATION, KVM_MP_STATE_HALTED, kvm_run};
+use kvm_bindings::{
+    KVM_INTERNAL_ERROR_EMULATION, KVM_MP_STATE_HALTED, KVM_VCPUEVENT_VALID_SHADOW, kvm_mp_state,
+    kvm_run,
+};
 use kvm_ioctls::{VcpuExit, VcpuFd};
 use nix::libc;
 
@@ -169,6 +172,30 @@ impl Vcpu {
             halted: self.is_halted()?,
             interrupts_enabled: registers.interrupts_enabled(),
         })
+    }
+
+    /// Executes the `HLT` that is next in the processor's stead. Stepped over by
+    /// KVM, it would sleep in the shadow of the `STI` before it, and no
+    /// interrupt that is pending already would wake it.
+    pub(crate) fn halt(&mut self) -> Result<(), Error> {
+        let mut registers = self.fd.get_regs().map_err(Error::kvm("KVM_GET_REGS"))?;
+        registers.rip += 1;
+        self.fd
+            .set_regs(&registers)
+            .map_err(Error::kvm("KVM_SET_REGS"))?;
+        let events = self.fd.get_vcpu_events();
+        let mut events = events.map_err(Error::kvm("KVM_GET_VCPU_EVENTS"))?;
+        events.interrupt.shadow = 0;
+        events.flags = KVM_VCPUEVENT_VALID_SHADOW;
+        self.fd
+            .set_vcpu_events(&events)
+            .map_err(Error::kvm("KVM_SET_VCPU_EVENTS"))?;
+        let asleep = kvm_mp_state {
+            mp_state: KVM_MP_STATE_HALTED,
+        };
+        self.fd
+            .set_mp_state(asleep)
+            .map_err(Error::kvm("KVM_SET_MP_STATE"))
     }
 
     /// Whether it waits in `HLT`.

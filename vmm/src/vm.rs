@@ -117,6 +117,9 @@ impl Vm {
                 Event::Step(rip) => {
                     if let Some(metering) = &mut self.metering {
                         metering.stepped(rip, &self.vcpu.fd, &shared.memory)?;
+                        if metering.meter.is_halting() {
+                            self.vcpu.halt()?;
+                        }
                     }
                 }
                 Event::Crash(what) => return self.crash(what),

@@ -9,6 +9,12 @@
 //! - [`meter`]: golden instruction counts, on the guest of [`ring3`].
 //! - [`isolation`]: several machines, other threads, nothing left behind.
 
+#![expect(clippy::unwrap_used, reason = "a test says what it got by panicking")]
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "guests are assembled from constants that fit"
+)]
+
 mod common;
 mod hostile;
 mod image;

@@ -169,7 +169,7 @@ fn offer(a: &mut CodeAssembler, index: u32, page: u64, nth: u32, to: u32, bytes:
         poke(a, descriptor + 4 * word, value);
     }
     // Ring entries are 16 bits: two chains a word, and chain n is entry n.
-    if nth % 2 == 0 {
+    if nth.is_multiple_of(2) {
         poke(a, at + 0x404 + 2 * u64::from(nth), nth | (nth + 1) << 16);
     }
     poke(a, at + 0x400, (nth + 1) << 16);

@@ -4,6 +4,11 @@
 //! - [`well_behaved`]: start-up, control messages, bytes both ways.
 //! - [`garbage`]: everything a guest can put into rings and registers.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "registers and rings take halves and words of constants"
+)]
+
 mod driver;
 mod garbage;
 mod well_behaved;
