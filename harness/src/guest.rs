@@ -9,6 +9,7 @@ use std::time::Duration;
 use mayfly_abi::Abi;
 use mayfly_wire::message::{Exited, Request, Spawn};
 
+use crate::backend::Visit;
 use crate::cause::{Cause, ExitStatus};
 use crate::error::{Error, Result};
 use crate::journal::Answer;
@@ -72,6 +73,8 @@ impl<'vm> Command<'vm> {
     }
 
     /// Counts the kernel instructions of its calls, where the machine can.
+    /// Tracing a call costs some, and counting takes time: see
+    /// [`Output::take_counts`].
     pub fn meter(mut self, meter: bool) -> Self {
         self.meter = meter;
         self
@@ -227,6 +230,8 @@ impl Process<'_> {
             stderr: known.stderr.clone(),
             calls,
             kernel_instr: metering::total(&visits, self.root),
+            visits,
+            root: self.root,
             exited,
             duration: ticks_as_time(exited.ran_tsc, khz),
             status: ExitStatus {
@@ -293,6 +298,8 @@ pub struct Output {
     pub(crate) calls: Vec<Call>,
     pub(crate) exited: Exited,
     pub(crate) kernel_instr: Option<u64>,
+    visits: Vec<Visit>,
+    root: u64,
 }
 
 impl Output {
@@ -340,15 +347,11 @@ impl Output {
         self.kernel_instr
     }
 
-    /// Takes over the counts of another, metered run of the same program, as
-    /// far as that made the same calls.
+    /// Takes over the counts of another run of the same program, metered and
+    /// not traced: counting spoils times, and tracing spoils counts.
     pub fn take_counts(&mut self, metered: &Output) {
         self.kernel_instr = metered.kernel_instr;
-        for (call, counted) in self.calls.iter_mut().zip(&metered.calls) {
-            if call.number() == counted.number() {
-                call.kernel_instr = counted.kernel_instr;
-            }
-        }
+        metering::assign(&metered.visits, metered.root, &mut self.calls);
     }
 
     /// TSC cycles from its first instruction to its end.

@@ -203,7 +203,8 @@ pub struct CallResult {
     pub value: u64,
     /// Result word, or the name of the error.
     pub result: Result<u64, &'static str>,
-    /// TSC cycles in ring 3 around the instruction.
+    /// TSC cycles in ring 3 around the instruction. While kernel instructions
+    /// are counted they say nothing: counting takes time.
     pub ticks: u64,
     /// Exact number of kernel instructions; `None` when not metered.
     pub kernel_instr: Option<u64>,

@@ -212,11 +212,18 @@ fn place(f: &mut fmt::Formatter<'_>, position: Option<Position>) -> fmt::Result 
     if position.ring != 0 {
         return writeln!(f, "  where   ring 3 (a program), rip {:#x}", position.rip);
     }
+    let state = match (position.halted, position.interrupts) {
+        (true, true) => "asleep until an interrupt",
+        (true, false) => "asleep for ever",
+        (false, true) => "interrupts on",
+        (false, false) => "interrupts off",
+    };
     let frames = symbols::kernel_frames(position.rip);
-    match frames.first() {
-        Some(frame) => writeln!(f, "  where   ring 0 (the kernel), {frame}"),
-        None => writeln!(f, "  where   ring 0 (the kernel), rip {:#x}", position.rip),
-    }
+    let place = match frames.first() {
+        Some(frame) => frame.to_string(),
+        None => format!("rip {:#x}", position.rip),
+    };
+    writeln!(f, "  where   ring 0 (the kernel), {state}, {place}")
 }
 
 fn panic_lines(f: &mut fmt::Formatter<'_>, panicked: &Panicked) -> fmt::Result {
@@ -318,6 +325,8 @@ mod tests {
             let position = Some(Position {
                 ring,
                 rip: 0x40_0000,
+                halted: false,
+                interrupts: true,
             });
             let timeout = Duration::from_secs(2);
             let text = death(DeathCause::Timeout { timeout, position }).to_string();

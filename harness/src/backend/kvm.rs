@@ -70,6 +70,8 @@ impl Backend for Kvm {
                 mayfly_vmm::Stop::Deadline(at) => Stop::Deadline(Some(Position {
                     ring: at.cpl,
                     rip: at.rip,
+                    halted: at.halted,
+                    interrupts: at.interrupts_enabled,
                 })),
                 mayfly_vmm::Stop::Crash(crash) => Stop::Ended(crashed(&crash)),
                 mayfly_vmm::Stop::GuestError(error) => Stop::Ended(End::Lost(error.to_string())),
@@ -169,6 +171,8 @@ fn crashed(crash: &Crash) -> End {
         position: Some(Position {
             ring: crash.registers.cpl(),
             rip: crash.registers.rip,
+            halted: false,
+            interrupts: crash.registers.interrupts_enabled(),
         }),
     }
 }

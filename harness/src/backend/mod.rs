@@ -100,6 +100,10 @@ pub struct Position {
     pub ring: u8,
     /// Instruction pointer.
     pub rip: u64,
+    /// It waits for an interrupt.
+    pub halted: bool,
+    /// Interrupts are on.
+    pub interrupts: bool,
 }
 
 /// How a machine ended.

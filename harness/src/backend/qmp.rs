@@ -17,6 +17,9 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 /// Lines read before the answer is given up: greeting, events, answers.
 const LINES_MAX: usize = 64;
 
+/// Flag of RFLAGS that says that interrupts are on.
+const INTERRUPTS_ON: u64 = 1 << 9;
+
 /// A connection to QEMU's monitor.
 pub(crate) struct Qmp {
     lines: BufReader<UnixStream>,
@@ -77,6 +80,8 @@ fn parse(registers: &str) -> Option<Position> {
     Some(Position {
         rip: u64::from_str_radix(field("RIP=")?, 16).ok()?,
         ring: field("CPL=")?.parse().ok()?,
+        halted: field("HLT=") == Some("1"),
+        interrupts: u64::from_str_radix(field("RFL=")?, 16).ok()? & INTERRUPTS_ON != 0,
     })
 }
 
@@ -86,9 +91,11 @@ mod tests {
 
     #[test]
     fn registers_are_found_in_the_listing() {
-        let listing = "R15=0 \nRIP=ffffffff80100010 RFL=00000202 [-------] CPL=0 II=0 A20=1\n";
+        let listing =
+            "R15=0 \nRIP=ffffffff80100010 RFL=00000202 [-------] CPL=0 II=0 A20=1 SMM=0 HLT=1\n";
         let position = parse(listing).unwrap();
         assert_eq!((position.rip, position.ring), (0xffff_ffff_8010_0010, 0));
+        assert!(position.halted && position.interrupts);
         assert_eq!(parse("EIP=1 CPL=0"), None);
     }
 }

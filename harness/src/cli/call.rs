@@ -53,12 +53,15 @@ pub(crate) fn run(options: &Options, say: &mut Say) -> anyhow::Result<Exit> {
         Err(_) => number_of(options.abi, &options.call)?,
     };
     check_count(options.abi, number, options.arguments.len())?;
-    let vm = Vm::with_options(options.target.options().meter(!options.no_meter))?;
+    let vm = Vm::with_options(options.target.options())?;
     if say.is_json() {
         say.json("ready", json::ready(&vm))?;
     }
     let probe = vm.probe(options.abi)?;
-    let result = probe.call(number, options.arguments.clone())?;
+    let mut result = probe.call(number, options.arguments.clone())?;
+    if !options.no_meter && vm.backend() == BackendKind::Kvm {
+        result.kernel_instr = counted(options, number)?;
+    }
     if say.is_json() {
         let value = json::probe_call(probe.pid(), options.abi, number, &result);
         say.json("call", value)?;
@@ -69,6 +72,14 @@ pub(crate) fn run(options: &Options, say: &mut Say) -> anyhow::Result<Exit> {
         say.note("the meter did not see this call, so its instructions are not known");
     }
     Ok(Exit::Success)
+}
+
+/// Counts the call's kernel instructions on a machine of its own: counting
+/// takes time, and the ticks shown should be those of the call.
+fn counted(options: &Options, number: u64) -> anyhow::Result<Option<u64>> {
+    let vm = Vm::with_options(options.target.options().meter(true))?;
+    let probe = vm.probe(options.abi)?;
+    Ok(probe.call(number, options.arguments.clone())?.kernel_instr)
 }
 
 /// Words that the call has and the caller did not give are 0: worth an error,

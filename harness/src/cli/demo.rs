@@ -68,7 +68,7 @@ fn counted(options: &Options, vm: &Vm) -> anyhow::Result<Counted> {
     let vm = Vm::with_options(choices)?;
     let mut outputs = Vec::new();
     for abi in Abi::ALL {
-        outputs.push(vm.spawn(&program(abi)).meter(true).run()?);
+        outputs.push(vm.spawn(&program(abi)).trace(false).meter(true).run()?);
     }
     Ok(Counted {
         boot: vm.boot_kernel_instr(),

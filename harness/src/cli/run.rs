@@ -47,7 +47,10 @@ pub(crate) fn run(options: &Options, say: &mut Say) -> anyhow::Result<Exit> {
     let program = program::find(&options.program, options.abi)?;
     let vm = boot(options, &program, say)?;
     let traced = options.trace || options.meter;
-    let output = execute(options, &program, &vm, traced, say)?;
+    let mut output = execute(options, &program, &vm, traced, say)?;
+    if options.meter {
+        count(options, &program, &mut output, say)?;
+    }
     if say.is_json() {
         if traced {
             for call in output.all_calls() {
@@ -89,15 +92,7 @@ pub(crate) fn execute(
     traced: bool,
     say: &mut Say,
 ) -> anyhow::Result<Output> {
-    let mut command = vm
-        .spawn(&program.name)
-        .args(options.arguments.iter().cloned())
-        .trace(traced)
-        .meter(options.meter);
-    if let Some(abi) = options.abi {
-        command = command.abi(abi);
-    }
-    let process = command.start()?;
+    let process = command(options, program, vm).trace(traced).start()?;
     let mut failed = None;
     let output = process.wait_with_output(options.target.timeout, |stream, bytes| {
         failed = failed.take().or(say.written(stream, bytes).err());
@@ -106,6 +101,38 @@ pub(crate) fn execute(
         Some(error) => Err(anyhow::Error::from(error).context("cannot write the program's output")),
         None => Ok(output),
     }
+}
+
+fn command<'vm>(options: &Options, program: &Program, vm: &'vm Vm) -> mayfly::Command<'vm> {
+    let command = vm
+        .spawn(&program.name)
+        .args(options.arguments.iter().cloned());
+    match options.abi {
+        Some(abi) => command.abi(abi),
+        None => command,
+    }
+}
+
+/// Counts kernel instructions in a second run: counting takes time, and tracing
+/// takes instructions, so that one run cannot show both.
+fn count(
+    options: &Options,
+    program: &Program,
+    output: &mut Output,
+    say: &mut Say,
+) -> anyhow::Result<()> {
+    let mut choices = options.target.options();
+    choices.files.extend(program.file.clone());
+    let vm = Vm::with_options(choices)?;
+    let metered = command(options, program, &vm)
+        .trace(false)
+        .meter(true)
+        .run()?;
+    output.take_counts(&metered);
+    if output.kernel_instr().is_none() {
+        say.note("this back end does not count instructions: --meter needs kvm");
+    }
+    Ok(())
 }
 
 /// The calls as a table, on standard error: standard output is the program's.

@@ -13,7 +13,7 @@ fn the_null_call_does_nothing_within_its_budget(vm: Vm) -> Result<()> {
     let probe = vm.probe(Abi::Xeneva)?;
     let call = probe.call(xeneva::null_call, args![])?;
     assert_eq!(call.result, Ok(0));
-    budget!(call, kernel_instr <= 64);
+    budget!(call, kernel_instr <= 96);
     Ok(())
 }
 
@@ -58,7 +58,7 @@ fn text_is_formatted_as_published(vm: Vm) -> Result<()> {
 fn text_at_a_bad_address_fails(vm: Vm) -> Result<()> {
     let probe = vm.probe(Abi::Xeneva)?;
     let bad = [
-        0,
+        0_u64,
         8,
         0x1234_5678_9000,
         0x8000_0000_0000,
