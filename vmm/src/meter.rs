@@ -18,7 +18,8 @@
 //!    recognised when their successor is gone past.
 //! 7. Stops in the lower half of addresses are ring 3's and do not count.
 //! 8. Interrupts are held back during a visit, until it halts: what waking an
-//!    idle kernel costs is not repeatable anyway ([`Visit::halts`]).
+//!    idle kernel costs is not repeatable anyway ([`Visit::halts`]). The `HLT`
+//!    itself counts once.
 //!
 //! Where the processor runs ring 0 itself (VT-x, SVM), stepping ends at an
 //! entry to the kernel; give [`Config::entries`] there. Neighbours: `vm` feeds
@@ -188,7 +189,7 @@ impl Meter {
         std::mem::take(&mut self.visits)
     }
 
-    /// The guest is about to halt.
+    /// The guest is about to halt, and is to be helped ([`Meter::halt`]).
     pub(crate) fn is_halting(&self) -> bool {
         self.halting
     }
@@ -200,6 +201,7 @@ impl Meter {
 
     /// A stop; the next instruction is at `rip`.
     pub(crate) fn stop(&mut self, rip: u64, guest: &mut impl Guest) {
+        self.halting = false;
         if is_user(rip) {
             // Rule 7. Ring 0 was left by an instruction that is not listed.
             if let Some(mut visit) = self.open.take() {
@@ -224,9 +226,8 @@ impl Meter {
             None => self.enter(rip, guest),
         };
         (self.last, self.ahead, self.left) = (rip, false, None);
-        self.halting = guest.instruction(rip).kind == Kind::Halt;
-        if self.halting {
-            visit.halts += 1;
+        if guest.instruction(rip).kind == Kind::Halt {
+            self.halt(rip, &mut visit, guest);
         }
         self.open = self.look_ahead(rip, visit, guest);
     }
@@ -258,6 +259,19 @@ impl Meter {
         // A fault in ring 0: the one that faulted does not count, its handler
         // may begin with unstopped ones.
         self.first_stop(rip, guest).unwrap_or(run)
+    }
+
+    /// A `HLT` is next: it is executed for the processor, so count it now.
+    fn halt(&mut self, rip: u64, visit: &mut Visit, guest: &mut impl Guest) {
+        let run = Run {
+            from: rip,
+            instructions: 1,
+        };
+        self.count(visit, run, guest);
+        visit.halts += 1;
+        self.halting = true;
+        // HLT is one byte long.
+        (self.last, self.ahead) = (rip.wrapping_add(1), true);
     }
 
     /// Counts an exit that the next instructions lead to without a stop.

@@ -25,7 +25,7 @@ use crate::stop::{Crash, CrashKind, Stop};
 use crate::vcpu::{Event, ExitStats, Vcpu};
 
 /// Exits after which the clock is read, whether or not a signal came.
-const EXITS_PER_LOOK: u32 = 256;
+const EXITS_PER_LOOK: u32 = 16;
 /// Size of a page, in bytes.
 const PAGE: u64 = mayfly_machine::layout::PAGE_SIZE;
 

@@ -60,6 +60,15 @@ fn two_machines_take_turns_on_one_thread() {
 }
 
 #[test]
+fn handles_may_be_shared_and_machines_sent() {
+    fn shared<T: Clone + Send + Sync>() {}
+    fn sent<T: Send>() {}
+    shared::<mayfly_vmm::Sender>();
+    shared::<mayfly_vmm::Interrupter>();
+    sent::<Vm>();
+}
+
+#[test]
 fn a_machine_may_move_to_another_thread() {
     let mut vm = talking(b'a', 1);
     assert_eq!(vm.run(soon()).unwrap(), Stop::Output);

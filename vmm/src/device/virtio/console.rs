@@ -93,8 +93,7 @@ impl Console {
         PURPOSES.get(index).copied().unwrap_or("no such queue")
     }
 
-    /// Serves a queue that the driver notified. Returns what happened to it, and
-    /// the queue whose buffers are to be filled as a consequence.
+    /// Serves a queue that the driver notified.
     pub(crate) fn serve(
         &mut self,
         index: usize,
@@ -106,11 +105,7 @@ impl Console {
             (CONTROL_TO_DEVICE, _) => self.take_messages(queue, memory),
             (_, Some((port, Direction::ToDevice))) => {
                 let used = self.ports[port].receive(queue, memory, self.output_max)?;
-                Ok(Served {
-                    used,
-                    output: used,
-                    messages: false,
-                })
+                Ok(Served { used, output: used })
             }
             (_, Some((port, Direction::ToDriver))) => {
                 // Before the guest opens a port, it would drop the bytes.
@@ -170,8 +165,7 @@ impl Console {
         }
         Ok(Served {
             used,
-            output: false,
-            messages: !self.messages.is_empty(),
+            ..Served::default()
         })
     }
 
@@ -229,8 +223,6 @@ pub(crate) struct Served {
     pub(crate) used: bool,
     /// The caller has something to read.
     pub(crate) output: bool,
-    /// Control messages wait for the driver, or ports were opened.
-    pub(crate) messages: bool,
 }
 
 /// Number of the queue that carries bytes to `port`.
