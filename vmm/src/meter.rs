@@ -14,7 +14,7 @@
 //!    the address it goes to. `SYSRETQ` goes to ring 3 only.
 //! 5. The same for a store to a device and an `OUT`: emulators forget their
 //!    stop, so add one, and do not count a stop at the address behind it.
-//! 6. The same for a few other instructions ([`Kind::Unstopped`]), which are
+//! 6. The same for a few other instructions (`Kind::Unstopped`), which are
 //!    recognised when their successor is gone past.
 //! 7. Stops in the lower half of addresses are ring 3's and do not count.
 //! 8. Interrupts are held back during a visit, until it halts: what waking an
