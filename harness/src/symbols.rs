@@ -144,7 +144,7 @@ mod tests {
                 "library/core/src/fmt/mod.rs",
             ),
             (
-                "/home/x/.cargo/registry/src/index-1/spin-1.0.0/src/lib.rs",
+                "/x/.cargo/registry/src/index-1/spin-1.0.0/src/lib.rs",
                 "spin-1.0.0/src/lib.rs",
             ),
         ] {

@@ -13,10 +13,12 @@ use super::target::{self, Target};
 use super::{calltable, json};
 
 /// The test files, whose `covers` are counted.
-const TESTS: [&str; 4] = [
-    include_str!("../../tests/boot.rs"),
+const TESTS: [&str; 6] = [
+    include_str!("../../tests/xeneva/programs.rs"),
     include_str!("../../tests/xeneva/calls.rs"),
+    include_str!("../../tests/patchwork/programs.rs"),
     include_str!("../../tests/patchwork/calls.rs"),
+    include_str!("../../tests/veridian/programs.rs"),
     include_str!("../../tests/veridian/calls.rs"),
 ];
 
@@ -130,23 +132,25 @@ fn table(abi: Abi, rows: &[Covered], say: &mut Say) -> anyhow::Result<()> {
 }
 
 fn markdown(abi: Abi, rows: &[Covered], say: &mut Say) -> anyhow::Result<()> {
-    let names = |served| -> Vec<&str> {
-        rows.iter()
+    if abi == Abi::Xeneva {
+        say.line("| interface | | served | not yet |")?;
+        say.line("| --- | --- | --- | --- |")?;
+    }
+    let names = |served: bool| {
+        let names = rows
+            .iter()
             .filter(|row| row.served == served)
-            .map(|row| row.name)
-            .collect()
+            .map(|row| row.name);
+        match names.collect::<Vec<_>>().join(", ") {
+            none if none.is_empty() => "none".into(),
+            some => some,
+        }
     };
-    let missing = match names(false).join(", ") {
-        none if none.is_empty() => "none".into(),
-        some => some,
-    };
-    let line = format!(
-        "| {} | {} | {} | {missing} |",
-        abi.name(),
-        summary(rows),
-        names(true).join(", ")
-    );
-    say.line(&line)?;
+    let (name, served, missing) = (abi.name(), names(true), names(false));
+    say.line(&format!(
+        "| {name} | {} | {served} | {missing} |",
+        summary(rows)
+    ))?;
     Ok(())
 }
 
