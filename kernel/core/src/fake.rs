@@ -1,1 +1,470 @@
+//! A machine and a host in ordinary memory, for the tests of this crate.
+//!
+//! Purpose: [`FakeMachine`] keeps the promises that [`port`](crate::port) makes,
+//! and panics when core breaks one of its own: a frame given back twice or
+//! while it is mapped, a frame of another space or a writable file page mapped,
+//! user memory accessed while no space is loaded, a thread run that was not
+//! loaded. Frame numbers never come again, so that a stale one is found out.
+//! What ring 3 does is a script per address space. Neighbours, for tests only:
+//!
+//! - [`bench`]: a kernel over this machine, with programs, and its leak check.
+//! - [`image`]: builds executables and bundles.
 
+pub mod bench;
+pub mod image;
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::rc::Rc;
+
+use crate::event::Event;
+use crate::frame::TrapFrame;
+use crate::port::{
+    Access, Contents, CopyFault, Host, Machine, NoFrames, PAGE_BYTES, PAGE_SIZE, PageFrame, Piece,
+    Port, Reason, USER_END,
+};
+use crate::trace::TracedCall;
+
+/// A kernel of fakes.
+#[derive(Debug)]
+pub enum FakePort {}
+
+impl Port for FakePort {
+    type Machine = FakeMachine;
+    type Host = FakeHost;
+}
+
+/// One thing that ring 3 does until it traps.
+pub type Step = Box<dyn FnOnce(&mut FakeMachine, &mut TrapFrame) -> Reason>;
+
+/// Frame of the first file; all frames below are RAM.
+const FILES: u64 = 1 << 32;
+
+/// Memory by frames, shared by the machine and the host.
+pub struct Ram {
+    pages: HashMap<PageFrame, Box<[u8; PAGE_BYTES]>>,
+    last: u64,
+    files: Vec<(PageFrame, &'static [u8])>,
+}
+
+impl Ram {
+    fn read(&self, frame: PageFrame, offset: usize, buffer: &mut [u8]) {
+        assert!(
+            offset + buffer.len() <= PAGE_BYTES,
+            "a read leaves its frame"
+        );
+        if let Some(page) = self.pages.get(&frame) {
+            return buffer.copy_from_slice(&page[offset..offset + buffer.len()]);
+        }
+        let bytes = self
+            .file_page(frame)
+            .expect("a read of a frame that is not in use");
+        for (byte, at) in buffer.iter_mut().zip(offset..) {
+            *byte = bytes.get(at).copied().unwrap_or(0);
+        }
+    }
+
+    /// The bytes of a file from the page that lies in `frame`.
+    fn file_page(&self, frame: PageFrame) -> Option<&'static [u8]> {
+        self.files.iter().find_map(|(first, bytes)| {
+            let page = usize::try_from(frame.0.checked_sub(first.0)?).ok()?;
+            bytes.get(page * PAGE_BYTES..)
+        })
+    }
+}
+
+/// The page tables of a space, as both the space and the machine see them.
+struct TablesState {
+    root: PageFrame,
+    owned: HashSet<PageFrame>,
+    /// Frames of lower tables by level and number.
+    lower: HashMap<(u32, u64), PageFrame>,
+    pages: BTreeMap<u64, (PageFrame, Access)>,
+}
+
+/// Page tables of an address space.
+pub struct FakeTables(Rc<RefCell<TablesState>>);
+
+/// Registers of a thread.
+pub struct FakeContext {
+    id: u64,
+    frame: TrapFrame,
+    /// Stands for the vector registers: what they were when last saved.
+    vector: u64,
+}
+
+/// The processor and its memory.
+pub struct FakeMachine {
+    /// Memory.
+    pub ram: Rc<RefCell<Ram>>,
+    /// Frames that the machine has in all.
+    pub total: u64,
+    /// Allocations that still succeed.
+    pub allocations_left: u64,
+    /// What [`Machine::heap_low`] answers.
+    pub heap_low: bool,
+    /// Nanoseconds since boot.
+    pub now: u64,
+    /// Unix time at boot.
+    pub epoch: u64,
+    /// What the timer was last set to.
+    pub armed: Option<u64>,
+    /// Address of the last page fault.
+    pub fault_address: u64,
+    /// The vector registers, as one number.
+    pub vector: u64,
+    /// User copies count whole words only, as the copy routine of `kernel/arch` does.
+    pub whole_words: bool,
+    /// User addresses that were read, in order: address and length of every copy.
+    pub user_reads: Vec<(u64, usize)>,
+    /// What ring 3 does, by root of the address space.
+    pub scripts: HashMap<u64, VecDeque<Step>>,
+    /// Registers that scripts noted.
+    pub seen: Vec<TrapFrame>,
+    ticks: Cell<u64>,
+    running: Option<Rc<RefCell<TablesState>>>,
+    loaded: u64,
+    contexts: u64,
+}
+
+impl FakeMachine {
+    /// A machine of `total` frames, and the host that sees its memory.
+    pub fn new(total: u64) -> (Self, FakeHost) {
+        let ram = Rc::new(RefCell::new(Ram {
+            pages: HashMap::new(),
+            last: 0,
+            files: Vec::new(),
+        }));
+        let host = FakeHost {
+            ram: Rc::clone(&ram),
+            outputs: Vec::new(),
+            traces: Vec::new(),
+            events: Vec::new(),
+        };
+        let machine = Self {
+            ram,
+            total,
+            allocations_left: u64::MAX,
+            heap_low: false,
+            now: 0,
+            epoch: 0,
+            armed: None,
+            fault_address: 0,
+            vector: 0,
+            whole_words: false,
+            user_reads: Vec::new(),
+            scripts: HashMap::new(),
+            seen: Vec::new(),
+            ticks: Cell::new(0),
+            running: None,
+            loaded: 0,
+            contexts: 0,
+        };
+        (machine, host)
+    }
+
+    /// Puts a file at a page boundary of memory; says where.
+    pub fn add_file(&mut self, bytes: &'static [u8]) -> PageFrame {
+        let mut ram = self.ram.borrow_mut();
+        let end = ram.files.last().map_or(FILES, |(first, bytes)| {
+            first.0 + (bytes.len() as u64).div_ceil(PAGE_SIZE)
+        });
+        ram.files.push((PageFrame(end), bytes));
+        PageFrame(end)
+    }
+
+    /// Frames in use.
+    pub fn frames_used(&self) -> u64 {
+        self.ram.borrow().pages.len() as u64
+    }
+
+    fn allocate(&mut self, state: &mut TablesState, fill: u8) -> Result<PageFrame, NoFrames> {
+        if self.frames_used() >= self.total || self.allocations_left == 0 {
+            return Err(NoFrames);
+        }
+        self.allocations_left -= 1;
+        let mut ram = self.ram.borrow_mut();
+        ram.last += 1;
+        let frame = PageFrame(ram.last);
+        ram.pages.insert(frame, Box::new([fill; PAGE_BYTES]));
+        state.owned.insert(frame);
+        Ok(frame)
+    }
+
+    /// The frame behind a user page, if the running space lets ring 3 do so.
+    fn user_page(&self, address: u64, write: bool) -> Option<PageFrame> {
+        let running = self
+            .running
+            .as_ref()
+            .expect("user memory needs a loaded space");
+        let state = running.borrow();
+        let (frame, access) = state.pages.get(&(address & !(PAGE_SIZE - 1)))?;
+        (access.write || !write).then_some(*frame)
+    }
+
+    /// Goes through a user range page by page: frame, offset in it, and range of the copy.
+    fn user_copy(
+        &mut self,
+        address: u64,
+        length: usize,
+        write: bool,
+        mut page: impl FnMut(&mut Ram, PageFrame, usize, core::ops::Range<usize>),
+    ) -> Result<(), CopyFault> {
+        assert!(
+            address + length as u64 <= USER_END,
+            "a copy leaves the user half"
+        );
+        let mut done = 0;
+        while done < length {
+            let at = address + done as u64;
+            let Some(frame) = self.user_page(at, write) else {
+                let copied = if self.whole_words { done & !7 } else { done };
+                return Err(CopyFault {
+                    address: at,
+                    copied,
+                });
+            };
+            let offset = (at % PAGE_SIZE) as usize;
+            let end = length.min(done + PAGE_BYTES - offset);
+            page(&mut self.ram.borrow_mut(), frame, offset, done..end);
+            done = end;
+        }
+        Ok(())
+    }
+}
+
+impl Machine for FakeMachine {
+    type Context = FakeContext;
+    type Tables = FakeTables;
+
+    fn context(&mut self) -> FakeContext {
+        self.contexts += 1;
+        FakeContext {
+            id: self.contexts,
+            frame: TrapFrame::default(),
+            vector: 0,
+        }
+    }
+
+    fn registers(context: &FakeContext) -> &TrapFrame {
+        &context.frame
+    }
+
+    fn registers_mut(context: &mut FakeContext) -> &mut TrapFrame {
+        &mut context.frame
+    }
+
+    fn switch(
+        &mut self,
+        previous: Option<&mut FakeContext>,
+        next: &FakeContext,
+        tables: &FakeTables,
+    ) {
+        if let Some(previous) = previous {
+            assert_eq!(
+                previous.id, self.loaded,
+                "only the loaded thread can be saved"
+            );
+            previous.vector = self.vector;
+        }
+        self.vector = next.vector;
+        self.loaded = next.id;
+        self.running = Some(Rc::clone(&tables.0));
+    }
+
+    fn run(&mut self, context: &mut FakeContext) -> Reason {
+        assert_eq!(context.id, self.loaded, "a thread runs that was not loaded");
+        let running = self
+            .running
+            .as_ref()
+            .expect("a thread runs without a space");
+        let root = running.borrow().root.address();
+        let script = self.scripts.get_mut(&root);
+        let step = script.and_then(VecDeque::pop_front);
+        let step = step.expect("ring 3 runs though its script is over");
+        step(self, &mut context.frame)
+    }
+
+    fn fault_address(&self) -> u64 {
+        self.fault_address
+    }
+
+    fn frames_free(&self) -> u64 {
+        self.total - self.frames_used()
+    }
+
+    fn frames(&self) -> u64 {
+        self.total
+    }
+
+    fn heap_used(&self) -> u64 {
+        0
+    }
+
+    fn heap_low(&self) -> bool {
+        self.heap_low
+    }
+
+    fn tables(&mut self) -> Result<FakeTables, NoFrames> {
+        let mut state = TablesState {
+            root: PageFrame(0),
+            owned: HashSet::new(),
+            lower: HashMap::new(),
+            pages: BTreeMap::new(),
+        };
+        state.root = self.allocate(&mut state, 0)?;
+        Ok(FakeTables(Rc::new(RefCell::new(state))))
+    }
+
+    fn root(tables: &FakeTables) -> u64 {
+        tables.0.borrow().root.address()
+    }
+
+    fn owned(tables: &FakeTables) -> u64 {
+        tables.0.borrow().owned.len() as u64
+    }
+
+    fn release(&mut self, tables: FakeTables) {
+        let state = tables.0.borrow();
+        for frame in &state.owned {
+            let freed = self.ram.borrow_mut().pages.remove(frame);
+            assert!(freed.is_some(), "{frame:?} is given back twice");
+        }
+        self.scripts.remove(&state.root.address());
+        self.running
+            .take_if(|running| Rc::ptr_eq(running, &tables.0));
+    }
+
+    fn page(&mut self, tables: &mut FakeTables, contents: Contents) -> Result<PageFrame, NoFrames> {
+        let fill = if contents == Contents::Zero { 0 } else { 0xa5 };
+        self.allocate(&mut tables.0.borrow_mut(), fill)
+    }
+
+    fn free_page(&mut self, tables: &mut FakeTables, frame: PageFrame) {
+        let mut state = tables.0.borrow_mut();
+        let mapped = state.pages.values().any(|(mapped, _)| *mapped == frame);
+        assert!(!mapped, "{frame:?} is given back while it is mapped");
+        let table = frame == state.root || state.lower.values().any(|table| *table == frame);
+        assert!(!table, "{frame:?} is given back while it is a table");
+        assert!(state.owned.remove(&frame), "{frame:?} is not of this space");
+        self.ram.borrow_mut().pages.remove(&frame);
+    }
+
+    fn map(
+        &mut self,
+        tables: &mut FakeTables,
+        address: u64,
+        frame: PageFrame,
+        access: Access,
+    ) -> Result<(), NoFrames> {
+        assert!(address.is_multiple_of(PAGE_SIZE) && address < USER_END);
+        let mut state = tables.0.borrow_mut();
+        let own = state.owned.contains(&frame);
+        let file = !access.write && self.ram.borrow().file_page(frame).is_some();
+        assert!(
+            own || file,
+            "{frame:?} is mapped with {access:?} where it does not belong"
+        );
+        for level in [3, 2, 1] {
+            let key = (level, address >> (12 + 9 * level));
+            if !state.lower.contains_key(&key) {
+                let table = self.allocate(&mut state, 0)?;
+                state.lower.insert(key, table);
+            }
+        }
+        state.pages.insert(address, (frame, access));
+        Ok(())
+    }
+
+    fn unmap(&mut self, tables: &mut FakeTables, address: u64) -> Option<PageFrame> {
+        let page = address & !(PAGE_SIZE - 1);
+        Some(tables.0.borrow_mut().pages.remove(&page)?.0)
+    }
+
+    fn lookup(&self, tables: &FakeTables, address: u64) -> Option<(PageFrame, Access)> {
+        let page = address & !(PAGE_SIZE - 1);
+        tables.0.borrow().pages.get(&page).copied()
+    }
+
+    fn write_frame(&mut self, frame: PageFrame, offset: usize, bytes: &[u8]) {
+        let mut ram = self.ram.borrow_mut();
+        let page = ram
+            .pages
+            .get_mut(&frame)
+            .expect("a write to a frame that is not in use");
+        page[offset..offset + bytes.len()].copy_from_slice(bytes);
+    }
+
+    fn read_frame(&self, frame: PageFrame, offset: usize, buffer: &mut [u8]) {
+        self.ram.borrow().read(frame, offset, buffer);
+    }
+
+    fn read_user(&mut self, address: u64, buffer: &mut [u8]) -> Result<(), CopyFault> {
+        self.user_reads.push((address, buffer.len()));
+        self.user_copy(address, buffer.len(), false, |ram, frame, offset, range| {
+            ram.read(frame, offset, &mut buffer[range]);
+        })
+    }
+
+    fn write_user(&mut self, address: u64, bytes: &[u8]) -> Result<(), CopyFault> {
+        self.user_copy(address, bytes.len(), true, |ram, frame, offset, range| {
+            let page = ram.pages.get_mut(&frame).expect("writable pages are RAM");
+            page[offset..offset + range.len()].copy_from_slice(&bytes[range]);
+        })
+    }
+
+    fn ticks(&self) -> u64 {
+        self.ticks.set(self.ticks.get() + 1);
+        self.ticks.get()
+    }
+
+    fn now(&self) -> u64 {
+        self.now
+    }
+
+    fn boot_epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    fn arm_timer(&mut self, deadline: Option<u64>) {
+        self.armed = deadline;
+    }
+}
+
+/// A host that keeps what it is told.
+pub struct FakeHost {
+    ram: Rc<RefCell<Ram>>,
+    /// Outputs: process number, stream, bytes; one for each call.
+    pub outputs: Vec<(u64, u8, Vec<u8>)>,
+    /// Traced calls.
+    pub traces: Vec<TracedCall>,
+    /// Events.
+    pub events: Vec<Event>,
+}
+
+impl Host for FakeHost {
+    fn output(&mut self, process: u64, stream: u8, pieces: &[Piece]) {
+        assert!(!pieces.is_empty() && pieces.len() <= crate::port::PIECES_MAX);
+        let mut bytes = Vec::new();
+        for piece in pieces {
+            assert!(piece.length > 0, "an empty piece");
+            let mut buffer = vec![0; piece.length as usize];
+            let ram = self.ram.borrow();
+            ram.read(piece.frame, piece.offset as usize, &mut buffer);
+            bytes.extend(buffer);
+        }
+        self.outputs.push((process, stream, bytes));
+    }
+
+    fn output_bytes(&mut self, process: u64, stream: u8, bytes: &[u8]) {
+        self.outputs.push((process, stream, bytes.to_vec()));
+    }
+
+    fn traced(&mut self, call: &TracedCall) {
+        self.traces.push(*call);
+    }
+
+    fn event(&mut self, event: Event) {
+        self.events.push(event);
+    }
+}
