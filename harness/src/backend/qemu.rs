@@ -168,7 +168,9 @@ impl Backend for Qemu {
         };
         control
             .write_all(bytes)
-            .map_err(|error| broken("send to the guest in QEMU", error))
+            .map_err(|error| broken("send to the guest in QEMU", error))?;
+        self.monitor.wake();
+        Ok(())
     }
 
     fn take(&mut self, stream: Stream) -> Vec<u8> {

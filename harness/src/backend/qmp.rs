@@ -35,19 +35,33 @@ impl Qmp {
         }
     }
 
+    /// Makes QEMU's main loop go round once. It looks whether a guest's port
+    /// takes bytes only when it goes round, and a guest that opens a port does
+    /// not make it do so.
+    pub(crate) fn wake(&mut self) {
+        // Without an answer there is nothing to be done; the request that
+        // follows then times out and says so.
+        let _ = self.greet();
+    }
+
     /// Where the processor is.
     pub(crate) fn position(&mut self) -> Option<Position> {
-        let stream = self.lines.get_ref();
-        stream.set_read_timeout(Some(TIMEOUT)).ok()?;
-        if !self.greeted {
-            self.execute(&json!({"execute": "qmp_capabilities"}))?;
-            self.greeted = true;
-        }
+        self.greet()?;
         let question = json!({
             "execute": "human-monitor-command",
             "arguments": {"command-line": "info registers"},
         });
         parse(self.execute(&question)?.as_str()?)
+    }
+
+    fn greet(&mut self) -> Option<()> {
+        if !self.greeted {
+            let stream = self.lines.get_ref();
+            stream.set_read_timeout(Some(TIMEOUT)).ok()?;
+            self.execute(&json!({"execute": "qmp_capabilities"}))?;
+            self.greeted = true;
+        }
+        Some(())
     }
 
     /// Says one command and reads its answer.
