@@ -8,22 +8,24 @@
 //! What ring 3 does is a script per address space. Neighbours, for tests only:
 //!
 //! - [`bench`]: a kernel over this machine, with programs, and its leak check.
+//! - `host`: what the host was told, and the memory that it shares with the machine.
 //! - [`image`]: builds executables and bundles.
 
 pub mod bench;
+mod host;
 pub mod image;
+
+pub use host::{FakeHost, Ram};
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::rc::Rc;
 
-use crate::event::Event;
 use crate::frame::TrapFrame;
 use crate::port::{
-    Access, Contents, CopyFault, Host, Machine, NoFrames, PAGE_BYTES, PAGE_SIZE, PageFrame, Piece,
-    Port, Reason, USER_END,
+    Access, Contents, CopyFault, Machine, NoFrames, PAGE_BYTES, PAGE_SIZE, PageFrame, Port, Reason,
+    USER_END,
 };
-use crate::trace::TracedCall;
 
 /// A kernel of fakes.
 #[derive(Debug)]
@@ -36,42 +38,6 @@ impl Port for FakePort {
 
 /// One thing that ring 3 does until it traps.
 pub type Step = Box<dyn FnOnce(&mut FakeMachine, &mut TrapFrame) -> Reason>;
-
-/// Frame of the first file; all frames below are RAM.
-const FILES: u64 = 1 << 32;
-
-/// Memory by frames, shared by the machine and the host.
-pub struct Ram {
-    pages: HashMap<PageFrame, Box<[u8; PAGE_BYTES]>>,
-    last: u64,
-    files: Vec<(PageFrame, &'static [u8])>,
-}
-
-impl Ram {
-    fn read(&self, frame: PageFrame, offset: usize, buffer: &mut [u8]) {
-        assert!(
-            offset + buffer.len() <= PAGE_BYTES,
-            "a read leaves its frame"
-        );
-        if let Some(page) = self.pages.get(&frame) {
-            return buffer.copy_from_slice(&page[offset..offset + buffer.len()]);
-        }
-        let bytes = self
-            .file_page(frame)
-            .expect("a read of a frame that is not in use");
-        for (byte, at) in buffer.iter_mut().zip(offset..) {
-            *byte = bytes.get(at).copied().unwrap_or(0);
-        }
-    }
-
-    /// The bytes of a file from the page that lies in `frame`.
-    fn file_page(&self, frame: PageFrame) -> Option<&'static [u8]> {
-        self.files.iter().find_map(|(first, bytes)| {
-            let page = usize::try_from(frame.0.checked_sub(first.0)?).ok()?;
-            bytes.get(page * PAGE_BYTES..)
-        })
-    }
-}
 
 /// The page tables of a space, as both the space and the machine see them.
 struct TablesState {
@@ -130,17 +96,8 @@ pub struct FakeMachine {
 impl FakeMachine {
     /// A machine of `total` frames, and the host that sees its memory.
     pub fn new(total: u64) -> (Self, FakeHost) {
-        let ram = Rc::new(RefCell::new(Ram {
-            pages: HashMap::new(),
-            last: 0,
-            files: Vec::new(),
-        }));
-        let host = FakeHost {
-            ram: Rc::clone(&ram),
-            outputs: Vec::new(),
-            traces: Vec::new(),
-            events: Vec::new(),
-        };
+        let ram = Rc::new(RefCell::new(Ram::default()));
+        let host = FakeHost::new(&ram);
         let machine = Self {
             ram,
             total,
@@ -165,12 +122,7 @@ impl FakeMachine {
 
     /// Puts a file at a page boundary of memory; says where.
     pub fn add_file(&mut self, bytes: &'static [u8]) -> PageFrame {
-        let mut ram = self.ram.borrow_mut();
-        let end = ram.files.last().map_or(FILES, |(first, bytes)| {
-            first.0 + (bytes.len() as u64).div_ceil(PAGE_SIZE)
-        });
-        ram.files.push((PageFrame(end), bytes));
-        PageFrame(end)
+        self.ram.borrow_mut().add_file(bytes)
     }
 
     /// Frames in use.
@@ -428,43 +380,5 @@ impl Machine for FakeMachine {
 
     fn arm_timer(&mut self, deadline: Option<u64>) {
         self.armed = deadline;
-    }
-}
-
-/// A host that keeps what it is told.
-pub struct FakeHost {
-    ram: Rc<RefCell<Ram>>,
-    /// Outputs: process number, stream, bytes; one for each call.
-    pub outputs: Vec<(u64, u8, Vec<u8>)>,
-    /// Traced calls.
-    pub traces: Vec<TracedCall>,
-    /// Events.
-    pub events: Vec<Event>,
-}
-
-impl Host for FakeHost {
-    fn output(&mut self, process: u64, stream: u8, pieces: &[Piece]) {
-        assert!(!pieces.is_empty() && pieces.len() <= crate::port::PIECES_MAX);
-        let mut bytes = Vec::new();
-        for piece in pieces {
-            assert!(piece.length > 0, "an empty piece");
-            let mut buffer = vec![0; piece.length as usize];
-            let ram = self.ram.borrow();
-            ram.read(piece.frame, piece.offset as usize, &mut buffer);
-            bytes.extend(buffer);
-        }
-        self.outputs.push((process, stream, bytes));
-    }
-
-    fn output_bytes(&mut self, process: u64, stream: u8, bytes: &[u8]) {
-        self.outputs.push((process, stream, bytes.to_vec()));
-    }
-
-    fn traced(&mut self, call: &TracedCall) {
-        self.traces.push(*call);
-    }
-
-    fn event(&mut self, event: Event) {
-        self.events.push(event);
     }
 }

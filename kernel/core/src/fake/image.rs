@@ -167,7 +167,8 @@ impl Elf {
                 memsz,
                 ..
             } = *program;
-            for word in [offset, vaddr, vaddr, filesz, memsz, PAGE_SIZE] {
+            let align = if program.kind == NOTE { 4 } else { PAGE_SIZE };
+            for word in [offset, vaddr, vaddr, filesz, memsz, align] {
                 file.extend_from_slice(&word.to_le_bytes());
             }
         }
@@ -266,6 +267,8 @@ impl Pe {
         set(56, &0x10_0000_u32.to_le_bytes());
         set(60, &self.headers_size.to_le_bytes());
         set(108, &16_u32.to_le_bytes());
+        // Data directory 1: address and size of the import table.
+        set(112 + 8, &self.import_size.to_le_bytes());
         set(112 + 8 + 4, &self.import_size.to_le_bytes());
         for section in &self.sections {
             file.extend_from_slice(b".section");
