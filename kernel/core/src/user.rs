@@ -106,3 +106,6 @@ pub fn read_string<M: Machine>(
 
 /// Bytes of a string that are read at once.
 const STRING_CHUNK: u64 = 32;
+
+#[cfg(test)]
+mod tests;

@@ -294,3 +294,6 @@ impl FilePart {
 fn in_page(address: u64) -> usize {
     (address % PAGE_SIZE) as usize
 }
+
+#[cfg(test)]
+mod tests;
