@@ -10,7 +10,7 @@ use mayfly_arch::exit;
 use mayfly_core::error::KernelError;
 use mayfly_core::event::Event as CoreEvent;
 use mayfly_core::kernel::{Kernel, ProbeCall, SpawnError, SpawnRequest};
-use mayfly_core::object::process::{Cause, ProcessKey};
+use mayfly_core::object::process::{Cause, Gate, ProcessKey};
 use mayfly_core::personality;
 use mayfly_core::port::Machine;
 use mayfly_machine::exit::EXIT_DONE;
@@ -310,7 +310,7 @@ fn arm_panic(kernel: &mut Kernel<Pc>, pid: u64) {
     match key.and_then(|key| kernel.process_mut(key)) {
         Some(process) => {
             process.panics = true;
-            process.attention = true;
+            process.gate = Gate::Watched;
         }
         None => refuse(kernel, 0, Refusal::BadProcess, "no such process"),
     }

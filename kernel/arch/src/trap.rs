@@ -17,6 +17,8 @@ use crate::{apic, cpu, usercopy};
 
 /// Page fault.
 pub const PAGE_FAULT: u64 = 14;
+/// First vector of an interrupt; exceptions are below.
+pub(crate) const FIRST_INTERRUPT: u64 = 32;
 /// Pseudo vector: a system call by `SYSCALL` as the architecture has it.
 pub const REASON_SYSCALL: u64 = 0x100;
 /// Pseudo vector: a system call on a host with the `SYSCALL` quirk.

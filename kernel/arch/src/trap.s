@@ -58,12 +58,10 @@ trap_vectors:
 
 # Page fault. On hosts with the SYSCALL quirk (README, "Decisions") this is also
 # how a system call arrives: a user fetch fault at the very address of
-# syscall_entry. RCX and R11 are then the call's; R11 may be forged by a program
+# syscall_entry (no other access has that instruction pointer). RCX and R11 are then the call's; R11 may be forged by a program
 # that jumped here, so its flags are made harmless.
 page_fault:
     cmp qword ptr [rsp + 8], offset syscall_entry
-    jne 1f
-    cmp dword ptr [rsp], 0x15
     jne 1f
     mov [rsp + 8], rcx
     and r11d, {flags_kept}

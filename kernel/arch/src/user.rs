@@ -7,7 +7,7 @@ use mayfly_core::frame::TrapFrame;
 use mayfly_core::port::Reason;
 
 use crate::cpu::{self, USER_CS, USER_SS};
-use crate::trap;
+use crate::{apic, trap};
 
 unsafe extern "C" {
     fn user_enter(frame: *mut TrapFrame);
@@ -99,8 +99,11 @@ pub(crate) fn run(context: &mut UserContext) -> Reason {
         );
     }
     match context.frame.vector {
-        trap::REASON_QUIRK | trap::REASON_SYSCALL => Reason::Syscall,
-        vector if vector >= 32 => Reason::Interrupt,
+        trap::REASON_SYSCALL.. => Reason::Syscall,
+        vector @ trap::FIRST_INTERRUPT.. => {
+            apic::acknowledge(vector);
+            Reason::Interrupt
+        }
         _ => Reason::Fault,
     }
 }

@@ -100,7 +100,7 @@ pub fn number(frame: &TrapFrame, convention: &Convention) -> u64 {
 pub(crate) fn begin<P: Port>(kernel: &mut Kernel<P>, running: &mut Running<P>) {
     let abi = running.process.abi;
     let convention = abi.convention();
-    let frame = P::Machine::registers(&running.thread.context);
+    let frame = P::Machine::registers(&running.context);
     let mut call = CallInFlight {
         number: number(frame, convention),
         arguments: convention.arguments.map(|slot| match slot {

@@ -22,7 +22,7 @@ impl<P: Port> Kernel<P> {
     /// Ring 3 faulted: a page that its region promises is brought in; anything
     /// else ends the process.
     pub(super) fn fault(&mut self, running: &mut Running<P>) -> Flow {
-        let frame = P::Machine::registers(&running.thread.context);
+        let frame = P::Machine::registers(&running.context);
         let mut fault = Fault {
             vector: frame.vector,
             error: frame.error,
@@ -38,7 +38,7 @@ impl<P: Port> Kernel<P> {
         {
             let process = running.process.key;
             self.host.event(Event::ProbeReturned { process });
-            return Flow::Park(Wait::Request);
+            return running.park(Wait::Request, None);
         }
         if fault.vector == PAGE_FAULT {
             fault.address = self.machine.fault_address();
@@ -56,13 +56,13 @@ impl<P: Port> Kernel<P> {
                 Ok(_) if !present => return Flow::Resume,
                 Err(KernelError::NoMemory) => {
                     let status = personality::fault_status(running.process.abi, fault.vector);
-                    return Flow::End(Cause::OutOfMemory, status);
+                    return running.end(Cause::OutOfMemory, status);
                 }
                 _ => {}
             }
         }
         let status = personality::fault_status(running.process.abi, fault.vector);
-        Flow::End(Cause::Fault(fault), status)
+        running.end(Cause::Fault(fault), status)
     }
 
     /// Ends a process that is not running now; false if there is none.
@@ -76,10 +76,16 @@ impl<P: Port> Kernel<P> {
     }
 
     /// Ends the running process.
-    pub(super) fn end(&mut self, running: Running<P>, cause: Cause, status: i64) {
-        let Running { thread, process } = running;
+    pub(super) fn end(&mut self, running: Running<P>) {
+        let Running {
+            thread,
+            process,
+            ending,
+            ..
+        } = running;
         self.threads.remove(thread.key);
         drop(thread);
+        let (cause, status) = ending.unwrap_or((Cause::Killed, 0));
         self.bury(process, cause, status);
     }
 

@@ -17,9 +17,9 @@ pub use start::{SpawnError, SpawnRequest};
 use alloc::boxed::Box;
 
 use crate::bundle::Bundles;
-use crate::object::process::{Cause, Process, ProcessKey, ProcessMark};
+use crate::object::process::{Cause, Gate, Process, ProcessKey, ProcessMark};
 use crate::object::thread::{Thread, ThreadKey, ThreadMark, Wait};
-use crate::personality;
+use crate::personality::{self, patchwork, veridian, xeneva};
 use crate::port::{Machine, Port, Reason};
 use crate::schedule::{RunQueue, SLICE, Timers};
 use crate::slab::Table;
@@ -47,11 +47,16 @@ pub struct Kernel<P: Port> {
 pub struct Running<P: Port> {
     /// The thread.
     pub thread: Box<Thread<P>>,
+    /// Its registers.
+    pub context: <P::Machine as Machine>::Context,
     /// Its process.
     pub process: Box<Process<P>>,
+    /// How the process ends, with [`Flow::End`].
+    ending: Option<(Cause, i64)>,
 }
 
-/// How a system call, a fault or a wake-up goes on.
+/// How a system call, a fault or a wake-up goes on. Two words, so that it
+/// travels in registers; what is rare lies in [`Running`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flow {
     /// Back to ring 3 with this result.
@@ -62,12 +67,27 @@ pub enum Flow {
     Yield(u64),
     /// Others have a turn first; then back with registers as they are.
     Preempt,
-    /// The thread is parked until something wakes it.
-    Park(Wait),
+    /// The thread is parked ([`Running::park`]) until something wakes it.
+    Park,
     /// The thread is parked until then (nanoseconds since boot).
-    ParkUntil(Wait, u64),
-    /// The process ends, with the exit status its ABI gives.
-    End(Cause, i64),
+    ParkUntil(u64),
+    /// The process ends ([`Running::end`]).
+    End,
+}
+
+impl<P: Port> Running<P> {
+    /// Parks the thread: until `deadline` (nanoseconds since boot), or until
+    /// something wakes it.
+    pub(crate) fn park(&mut self, wait: Wait, deadline: Option<u64>) -> Flow {
+        self.thread.park(wait);
+        deadline.map_or(Flow::Park, Flow::ParkUntil)
+    }
+
+    /// Ends the process with the exit status its ABI gives.
+    pub(crate) fn end(&mut self, cause: Cause, status: i64) -> Flow {
+        self.ending = Some((cause, status));
+        Flow::End
+    }
 }
 
 impl<P: Port> Kernel<P> {
@@ -118,7 +138,7 @@ impl<P: Port> Kernel<P> {
     pub fn dispatch(&mut self) -> Option<Running<P>> {
         loop {
             let key = self.ready.pop()?;
-            let Some(thread) = self.threads.take(key) else {
+            let Some(mut thread) = self.threads.take(key) else {
                 continue;
             };
             let Some(process) = self.processes.take(thread.process) else {
@@ -126,18 +146,26 @@ impl<P: Port> Kernel<P> {
                 self.threads.remove(key);
                 continue;
             };
+            let Some(context) = thread.context.take() else {
+                continue;
+            };
             if self.loaded != Some(key) {
                 let previous = self.loaded.and_then(|key| self.threads.get_mut(key));
-                let previous = previous.map(|thread| &mut thread.context);
+                let previous = previous.and_then(|thread| thread.context.as_mut());
                 self.machine
-                    .switch(previous, &thread.context, process.space.tables());
+                    .switch(previous, &context, process.space.tables());
                 self.loaded = Some(key);
             }
             if !self.ready.is_empty() && self.armed.is_none() {
                 let deadline = self.machine.now() + SLICE;
                 self.arm(deadline);
             }
-            return Some(Running { thread, process });
+            return Some(Running {
+                thread,
+                context,
+                process,
+                ending: None,
+            });
         }
     }
 
@@ -150,22 +178,25 @@ impl<P: Port> Kernel<P> {
             }
         }
         loop {
-            let flow = match self.machine.run(&mut running.thread.context) {
+            let flow = match self.machine.run(&mut running.context) {
                 Reason::Syscall => {
                     running.process.calls += 1;
-                    if running.process.attention {
-                        self.watched_call(&mut running)
-                    } else {
-                        personality::serve(self, &mut running)
+                    match running.process.gate {
+                        Gate::Xeneva => xeneva::serve(self, &mut running),
+                        Gate::Patchwork => patchwork::serve(self, &mut running),
+                        Gate::Veridian => veridian::serve(self, &mut running),
+                        Gate::Watched => self.watched_call(&mut running),
                     }
                 }
                 Reason::Fault => self.fault(&mut running),
                 Reason::Interrupt => Flow::Preempt,
             };
-            if let Flow::Return(value) = flow {
-                P::Machine::registers_mut(&mut running.thread.context).rax = value;
-            } else if flow != Flow::Resume {
-                return self.leave(running, flow);
+            match flow {
+                Flow::Return(value) => {
+                    P::Machine::registers_mut(&mut running.context).rax = value;
+                }
+                Flow::Resume => {}
+                flow => return self.leave(running, flow),
             }
         }
     }
@@ -183,7 +214,7 @@ impl<P: Port> Kernel<P> {
             Flow::Return(value) | Flow::Yield(value) => {
                 crate::trace::end(self, running, Some(value));
             }
-            Flow::End(..) => crate::trace::end(self, running, None),
+            Flow::End => crate::trace::end(self, running, None),
             _ => {}
         }
         flow
@@ -194,7 +225,7 @@ impl<P: Port> Kernel<P> {
         match flow {
             Flow::Return(value) => {
                 crate::trace::end(self, running, Some(value));
-                P::Machine::registers_mut(&mut running.thread.context).rax = value;
+                P::Machine::registers_mut(&mut running.context).rax = value;
                 true
             }
             Flow::Resume => true,
@@ -206,24 +237,29 @@ impl<P: Port> Kernel<P> {
     fn leave(&mut self, mut running: Running<P>, flow: Flow) {
         match flow {
             Flow::Return(value) | Flow::Yield(value) => {
-                P::Machine::registers_mut(&mut running.thread.context).rax = value;
+                P::Machine::registers_mut(&mut running.context).rax = value;
                 self.ready.push(running.thread.key, running.thread.priority);
             }
             Flow::Resume | Flow::Preempt => {
                 self.ready.push(running.thread.key, running.thread.priority);
             }
-            Flow::Park(wait) => running.thread.park(wait),
-            Flow::ParkUntil(wait, deadline) => {
-                running.thread.park(wait);
+            Flow::Park => {}
+            Flow::ParkUntil(deadline) => {
                 let number = running.thread.wait_number;
                 self.timers.add(deadline, running.thread.key, number);
                 if self.armed.is_none_or(|armed| deadline < armed) {
                     self.arm(deadline);
                 }
             }
-            Flow::End(cause, status) => return self.end(running, cause, status),
+            Flow::End => return self.end(running),
         }
-        let Running { thread, process } = running;
+        let Running {
+            mut thread,
+            context,
+            process,
+            ..
+        } = running;
+        thread.context = Some(context);
         self.processes.put(process.key, process);
         self.threads.put(thread.key, thread);
     }

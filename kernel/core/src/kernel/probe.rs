@@ -84,7 +84,8 @@ impl<P: Port> Kernel<P> {
         let thread = thread.and_then(|key| self.threads.get_mut(key));
         let thread = thread.ok_or(SpawnError::NoRoom)?;
         thread.park(Wait::Request);
-        let frame = P::Machine::registers(&thread.context);
+        let context = thread.context.as_ref().ok_or(SpawnError::NoRoom)?;
+        let frame = P::Machine::registers(context);
         process.probe = Some(Probe {
             entry: frame.rip,
             stop: frame.rip - STOP_BEFORE_ENTRY,
@@ -122,7 +123,8 @@ impl<P: Port> Kernel<P> {
         }
         let machine = &mut self.machine;
         process.space.poke(machine, BUFFER, call.buffer)?;
-        let mut frame = *P::Machine::registers(&thread.context);
+        let context = thread.context.as_mut().ok_or(KernelError::BadHandle)?;
+        let mut frame = *P::Machine::registers(context);
         frame.rsp = probe.stack;
         let words = call.arguments.len();
         for (index, (in_buffer, word)) in call.arguments.iter().enumerate() {
@@ -153,7 +155,7 @@ impl<P: Port> Kernel<P> {
         frame.rip = probe.entry;
         frame.vector = 0;
         probe.number = call.number;
-        *P::Machine::registers_mut(&mut thread.context) = frame;
+        *P::Machine::registers_mut(context) = frame;
         thread.wait = None;
         self.wake(thread_key);
         Ok(())

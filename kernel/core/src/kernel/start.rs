@@ -10,7 +10,7 @@ use crate::bundle::BundleFile;
 use crate::loader::{self, Image, ImageError, Segment};
 use crate::object::capability::Capabilities;
 use crate::object::memory::{Backing, FilePart, Region, Space};
-use crate::object::process::{Process, ProcessKey};
+use crate::object::process::{Gate, Process, ProcessKey};
 use crate::object::thread::Thread;
 use crate::personality::{self, Arguments};
 use crate::port::{Machine, PAGE_SIZE, Port};
@@ -123,8 +123,10 @@ impl<P: Port> Kernel<P> {
             key: process_key,
             number,
             abi,
-            attention: request.traced,
-            traced: request.traced,
+            gate: match request.traced {
+                true => Gate::Watched,
+                false => Gate::of(abi),
+            },
             panics: false,
             calls: 0,
             records: 0,
@@ -139,22 +141,30 @@ impl<P: Port> Kernel<P> {
             key: thread_key,
             process: process_key,
             id: personality::first_thread_id(abi, number),
-            context: self.machine.context(),
+            context: None,
             priority: PRIORITY_DEFAULT,
             wait: None,
             wait_number: 0,
             errno: 0,
             call: None,
         });
-        P::Machine::registers_mut(&mut thread.context).rip = image.entry;
+        let mut context = self.machine.context();
+        P::Machine::registers_mut(&mut context).rip = image.entry;
         let arguments = Arguments::new(request.arguments);
-        let started = personality::start(&mut self.machine, &mut process, &mut thread, &arguments);
+        let started = personality::start(
+            &mut self.machine,
+            &mut process,
+            &thread,
+            &mut context,
+            &arguments,
+        );
         if started.is_err() {
             self.processes.remove(process_key);
             self.threads.remove(thread_key);
             process.space.release(&mut self.machine);
             return Err(SpawnError::BadArguments);
         }
+        thread.context = Some(context);
         self.processes.put(process_key, process);
         self.threads.put(thread_key, thread);
         Ok(process_key)

@@ -19,10 +19,8 @@ pub struct Process<P: Port> {
     pub number: u64,
     /// Its system-call interface.
     pub abi: Abi,
-    /// Its calls are watched: `traced` or `panics` is set.
-    pub attention: bool,
-    /// Every call is recorded.
-    pub traced: bool,
+    /// Where its calls go first.
+    pub gate: Gate,
     /// The next call panics the kernel (a test asked for it).
     pub panics: bool,
     /// System calls so far.
@@ -41,6 +39,30 @@ pub struct Process<P: Port> {
     pub probe: Option<Probe>,
     /// Its tokens (VeridianOS).
     pub capabilities: Capabilities,
+}
+
+/// Where a system call goes first: one test for the ABI and for being watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gate {
+    /// To XenevaOS's services.
+    Xeneva,
+    /// To PatchworkOS's calls.
+    Patchwork,
+    /// To VeridianOS's calls.
+    Veridian,
+    /// It is recorded on its way, or a test wants it to panic.
+    Watched,
+}
+
+impl Gate {
+    /// The gate of an interface.
+    pub const fn of(abi: Abi) -> Self {
+        match abi {
+            Abi::Xeneva => Gate::Xeneva,
+            Abi::Patchwork => Gate::Patchwork,
+            Abi::Veridian => Gate::Veridian,
+        }
+    }
 }
 
 /// A process that makes calls for the host (`kernel/probe.rs`).

@@ -14,8 +14,8 @@ pub struct Thread<P: Port> {
     pub process: ProcessKey,
     /// Thread id, as its ABI has it.
     pub id: u64,
-    /// Registers.
-    pub context: <P::Machine as Machine>::Context,
+    /// Registers; the running thread's are in [`crate::kernel::Running`].
+    pub context: Option<<P::Machine as Machine>::Context>,
     /// Priority, 0 to 63, higher first (specs/patchwork.md §3).
     pub priority: u8,
     /// What it is parked for.

@@ -23,7 +23,6 @@ use crate::trace::register;
 use crate::user;
 
 /// Serves the system call that `running` trapped with.
-#[inline(always)]
 pub(crate) fn serve<P: Port>(kernel: &mut Kernel<P>, running: &mut Running<P>) -> Flow {
     match running.process.abi {
         Abi::Xeneva => xeneva::serve(kernel, running),
@@ -105,13 +104,14 @@ pub(crate) fn first_thread_id(abi: Abi, number: u64) -> u64 {
 pub(crate) fn start<P: Port>(
     machine: &mut P::Machine,
     process: &mut Process<P>,
-    thread: &mut Thread<P>,
+    thread: &Thread<P>,
+    context: &mut <P::Machine as Machine>::Context,
     arguments: &Arguments<'_>,
 ) -> Result<(), KernelError> {
     match process.abi {
-        Abi::Xeneva => xeneva::start::prepare(machine, process, thread, arguments),
-        Abi::Patchwork => patchwork::start::prepare(machine, process, thread, arguments),
-        Abi::Veridian => veridian::start::prepare(machine, process, thread, arguments),
+        Abi::Xeneva => xeneva::start::prepare(machine, process, context, arguments),
+        Abi::Patchwork => patchwork::start::prepare(machine, process, context, arguments),
+        Abi::Veridian => veridian::start::prepare(machine, process, thread, context, arguments),
     }
 }
 

@@ -30,8 +30,10 @@ pub const SERVED: &[u64] = &[
 /// Serves one call.
 #[inline(always)]
 pub(crate) fn serve<P: Port>(kernel: &mut Kernel<P>, running: &mut Running<P>) -> Flow {
-    let Running { thread, process } = running;
-    let frame = P::Machine::registers(&thread.context);
+    let Running {
+        context, process, ..
+    } = running;
+    let frame = P::Machine::registers(context);
     let number = number(frame, &CONVENTION);
     let machine = &mut kernel.machine;
     let call = Call::decode(number, |place| {
@@ -51,8 +53,8 @@ fn serve_call<P: Port>(
     call: Call,
 ) -> Flow {
     match call {
-        Call::ProcessExit { status } => process::exit(status),
-        Call::Nanosleep { timeout } => process::nanosleep(kernel, timeout),
+        Call::ProcessExit { status } => process::exit(running, status),
+        Call::Nanosleep { timeout } => process::nanosleep(kernel, running, timeout),
         Call::Errno {} => Flow::Return(running.thread.errno.into()),
         Call::Getpid {} => Flow::Return(running.process.id),
         Call::Gettid {} => Flow::Return(running.thread.id),

@@ -14,16 +14,18 @@ use crate::user;
 pub(crate) const FAULT_STATUS: i64 = Errno::EFAULT as i64;
 
 /// PROCESS_EXIT.
-pub(crate) fn exit(status: i32) -> Flow {
-    Flow::End(Cause::Exit, status.into())
+pub(crate) fn exit<P: Port>(running: &mut Running<P>, status: i32) -> Flow {
+    running.end(Cause::Exit, status.into())
 }
 
 /// NANOSLEEP: sleeping is how it succeeds, and it never says so (§5, 3).
-pub(crate) fn nanosleep<P: Port>(kernel: &mut Kernel<P>, Duration(timeout): Duration) -> Flow {
-    match kernel.machine.now().checked_add(timeout) {
-        Some(deadline) => Flow::ParkUntil(Wait::Sleep, deadline),
-        None => Flow::Park(Wait::Sleep),
-    }
+pub(crate) fn nanosleep<P: Port>(
+    kernel: &mut Kernel<P>,
+    running: &mut Running<P>,
+    Duration(timeout): Duration,
+) -> Flow {
+    let deadline = kernel.machine.now().checked_add(timeout);
+    running.park(Wait::Sleep, deadline)
 }
 
 /// The end of a NANOSLEEP.

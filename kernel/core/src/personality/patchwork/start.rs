@@ -4,7 +4,6 @@ use alloc::vec::Vec;
 
 use crate::error::KernelError;
 use crate::object::process::Process;
-use crate::object::thread::Thread;
 use crate::personality::{Arguments, add_stack};
 use crate::port::{Machine, PAGE_SIZE, Port, USER_END};
 
@@ -18,7 +17,7 @@ const STACK_PAGES: u64 = 100;
 pub(crate) fn prepare<P: Port>(
     machine: &mut P::Machine,
     process: &mut Process<P>,
-    thread: &mut Thread<P>,
+    context: &mut <P::Machine as Machine>::Context,
     arguments: &Arguments<'_>,
 ) -> Result<(), KernelError> {
     add_stack(
@@ -37,7 +36,7 @@ pub(crate) fn prepare<P: Port>(
     block.resize(padding, 0);
     block.extend_from_slice(arguments.bytes());
     process.space.poke(machine, array, &block)?;
-    let frame = P::Machine::registers_mut(&mut thread.context);
+    let frame = P::Machine::registers_mut(context);
     frame.rsp = (array - 8) & !15;
     frame.rdi = count;
     frame.rsi = array;

@@ -19,8 +19,10 @@ pub const SERVED: &[u64] = &[nr::EXIT, nr::WRITE, nr::CLOCK_GET, nr::NANOSLEEP, 
 /// Serves one call.
 #[inline(always)]
 pub(crate) fn serve<P: Port>(kernel: &mut Kernel<P>, running: &mut Running<P>) -> Flow {
-    let Running { thread, process } = running;
-    let frame = P::Machine::registers(&thread.context);
+    let Running {
+        context, process, ..
+    } = running;
+    let frame = P::Machine::registers(context);
     let number = number(frame, &CONVENTION);
     let machine = &mut kernel.machine;
     let call = Call::decode(number, |place| {
@@ -36,7 +38,7 @@ pub(crate) fn serve<P: Port>(kernel: &mut Kernel<P>, running: &mut Running<P>) -
 #[inline(always)]
 fn serve_call<P: Port>(kernel: &mut Kernel<P>, running: &mut Running<P>, call: Call) -> Flow {
     match call {
-        Call::Exit { exit_code } => process::exit(exit_code),
+        Call::Exit { exit_code } => process::exit(running, exit_code),
         Call::Write {
             capability,
             buffer,

@@ -14,8 +14,8 @@ use crate::user;
 const SECOND: u64 = 1_000_000_000;
 
 /// EXIT.
-pub(crate) fn exit(exit_code: i32) -> Flow {
-    Flow::End(Cause::Exit, exit_code.into())
+pub(crate) fn exit<P: Port>(running: &mut Running<P>, exit_code: i32) -> Flow {
+    running.end(Cause::Exit, exit_code.into())
 }
 
 /// Exit code after a processor exception: -(vector + 1) (specs/veridian.md §3).
@@ -66,10 +66,10 @@ pub(crate) fn nanosleep<P: Port>(
 ) -> Flow {
     match read_duration(kernel, running, duration) {
         Ok(0) => Flow::Yield(0),
-        Ok(length) => match kernel.machine.now().checked_add(length) {
-            Some(deadline) => Flow::ParkUntil(Wait::Sleep, deadline),
-            None => Flow::Park(Wait::Sleep),
-        },
+        Ok(length) => {
+            let deadline = kernel.machine.now().checked_add(length);
+            running.park(Wait::Sleep, deadline)
+        }
         Err(error) => answer(Err(error)),
     }
 }

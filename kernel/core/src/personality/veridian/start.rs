@@ -23,7 +23,8 @@ const FRAME_WORDS: u64 = 5;
 pub(crate) fn prepare<P: Port>(
     machine: &mut P::Machine,
     process: &mut Process<P>,
-    thread: &mut Thread<P>,
+    thread: &Thread<P>,
+    context: &mut <P::Machine as Machine>::Context,
     arguments: &Arguments<'_>,
 ) -> Result<(), KernelError> {
     add_stack(&mut process.space, STACK_TOP - STACK_SIZE, STACK_TOP)?;
@@ -61,7 +62,7 @@ pub(crate) fn prepare<P: Port>(
     block.resize(at(strings), 0);
     block.extend_from_slice(arguments.bytes());
     process.space.poke(machine, stack, &block)?;
-    let frame = P::Machine::registers_mut(&mut thread.context);
+    let frame = P::Machine::registers_mut(context);
     frame.rsp = stack;
     frame.rdi = info;
     Ok(())

@@ -26,8 +26,10 @@ pub const SERVED: &[u64] = &[
 /// Serves one service.
 #[inline(always)]
 pub(crate) fn serve<P: Port>(kernel: &mut Kernel<P>, running: &mut Running<P>) -> Flow {
-    let Running { thread, process } = running;
-    let frame = P::Machine::registers(&thread.context);
+    let Running {
+        context, process, ..
+    } = running;
+    let frame = P::Machine::registers(context);
     let number = number(frame, &CONVENTION);
     let machine = &mut kernel.machine;
     let call = Call::decode(number, |place| {
@@ -47,8 +49,8 @@ fn serve_call<P: Port>(kernel: &mut Kernel<P>, running: &mut Running<P>, call: C
         Call::SeTextOut { format, .. } => text::out(kernel, running, format),
         Call::GetThreadId {} => Flow::Return(running.thread.id),
         Call::GetProcessId {} => Flow::Return(running.process.id),
-        Call::ProcessExit {} => process::exit(),
-        Call::ProcessSleep { milliseconds } => process::sleep(kernel, milliseconds),
+        Call::ProcessExit {} => process::exit(running),
+        Call::ProcessSleep { milliseconds } => process::sleep(kernel, running, milliseconds),
         // An empty slot answers 0 (spec §1.2).
         Call::PauseThread {}
         | Call::ProcessWaitForTermination { .. }

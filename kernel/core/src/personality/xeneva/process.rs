@@ -2,7 +2,7 @@
 
 use mayfly_abi::xeneva::FAILED;
 
-use crate::kernel::{Flow, Kernel};
+use crate::kernel::{Flow, Kernel, Running};
 use crate::object::process::Cause;
 use crate::object::thread::Wait;
 use crate::port::{Machine, Port};
@@ -11,21 +11,22 @@ use crate::port::{Machine, Port};
 const SLEPT: u64 = 1;
 
 /// ProcessExit: there is no status anywhere in XenevaOS (§2).
-pub(crate) fn exit() -> Flow {
-    Flow::End(Cause::Exit, 0)
+pub(crate) fn exit<P: Port>(running: &mut Running<P>) -> Flow {
+    running.end(Cause::Exit, 0)
 }
 
 /// ProcessSleep: -1 for no time at all.
-pub(crate) fn sleep<P: Port>(kernel: &mut Kernel<P>, milliseconds: u64) -> Flow {
+pub(crate) fn sleep<P: Port>(
+    kernel: &mut Kernel<P>,
+    running: &mut Running<P>,
+    milliseconds: u64,
+) -> Flow {
     if milliseconds == 0 {
         return Flow::Return(FAILED);
     }
     let nanoseconds = milliseconds.checked_mul(1_000_000);
     let deadline = nanoseconds.and_then(|length| kernel.machine.now().checked_add(length));
-    match deadline {
-        Some(deadline) => Flow::ParkUntil(Wait::Sleep, deadline),
-        None => Flow::Park(Wait::Sleep),
-    }
+    running.park(Wait::Sleep, deadline)
 }
 
 /// The end of a ProcessSleep.

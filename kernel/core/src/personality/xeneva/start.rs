@@ -5,7 +5,6 @@ use alloc::vec::Vec;
 use crate::error::KernelError;
 use crate::object::memory::{Backing, Region};
 use crate::object::process::Process;
-use crate::object::thread::Thread;
 use crate::personality::{Arguments, add_stack};
 use crate::port::{Access, Machine, PAGE_SIZE, Port};
 
@@ -21,7 +20,7 @@ const STACK_TOP: u64 = 0x7000_0008_0000;
 pub(crate) fn prepare<P: Port>(
     machine: &mut P::Machine,
     process: &mut Process<P>,
-    thread: &mut Thread<P>,
+    context: &mut <P::Machine as Machine>::Context,
     arguments: &Arguments<'_>,
 ) -> Result<(), KernelError> {
     add_stack(&mut process.space, STACK_BOTTOM, STACK_TOP)?;
@@ -56,6 +55,6 @@ pub(crate) fn prepare<P: Port>(
     block.resize(padding, 0);
     block.extend_from_slice(arguments.bytes());
     process.space.poke(machine, frame_base, &block)?;
-    P::Machine::registers_mut(&mut thread.context).rsp = frame_base;
+    P::Machine::registers_mut(context).rsp = frame_base;
     Ok(())
 }

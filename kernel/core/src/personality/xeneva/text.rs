@@ -150,7 +150,7 @@ impl<P: Port> Printer<'_, P> {
 
     /// The next value, or `None` after the fifth.
     fn value(&mut self) -> Result<Option<u64>, KernelError> {
-        let frame = P::Machine::registers(&self.running.thread.context);
+        let frame = P::Machine::registers(&self.running.context);
         let index = self.values;
         self.values += 1;
         Ok(Some(match index {
