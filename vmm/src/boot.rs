@@ -5,6 +5,9 @@
 //! direct entry the GDT and page tables. Neighbours: `image` has read the
 //! kernel, `cpu` sets the registers that [`Start`] asks for.
 
+use std::io::Cursor;
+
+use linux_loader::loader::{Elf, KernelLoader};
 use mayfly_machine::boot::{MEMORY_RAM, MemoryRange, START_INFO_MAGIC, StartInfo};
 use mayfly_machine::{boot, layout};
 
@@ -37,9 +40,8 @@ pub(crate) enum Start {
 pub(crate) fn load(config: &Config, kernel: &[u8], memory: &Memory) -> Result<Start, Error> {
     let image = Image::parse(kernel, memory.ram_bytes())?;
     let start = choose(config.entry, &image)?;
-    for segment in &image.segments {
-        memory.place(segment.phys, segment.contents)?;
-    }
+    // `image` has checked every segment against the file and the memory.
+    Elf::load(memory.ram(), None, &mut Cursor::new(kernel), None).map_err(Error::Load)?;
     write_start_info(config, memory)?;
     if let Start::Direct { .. } = start {
         let gdt = [0, GDT_CODE, GDT_DATA].map(u64::to_le_bytes).concat();

@@ -16,6 +16,9 @@ pub enum Error {
     /// this KVM lacks {0}
     #[error("this KVM lacks {0}")]
     Capability(&'static str),
+    /// the kernel cannot be loaded: {0}
+    #[error("the kernel cannot be loaded: {0}")]
+    Load(#[source] linux_loader::loader::Error),
     /// {call} failed: {source}
     #[error("{call} failed: {source}")]
     Kvm {

@@ -82,6 +82,11 @@ impl Memory {
             .map_err(Error::host("pwrite"))
     }
 
+    /// RAM, to write to.
+    pub(crate) fn ram(&self) -> &GuestMemoryMmap {
+        &self.ram
+    }
+
     /// Size of RAM, in bytes.
     pub(crate) fn ram_bytes(&self) -> u64 {
         self.ram.last_addr().raw_value() + 1
