@@ -138,6 +138,10 @@ impl Boot {
     pub fn options(&self) -> Options {
         let mut options = Options::default();
         for word in self.command_line.split(|byte| *byte == b' ') {
+            // The first byte rules most words out.
+            if !matches!(word.first(), Some(b'v' | b'm' | b'n')) {
+                continue;
+            }
             if let Some(device) = word.strip_prefix(device::MMIO_PARAMETER.as_bytes()) {
                 let free = options
                     .mmio_devices

@@ -24,10 +24,10 @@ const CONTROL_TRANSMIT: usize = 3;
 
 /// Buffers for control messages and their size; a port's name is the longest.
 const CONTROL_BUFFERS: u16 = 12;
-const CONTROL_BUFFER: usize = 64;
+const CONTROL_BUFFER: u32 = 64;
 /// Buffers of the request port and their size.
 const RECEIVE_BUFFERS: u16 = 4;
-const RECEIVE_BUFFER: usize = 4096;
+const RECEIVE_BUFFER: u32 = 4096;
 /// How long set-up waits for the device, in TSC ticks: some seconds.
 const PATIENCE: u64 = 1 << 34;
 
@@ -41,10 +41,10 @@ mod event {
 }
 
 static MEMORY: [Memory; QUEUES] = [const { Memory::new() }; QUEUES];
-static CONTROL: Owned<[[u8; CONTROL_BUFFER]; CONTROL_BUFFERS as usize]> =
-    Owned::new([[0; CONTROL_BUFFER]; CONTROL_BUFFERS as usize]);
-static RECEIVE: Owned<[[u8; RECEIVE_BUFFER]; RECEIVE_BUFFERS as usize]> =
-    Owned::new([[0; RECEIVE_BUFFER]; RECEIVE_BUFFERS as usize]);
+static CONTROL: Owned<[[u8; CONTROL_BUFFER as usize]; CONTROL_BUFFERS as usize]> =
+    Owned::new([[0; CONTROL_BUFFER as usize]; CONTROL_BUFFERS as usize]);
+static RECEIVE: Owned<[[u8; RECEIVE_BUFFER as usize]; RECEIVE_BUFFERS as usize]> =
+    Owned::new([[0; RECEIVE_BUFFER as usize]; RECEIVE_BUFFERS as usize]);
 
 /// Where [`last_words`] go: the device, and the control port's transmit queue.
 static LAST_WORDS_BASE: AtomicU64 = AtomicU64::new(0);
@@ -133,11 +133,8 @@ impl Console {
     }
 
     fn find_ports(&mut self) -> Result<(), DeviceError> {
-        let buffers = CONTROL.0.get();
-        for buffer in 0..CONTROL_BUFFERS {
-            let address = physical(buffers) + u64::from(buffer) * CONTROL_BUFFER as u64;
-            self.queues[CONTROL_RECEIVE].lend(buffer, address, CONTROL_BUFFER);
-        }
+        let buffers = physical(CONTROL.0.get());
+        self.queues[CONTROL_RECEIVE].lend(CONTROL_BUFFERS, buffers, CONTROL_BUFFER);
         self.registers.notify(CONTROL_RECEIVE);
         self.send_control(0, event::DEVICE_READY, 1);
         let end = clock::ticks() + PATIENCE;
@@ -155,7 +152,7 @@ impl Console {
             return false;
         };
         let buffer = usize::from(received.buffer) % usize::from(CONTROL_BUFFERS);
-        let length = (received.length as usize).min(CONTROL_BUFFER);
+        let length = received.length.min(CONTROL_BUFFER) as usize;
         // SAFETY: the device gave this buffer back; it is lent again below,
         // after the last use of the reference.
         let message = unsafe { &(*CONTROL.0.get())[buffer] };
@@ -190,11 +187,8 @@ impl Console {
 
     fn lend_receive_buffers(&mut self, id: u8) {
         let queue = receive_queue(id);
-        let buffers = RECEIVE.0.get();
-        for buffer in 0..RECEIVE_BUFFERS {
-            let address = physical(buffers) + u64::from(buffer) * RECEIVE_BUFFER as u64;
-            self.queues[queue].lend(buffer, address, RECEIVE_BUFFER);
-        }
+        let buffers = physical(RECEIVE.0.get());
+        self.queues[queue].lend(RECEIVE_BUFFERS, buffers, RECEIVE_BUFFER);
         self.registers.notify(queue);
     }
 
@@ -266,7 +260,7 @@ impl Console {
         // SAFETY: the device gave this buffer back; it is lent again below,
         // after the last use of the reference.
         let buffer = unsafe { &(*RECEIVE.0.get())[buffer] };
-        consume(&buffer[..(received.length as usize).min(RECEIVE_BUFFER)]);
+        consume(&buffer[..received.length.min(RECEIVE_BUFFER) as usize]);
         self.queues[queue].lend_again(received.buffer);
         if self.queues[queue].wants_notice() {
             self.registers.notify(queue);

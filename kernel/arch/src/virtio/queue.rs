@@ -147,20 +147,27 @@ impl Queue {
         }
         if let Some((index, address, length)) = last {
             self.set(index, address, length, 0, 0);
-            self.publish(0);
+            self.put(0, 0);
+            self.publish(1);
         }
     }
 
-    /// Gives the device buffer `index` to write to.
-    pub(super) fn lend(&mut self, index: u16, address: u64, length: usize) {
-        let length = u32::try_from(length).expect("buffers are shorter than 4 GiB");
-        self.set(index, address, length, WRITE, 0);
-        self.publish(index);
+    /// Gives the device `count` buffers of `size` bytes each, one behind the
+    /// other from `address` on, to write to.
+    pub(super) fn lend(&mut self, count: u16, address: u64, size: u32) {
+        let mut at = address;
+        for index in 0..count {
+            self.set(index, at, size, WRITE, 0);
+            self.put(index, index);
+            at += u64::from(size);
+        }
+        self.publish(count);
     }
 
     /// Gives a buffer back to the device after its contents were used.
     pub(super) fn lend_again(&mut self, index: u16) {
-        self.publish(index);
+        self.put(0, index);
+        self.publish(1);
     }
 
     /// The device wants to be notified of new buffers.
@@ -214,20 +221,21 @@ impl Queue {
         };
     }
 
-    fn publish(&mut self, head: u16) {
-        let slot = usize::from(self.made % SIZE_U16);
+    /// Puts a chain in the available ring, `ahead` of what is published.
+    fn put(&mut self, ahead: u16, head: u16) {
+        let slot = usize::from(self.made.wrapping_add(ahead) % SIZE_U16);
+        let field = self.at::<u16>(offset_of!(Rings, available) + slot * size_of::<u16>());
         // SAFETY: the slot is free: at most SIZE chains are ever available.
-        unsafe {
-            self.at::<u16>(offset_of!(Rings, available) + slot * size_of::<u16>())
-                .write_volatile(head)
-        };
-        self.made = self.made.wrapping_add(1);
+        unsafe { field.write_volatile(head) };
+    }
+
+    /// Makes `count` more chains available.
+    fn publish(&mut self, count: u16) {
+        self.made = self.made.wrapping_add(count);
         fence(Ordering::Release);
+        let index = self.at::<u16>(offset_of!(Rings, available_index));
         // SAFETY: the index is the driver's to write; the device reads it.
-        unsafe {
-            self.at::<u16>(offset_of!(Rings, available_index))
-                .write_volatile(self.made)
-        };
+        unsafe { index.write_volatile(self.made) };
         fence(Ordering::SeqCst);
     }
 
