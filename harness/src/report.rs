@@ -1,8 +1,7 @@
 //! The death of a machine, told on one screen.
 //!
 //! Purpose: cause first with its source line, then the call in flight, the
-//! stack, the phase; what ran before and how to run again follow from
-//! [`context`]. Neighbours: `client` makes a [`Death`] when a machine ends or
+//! stack, the phase; what ran before and how to run again follow. Neighbours: `client` makes a [`Death`] when a machine ends or
 //! does not answer, the test runner and the command line print it.
 
 use std::fmt::{self, Write as _};

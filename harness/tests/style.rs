@@ -50,7 +50,7 @@ fn collect(folder: &Path, found: &mut Vec<(PathBuf, String)>) {
         if path.is_dir() && entry.file_name() != "target" {
             collect(&path, found);
         } else if path.extension().is_some_and(|extension| extension == "rs") {
-            found.push((path.clone(), fs::read_to_string(&path).unwrap()));
+            found.push((path.clone(), fs::read_to_string(&path).expect("UTF-8")));
         }
     }
 }

@@ -8,6 +8,7 @@
 pub(crate) mod kvm;
 pub(crate) mod qemu;
 mod qmp;
+mod sockets;
 
 use std::fmt;
 use std::str::FromStr;

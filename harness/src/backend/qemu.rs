@@ -7,16 +7,17 @@
 
 use std::fs;
 use std::io::{ErrorKind, Read as _, Write as _};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::AsFd as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::poll::PollFd;
 use tempfile::TempDir;
 
 use super::qmp::Qmp;
+use super::sockets::{accept_all, readable, ready};
 use super::{Backend, End, Stop, Stream, Visit};
 use crate::error::{Error, Result};
 use crate::image;
@@ -33,8 +34,6 @@ const STREAMS: [Stream; 4] = [
 ];
 /// Name of the monitor's socket.
 const MONITOR: &str = "monitor";
-/// Longest that a send may wait for the guest to take earlier bytes.
-const SEND_TIMEOUT: Duration = Duration::from_secs(5);
 /// Bytes read at once.
 const CHUNK: usize = 64 << 10;
 
@@ -271,60 +270,6 @@ fn command(path: &Path, options: &VmOptions, bundle_bytes: usize) -> Command {
     command
 }
 
-/// Takes QEMU's connections, one from each listener.
-fn accept_all(
-    listeners: &[UnixListener],
-    stderr: &mut ChildStderr,
-    deadline: Instant,
-) -> Result<Vec<UnixStream>> {
-    let mut streams = Vec::new();
-    for listener in listeners {
-        let mut fds = [readable(listener.as_fd()), readable(stderr.as_fd())];
-        if !ready(&mut fds, deadline)? {
-            return Err(broken(
-                "start QEMU",
-                "it did not connect to its sockets in time",
-            ));
-        }
-        if fds[0].any() != Some(true) {
-            let mut words = String::new();
-            drop(stderr.read_to_string(&mut words));
-            return Err(broken("start QEMU", words.trim()));
-        }
-        let stream = listener.accept().and_then(|(stream, _)| {
-            stream.set_write_timeout(Some(SEND_TIMEOUT))?;
-            Ok(stream)
-        });
-        streams.push(stream.map_err(|error| broken("talk to QEMU", error))?);
-    }
-    for stream in &streams {
-        stream
-            .set_nonblocking(false)
-            .map_err(|error| broken("talk to QEMU", error))?;
-    }
-    Ok(streams)
-}
-
-fn readable(fd: BorrowedFd<'_>) -> PollFd<'_> {
-    PollFd::new(fd, PollFlags::POLLIN)
-}
-
-/// Waits until one of `fds` has something; `false`: the deadline passed.
-fn ready(fds: &mut [PollFd<'_>], deadline: Instant) -> Result<bool> {
-    loop {
-        let left = deadline.saturating_duration_since(Instant::now());
-        // Rounded up, so that the deadline has passed when this times out.
-        let milliseconds = left.as_millis().saturating_add(1);
-        let timeout = PollTimeout::try_from(milliseconds).unwrap_or(PollTimeout::MAX);
-        match poll(fds, timeout) {
-            Ok(0) if Instant::now() >= deadline => return Ok(false),
-            Ok(0) | Err(nix::errno::Errno::EINTR) => {}
-            Ok(_) => return Ok(true),
-            Err(error) => return Err(broken("wait for QEMU", error)),
-        }
-    }
-}
-
 /// What QEMU's exit status says about the guest.
 fn end(status: ExitStatus, words: &str) -> End {
     match status.code() {
@@ -355,7 +300,7 @@ fn not_started(error: &std::io::Error) -> Error {
     }
 }
 
-fn broken(what: impl Into<String>, why: impl ToString) -> Error {
+pub(super) fn broken(what: impl Into<String>, why: impl ToString) -> Error {
     let what = format!("cannot {}", what.into());
     Error::broken(what, why, "`mayfly doctor`; or MAYFLY_BACKEND=kvm")
 }

@@ -1,0 +1,73 @@
+//! Waiting for QEMU: its connections, its bytes, its end.
+//!
+//! Purpose: everything that can block, each with a deadline. Neighbours:
+//! [`super::qemu`] owns the sockets.
+
+use std::io::Read as _;
+use std::os::fd::{AsFd as _, BorrowedFd};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::process::ChildStderr;
+use std::time::{Duration, Instant};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use super::qemu::broken;
+use crate::error::Result;
+
+/// Longest that a send may wait for the guest to take earlier bytes.
+const SEND_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Takes QEMU's connections, one from each listener.
+pub(super) fn accept_all(
+    listeners: &[UnixListener],
+    stderr: &mut ChildStderr,
+    deadline: Instant,
+) -> Result<Vec<UnixStream>> {
+    let mut streams = Vec::new();
+    for listener in listeners {
+        let mut fds = [readable(listener.as_fd()), readable(stderr.as_fd())];
+        if !ready(&mut fds, deadline)? {
+            return Err(broken(
+                "start QEMU",
+                "it did not connect to its sockets in time",
+            ));
+        }
+        if fds[0].any() != Some(true) {
+            let mut words = String::new();
+            drop(stderr.read_to_string(&mut words));
+            return Err(broken("start QEMU", words.trim()));
+        }
+        let stream = listener.accept().and_then(|(stream, _)| {
+            stream.set_write_timeout(Some(SEND_TIMEOUT))?;
+            Ok(stream)
+        });
+        streams.push(stream.map_err(|error| broken("talk to QEMU", error))?);
+    }
+    for stream in &streams {
+        stream
+            .set_nonblocking(false)
+            .map_err(|error| broken("talk to QEMU", error))?;
+    }
+    Ok(streams)
+}
+
+/// Something to wait for bytes on.
+pub(super) fn readable(fd: BorrowedFd<'_>) -> PollFd<'_> {
+    PollFd::new(fd, PollFlags::POLLIN)
+}
+
+/// Waits until one of `fds` has something; `false`: the deadline passed.
+pub(super) fn ready(fds: &mut [PollFd<'_>], deadline: Instant) -> Result<bool> {
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        // Rounded up, so that the deadline has passed when this times out.
+        let milliseconds = left.as_millis().saturating_add(1);
+        let timeout = PollTimeout::try_from(milliseconds).unwrap_or(PollTimeout::MAX);
+        match poll(fds, timeout) {
+            Ok(0) if Instant::now() >= deadline => return Ok(false),
+            Ok(0) | Err(nix::errno::Errno::EINTR) => {}
+            Ok(_) => return Ok(true),
+            Err(error) => return Err(broken("wait for QEMU", error)),
+        }
+    }
+}

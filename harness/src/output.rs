@@ -1,0 +1,115 @@
+//! What a program did, from start to end.
+//!
+//! Purpose: status, streams and calls of a process that is over, for a test to
+//! look at. Neighbours: `guest::Process::wait` makes it of the journal.
+
+use std::time::Duration;
+
+use mayfly_abi::Abi;
+use mayfly_wire::message::Exited;
+
+use crate::backend::Visit;
+use crate::cause::{Cause, ExitStatus};
+use crate::metering;
+use crate::transcript::Call;
+
+/// What a program did, from start to end.
+#[derive(Clone, Debug)]
+pub struct Output {
+    /// Status it ended with.
+    pub status: ExitStatus,
+    /// What ended it.
+    pub cause: Cause,
+    /// What it wrote to its standard output.
+    pub stdout: Vec<u8>,
+    /// What it wrote to its standard error.
+    pub stderr: Vec<u8>,
+    /// Time from its first instruction to its end.
+    pub duration: Duration,
+    pub(crate) program: String,
+    pub(crate) abi: Option<Abi>,
+    pub(crate) calls: Vec<Call>,
+    pub(crate) exited: Exited,
+    pub(crate) kernel_instr: Option<u64>,
+    pub(crate) visits: Vec<Visit>,
+    pub(crate) root: u64,
+}
+
+impl Output {
+    /// Its process id.
+    pub fn pid(&self) -> u64 {
+        self.exited.pid
+    }
+
+    /// Its name.
+    pub fn program(&self) -> &str {
+        &self.program
+    }
+
+    /// Interface that it was served.
+    pub fn abi(&self) -> Option<Abi> {
+        self.abi
+    }
+
+    /// Its standard output as text.
+    pub fn stdout_text(&self) -> String {
+        String::from_utf8_lossy(&self.stdout).into_owned()
+    }
+
+    /// Its calls of that name, in order; none when it was not traced.
+    pub fn calls(&self, name: &str) -> Vec<&Call> {
+        self.calls
+            .iter()
+            .filter(|call| call.name() == name)
+            .collect()
+    }
+
+    /// All its calls, in the order of their return.
+    pub fn all_calls(&self) -> &[Call] {
+        &self.calls
+    }
+
+    /// Number of calls it made, traced or not.
+    pub fn call_count(&self) -> u64 {
+        self.exited.calls
+    }
+
+    /// Kernel instructions spent on it, interrupts and page faults included;
+    /// with [`crate::Command::meter`] only.
+    pub fn kernel_instr(&self) -> Option<u64> {
+        self.kernel_instr
+    }
+
+    /// Takes over the counts of another run of the same program, metered and
+    /// not traced: counting spoils times, and tracing spoils counts.
+    pub fn take_counts(&mut self, metered: &Output) {
+        self.kernel_instr = metered.kernel_instr;
+        metering::assign(&metered.visits, metered.root, &mut self.calls);
+    }
+
+    /// TSC cycles from its first instruction to its end.
+    pub fn ticks(&self) -> u64 {
+        self.exited.ran_tsc
+    }
+}
+
+/// TSC cycles as time; zero when the rate is not known.
+pub(crate) fn ticks_as_time(ticks: u64, khz: u32) -> Duration {
+    let khz = u128::from(khz.max(1));
+    let nanoseconds = u128::from(ticks) * 1_000_000 / khz;
+    Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ticks_are_time_at_the_guests_rate() {
+        assert_eq!(
+            ticks_as_time(2_000_000, 2_000_000),
+            Duration::from_millis(1)
+        );
+        assert_eq!(ticks_as_time(u64::MAX, 0), Duration::from_nanos(u64::MAX));
+    }
+}
