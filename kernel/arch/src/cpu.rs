@@ -29,6 +29,9 @@ pub const USER_SS: u16 = 0x1b;
 const KERNEL_SS: SegmentSelector = SegmentSelector::new(2, PrivilegeLevel::Ring0);
 const TSS_SELECTOR: SegmentSelector = SegmentSelector::new(5, PrivilegeLevel::Ring0);
 
+/// Vector of page faults.
+const PAGE_FAULT: usize = 14;
+
 /// What the entry stubs need to find; KERNEL_GS_BASE points here.
 #[derive(Debug, Default)]
 #[repr(C)]
@@ -85,6 +88,8 @@ static FATAL_STACK: Owned<FatalStack> = Owned::new(FatalStack([0; FATAL_STACK_SI
 unsafe extern "C" {
     static trap_idt: [u8; 0];
     static trap_idt_end: [u8; 0];
+    static trap_gate_page_fault: [u64; 2];
+    fn syscall_first();
     fn syscall_entry();
 }
 
@@ -193,7 +198,7 @@ fn enable_syscall() {
     // SAFETY: SYSCALL takes 0x08/0x10, SYSRET 0x13+16 = 0x23 and 0x13+8 = 0x1b,
     // which are the GDT's kernel and user segments.
     unsafe { Msr::new(STAR).write(0x0013_0008 << 32) };
-    LStar::write(VirtAddr::new(syscall_entry as *const () as u64));
+    LStar::write(VirtAddr::new(syscall_first as *const () as u64));
     SFMask::write(
         RFlags::TRAP_FLAG
             | RFlags::INTERRUPT_FLAG
@@ -204,6 +209,18 @@ fn enable_syscall() {
             | RFlags::ALIGNMENT_CHECK,
     );
     KernelGsBase::write(VirtAddr::new(CPU.0.get() as u64));
+}
+
+/// A system call came by the architecture's own way: no page fault is one.
+#[cold]
+pub(crate) fn syscall_is_native() {
+    LStar::write(VirtAddr::new(syscall_entry as *const () as u64));
+    // SAFETY: constant data of trap.s.
+    let [gate, _] = unsafe { trap_gate_page_fault };
+    let entry = (&raw const trap_idt).cast_mut().cast::<u64>().wrapping_add(2 * PAGE_FAULT);
+    // SAFETY: the gate's first half, in writable memory, on the one processor
+    // with interrupts off; the second half is the same.
+    unsafe { entry.write_volatile(gate) };
 }
 
 /// Makes `context` the frame that the next trap from ring 3 is stored in.

@@ -19,6 +19,8 @@ use crate::{apic, cpu, usercopy};
 pub const PAGE_FAULT: u64 = 14;
 /// First vector of an interrupt; exceptions are below.
 pub(crate) const FIRST_INTERRUPT: u64 = 32;
+/// Pseudo vector: the first system call by `SYSCALL` as the architecture has it.
+pub(crate) const REASON_FIRST: u64 = 0xff;
 /// Pseudo vector: a system call by `SYSCALL` as the architecture has it.
 pub const REASON_SYSCALL: u64 = 0x100;
 /// Pseudo vector: a system call on a host with the `SYSCALL` quirk.
@@ -43,6 +45,7 @@ global_asm!(
     rsp = const offset_of!(TrapFrame, rsp),
     flags_kept = const FLAGS_KEPT,
     flags_set = const FLAGS_SET,
+    reason_first = const REASON_FIRST,
     reason_syscall = const REASON_SYSCALL,
     reason_quirk = const REASON_QUIRK,
     user_cs = const USER_CS,

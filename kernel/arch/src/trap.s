@@ -56,13 +56,14 @@
 .globl trap_vectors
 trap_vectors:
 
-# Page fault. On hosts with the SYSCALL quirk (README, "Decisions") this is also
-# how a system call arrives: a user fetch fault at the very address of
-# syscall_entry (no other access has that instruction pointer). RCX and R11 are then the call's; R11 may be forged by a program
-# that jumped here, so its flags are made harmless.
+# Page fault, as long as the host may have the SYSCALL quirk (README,
+# "Decisions"): there this is also how a system call arrives, as a user fetch
+# fault at the very address that LSTAR has (no other access has that instruction
+# pointer). RCX and R11 are then the call's; R11 may be forged by a program that
+# jumped here, so its flags are made harmless.
 page_fault:
-    cmp qword ptr [rsp + 8], offset syscall_entry
-    jne 1f
+    cmp qword ptr [rsp + 8], offset syscall_first
+    jne vector_14
     mov [rsp + 8], rcx
     and r11d, {flags_kept}
     or r11d, {flags_set}
@@ -70,7 +71,8 @@ page_fault:
     push {reason_quirk}
     push_general
     return_to_kernel
-1:  push 14
+vector_14:
+    push 14
 trap_common:
     push_general
     test byte ptr [rsp + {cs}], 3
@@ -144,9 +146,7 @@ vector_plain 34
 
 # SYSCALL as the architecture has it. GS is the user's but for three
 # instructions (kernel/README.md, "Entry").
-.balign 16
-.globl syscall_entry
-syscall_entry:
+.macro syscall_stub reason
     swapgs
     mov gs:[{scratch}], rsp
     mov rsp, gs:[{frame_end}]
@@ -157,9 +157,21 @@ syscall_entry:
     push {user_cs}
     push rcx
     push 0
-    push {reason_syscall}
+    push \reason
     push_general
     return_to_kernel
+.endm
+
+# LSTAR until the first of them arrives, which proves that the host has no
+# quirk: then LSTAR becomes syscall_entry, and page faults are page faults.
+.balign 16
+.globl syscall_first
+syscall_first:
+    syscall_stub {reason_first}
+.balign 16
+.globl syscall_entry
+syscall_entry:
+    syscall_stub {reason_syscall}
 
 # user_enter(frame: *mut TrapFrame): runs ring 3 on that frame, returns at the
 # next trap from it. Clobbers all but RBX, RBP and RSP. TSS.RSP0 and
@@ -242,8 +254,12 @@ user_copy_bytes_fault:
     .quad 0, 0
 .endm
 
-.section .rodata.idt, "a", @progbits
+# Writable: the gate of page faults changes when the host is known (cpu.rs).
+.section .data.idt, "aw", @progbits
 .balign 16
+.globl trap_gate_page_fault
+trap_gate_page_fault:
+    gate vector_14, 0
 .globl trap_idt
 trap_idt:
     gate vector_0, 0

@@ -100,6 +100,11 @@ pub(crate) fn run(context: &mut UserContext) -> Reason {
     }
     match context.frame.vector {
         trap::REASON_SYSCALL.. => Reason::Syscall,
+        trap::REASON_FIRST => {
+            cpu::syscall_is_native();
+            context.frame.vector = trap::REASON_SYSCALL;
+            Reason::Syscall
+        }
         vector @ trap::FIRST_INTERRUPT.. => {
             apic::acknowledge(vector);
             Reason::Interrupt

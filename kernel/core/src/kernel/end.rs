@@ -100,8 +100,10 @@ impl<P: Port> Kernel<P> {
             if self.loaded == Some(*thread) {
                 self.loaded = None;
             }
-            // A thread in the run queue is found stale when its turn comes.
-            self.threads.remove(*thread);
+            // The running thread is out of the table already, and in no queue.
+            if let Some(gone) = self.threads.remove(*thread) {
+                self.ready.remove(*thread, gone.priority);
+            }
         }
         let event = Event::Exited {
             number: process.number,

@@ -156,9 +156,12 @@ impl<P: Port> Kernel<P> {
                     .switch(previous, &context, process.space.tables());
                 self.loaded = Some(key);
             }
-            if !self.ready.is_empty() && self.armed.is_none() {
+            if !self.ready.is_empty() {
+                // A timer set for a later sleeper is no end of this slice.
                 let deadline = self.machine.now() + SLICE;
-                self.arm(deadline);
+                if self.armed.is_none_or(|armed| armed > deadline) {
+                    self.arm(deadline);
+                }
             }
             return Some(Running {
                 thread,
@@ -294,3 +297,6 @@ impl<P: Port> Kernel<P> {
         self.machine.arm_timer(Some(deadline));
     }
 }
+
+#[cfg(test)]
+mod tests;
