@@ -63,24 +63,22 @@ impl<P: Port> Kernel<P> {
     /// # Errors
     /// [`SpawnError`].
     pub fn open_probe(&mut self, abi: Abi) -> Result<ProcessKey, SpawnError> {
-        let key = self.create(&SpawnRequest {
+        let request = SpawnRequest {
             abi: Some(abi),
             program: PROGRAM,
             arguments: b"probe\0",
             traced: false,
             frames_max: 0,
-        })?;
+        };
+        let regions = [(MAILBOX, PAGE_SIZE), (BUFFER, BUFFER_MAX)].map(|(start, size)| Region {
+            start,
+            end: start + size,
+            access: Access::READ_WRITE,
+            backing: Backing::Zero,
+        });
+        let key = self.create(&request, &regions)?;
         let process = self.processes.get_mut(key).ok_or(SpawnError::NoRoom)?;
         let thread = process.threads.first().copied();
-        for (start, size) in [(MAILBOX, PAGE_SIZE), (BUFFER, BUFFER_MAX)] {
-            let region = Region {
-                start,
-                end: start + size,
-                access: Access::READ_WRITE,
-                backing: Backing::Zero,
-            };
-            process.space.add(region).map_err(|_| SpawnError::NoRoom)?;
-        }
         let thread = thread.and_then(|key| self.threads.get_mut(key));
         let thread = thread.ok_or(SpawnError::NoRoom)?;
         thread.park(Wait::Request);
@@ -88,7 +86,7 @@ impl<P: Port> Kernel<P> {
         let frame = P::Machine::registers(context);
         process.probe = Some(Probe {
             entry: frame.rip,
-            stop: frame.rip - STOP_BEFORE_ENTRY,
+            stop: frame.rip.wrapping_sub(STOP_BEFORE_ENTRY),
             stack: frame.rsp - STACK_ARGUMENTS,
             number: 0,
         });
@@ -128,7 +126,11 @@ impl<P: Port> Kernel<P> {
         frame.rsp = probe.stack;
         let words = call.arguments.len();
         for (index, (in_buffer, word)) in call.arguments.iter().enumerate() {
-            let word = if *in_buffer { BUFFER + word } else { *word };
+            let word = if *in_buffer {
+                BUFFER.wrapping_add(*word)
+            } else {
+                *word
+            };
             match convention.place(index, words) {
                 Place::Register(register) => set_register(&mut frame, register, word),
                 Place::Stack(offset) => {
@@ -174,7 +176,11 @@ impl<P: Port> Kernel<P> {
         let number = process.probe.ok_or(KernelError::BadHandle)?.number;
         let thread = process.threads.first().copied();
         let thread = thread.and_then(|key| self.threads.get(key));
-        let errno = thread.ok_or(KernelError::BadHandle)?.errno;
+        let thread = thread.ok_or(KernelError::BadHandle)?;
+        if thread.wait != Some(Wait::Request) {
+            return Err(KernelError::BadHandle);
+        }
+        let errno = thread.errno;
         let mut mailbox = [0; MAILBOX_WORDS * 8];
         process
             .space

@@ -76,21 +76,28 @@ impl<P: Port> Kernel<P> {
     /// # Errors
     /// [`SpawnError`]; nothing is left of a process that could not be made.
     pub fn spawn(&mut self, request: &SpawnRequest<'_>) -> Result<ProcessKey, SpawnError> {
-        let key = self.create(request)?;
+        let key = self.create(request, &[])?;
         for thread in self.threads_of(key) {
             self.wake(thread);
         }
         Ok(key)
     }
 
-    /// Makes a process whose thread is parked.
-    pub(super) fn create(&mut self, request: &SpawnRequest<'_>) -> Result<ProcessKey, SpawnError> {
+    /// Makes a process whose thread is parked, with regions besides its image's.
+    pub(super) fn create(
+        &mut self,
+        request: &SpawnRequest<'_>,
+        regions: &[Region],
+    ) -> Result<ProcessKey, SpawnError> {
         let file = self
             .bundles
             .find(request.program)
             .ok_or(SpawnError::NoProgram)?;
         let image = loader::read(file.contents).map_err(SpawnError::BadImage)?;
         let abi = request.abi.or(image.abi).ok_or(SpawnError::NoAbi)?;
+        if request.arguments.last().is_some_and(|last| *last != 0) {
+            return Err(SpawnError::BadArguments);
+        }
         if self.machine.heap_low() || self.machine.frames_free() < FRAMES_KEPT {
             return Err(SpawnError::NoRoom);
         }
@@ -99,7 +106,7 @@ impl<P: Port> Kernel<P> {
             limit => limit,
         };
         let mut space = Space::new(&mut self.machine, limit).map_err(|_| SpawnError::NoRoom)?;
-        match build(&mut self.machine, &mut space, &image, file) {
+        match build(&mut self.machine, &mut space, &image, file, regions) {
             Ok(()) => self.admit(abi, space, &image, request),
             Err(error) => {
                 space.release(&mut self.machine);
@@ -176,18 +183,21 @@ impl<P: Port> Kernel<P> {
     }
 }
 
-/// Adds an image's segments to a space.
+/// Adds an image's segments and other regions to a space.
 fn build<M: Machine>(
     machine: &mut M,
     space: &mut Space<M>,
     image: &Image,
     file: BundleFile,
+    others: &[Region],
 ) -> Result<(), SpawnError> {
+    let overlap = |_| SpawnError::BadImage(ImageError::OutOfRange);
+    for region in others {
+        space.add(*region).map_err(overlap)?;
+    }
     for segment in &image.segments {
         let region = region(segment, file);
-        space
-            .add(region)
-            .map_err(|_| SpawnError::BadImage(ImageError::OutOfRange))?;
+        space.add(region).map_err(overlap)?;
         if !region.access.write {
             space
                 .map_ahead(machine, region.start, MAP_AHEAD)

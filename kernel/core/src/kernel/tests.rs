@@ -1,7 +1,11 @@
 //! The kernel as a whole, directed through the fake machine.
 //!
+//! - `spawn`: new processes, and what cannot become one.
 //! - `ends`: every way a process ends gives back all it had.
 //! - `turns`: whose turn it is; sleeping and waking.
+//! - `probes`: raw calls that the host asks for.
 
 mod ends;
+mod probes;
+mod spawn;
 mod turns;
