@@ -118,7 +118,7 @@ impl Qemu {
                 self.taken[index].extend_from_slice(&chunk[..count]);
                 Ok(count)
             }
-            Err(error) if error.kind() == ErrorKind::ConnectionReset => Ok(0),
+            Err(error) if is_closed(&error) => Ok(0),
             Err(error) => Err(broken("read from QEMU", error)),
         }
     }
@@ -165,10 +165,12 @@ impl Backend for Qemu {
         let Some(control) = self.streams.first_mut() else {
             return Err(broken("send to the guest", "QEMU has no control port"));
         };
-        control
-            .write_all(bytes)
-            .map_err(|error| broken("send to the guest in QEMU", error))?;
-        self.monitor.wake();
+        match control.write_all(bytes) {
+            Ok(()) => self.monitor.wake(),
+            // QEMU has ended: the next run says how.
+            Err(error) if is_closed(&error) => {}
+            Err(error) => return Err(broken("send to the guest in QEMU", error)),
+        }
         Ok(())
     }
 
@@ -268,6 +270,13 @@ fn command(path: &Path, options: &VmOptions, bundle_bytes: usize) -> Command {
         ])
         .args(["-mon", "chardev=monitor,mode=control"]);
     command
+}
+
+fn is_closed(error: &std::io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::BrokenPipe | ErrorKind::ConnectionReset
+    )
 }
 
 /// What QEMU's exit status says about the guest.

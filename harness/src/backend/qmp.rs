@@ -41,7 +41,9 @@ impl Qmp {
     pub(crate) fn wake(&mut self) {
         // Without an answer there is nothing to be done; the request that
         // follows then times out and says so.
-        let _ = self.greet();
+        let _ = self
+            .greet()
+            .and_then(|()| self.execute(&json!({"execute": "query-status"})));
     }
 
     /// Where the processor is.
