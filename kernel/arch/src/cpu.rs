@@ -217,7 +217,10 @@ pub(crate) fn syscall_is_native() {
     LStar::write(VirtAddr::new(syscall_entry as *const () as u64));
     // SAFETY: constant data of trap.s.
     let [gate, _] = unsafe { trap_gate_page_fault };
-    let entry = (&raw const trap_idt).cast_mut().cast::<u64>().wrapping_add(2 * PAGE_FAULT);
+    let entry = (&raw const trap_idt)
+        .cast_mut()
+        .cast::<u64>()
+        .wrapping_add(2 * PAGE_FAULT);
     // SAFETY: the gate's first half, in writable memory, on the one processor
     // with interrupts off; the second half is the same.
     unsafe { entry.write_volatile(gate) };
