@@ -7,6 +7,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::process::Command;
 
+use kvm_ioctls::{Cap, Kvm};
 use mayfly::{BackendKind, VmOptions, fingerprint};
 
 use super::exit::Exit;
@@ -116,18 +117,61 @@ fn host() -> Finding {
     Finding::Good(words)
 }
 
+/// Version of the KVM interface: the only one since Linux 2.6.22.
+const KVM_API: i32 = 12;
+
+/// What the VMM needs of KVM, by its name there.
+const NEEDED: [(Cap, &str); 4] = [
+    (Cap::SplitIrqchip, "KVM_CAP_SPLIT_IRQCHIP"),
+    (Cap::ReadonlyMem, "KVM_CAP_READONLY_MEM"),
+    (Cap::SignalMsi, "KVM_CAP_SIGNAL_MSI"),
+    (Cap::ImmediateExit, "KVM_CAP_IMMEDIATE_EXIT"),
+];
+
 fn kvm() -> Finding {
-    match fs::File::options().read(true).write(true).open("/dev/kvm") {
-        Ok(_) => Finding::Good("/dev/kvm is there and may be used".into()),
-        Err(error) if error.kind() == ErrorKind::NotFound => Finding::Wrong(
+    if let Err(error) = fs::File::options().read(true).write(true).open("/dev/kvm") {
+        return kvm_closed(&error);
+    }
+    let not_kvm = |why: String| {
+        Finding::Wrong(
+            format!("/dev/kvm is there, but it does not answer as KVM: {why}"),
+            "pass the host's own /dev/kvm into this container or VM".into(),
+        )
+    };
+    let kvm = match Kvm::new() {
+        Ok(kvm) => kvm,
+        Err(error) => return not_kvm(error.to_string()),
+    };
+    match kvm.get_api_version() {
+        KVM_API => {}
+        version => return not_kvm(format!("interface version {version}, not {KVM_API}")),
+    }
+    let missing: Vec<&str> = NEEDED
+        .iter()
+        .filter(|(capability, _)| !kvm.check_extension(*capability))
+        .map(|(_, name)| *name)
+        .collect();
+    if missing.is_empty() {
+        return Finding::Good("/dev/kvm may be used, interface version 12, nothing missing".into());
+    }
+    Finding::Wrong(
+        format!("this KVM lacks {}", missing.join(", ")),
+        "a Linux of 4.10 or later".into(),
+    )
+}
+
+/// Why `/dev/kvm` cannot be opened, and what helps.
+fn kvm_closed(error: &std::io::Error) -> Finding {
+    match error.kind() {
+        ErrorKind::NotFound => Finding::Wrong(
             "/dev/kvm is missing: this host has no KVM, or its module is not loaded".into(),
             "modprobe kvm_intel (or kvm_amd); in a VM or container, turn on nested\nvirtualisation or pass the device (--device /dev/kvm)".into(),
         ),
-        Err(error) if error.kind() == ErrorKind::PermissionDenied => Finding::Wrong(
+        ErrorKind::PermissionDenied => Finding::Wrong(
             "/dev/kvm is there, but you may not use it".into(),
             "sudo usermod -aG kvm $USER, then log in again".into(),
         ),
-        Err(error) => Finding::Wrong(format!("/dev/kvm: {error}"), "load the kvm module".into()),
+        _ => Finding::Wrong(format!("/dev/kvm: {error}"), "load the kvm module".into()),
     }
 }
 
