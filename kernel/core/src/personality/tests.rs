@@ -1,1 +1,30 @@
+//! The three interfaces, called through the fake machine as ring 3 calls them.
+//!
+//! - `table`: every row and every other number; errors and their spelling.
+//! - `start`: the state a program starts in, to the letter of its spec.
+//! - `identity`: who am I, and the error number of a thread.
+//! - `time`: clocks and sleeps.
+//! - `text`: the formatter of XenevaOS.
 
+mod identity;
+mod start;
+mod table;
+mod text;
+mod time;
+
+use mayfly_abi::{Abi, patchwork};
+
+use crate::fake::bench::Bench;
+use crate::object::process::ProcessKey;
+
+/// A kernel with one process of an interface.
+fn one(abi: Abi) -> (Bench, ProcessKey) {
+    let mut bench = Bench::new();
+    let key = bench.spawn(abi);
+    (bench, key)
+}
+
+/// Error number of a PatchworkOS process's only thread.
+fn errno(bench: &mut Bench, key: ProcessKey) -> u64 {
+    bench.call(key, patchwork::nr::ERRNO, &[])
+}

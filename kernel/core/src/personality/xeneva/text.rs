@@ -122,7 +122,8 @@ impl<P: Port> Printer<'_, P> {
         }
         let value = if value < 0.0 { -value } else { value };
         let whole = value as u64;
-        let hundredths = ((value - whole as f64) * 100.0) as u64;
+        // What is too large for `whole` must not spill into the decimals.
+        let hundredths = (((value - whole as f64) * 100.0) as u64).min(99);
         write!(self, "{whole}.{hundredths:02}")
     }
 
