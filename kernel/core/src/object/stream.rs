@@ -33,11 +33,7 @@ pub fn write<P: Port>(
     let end = address + length;
     if (address | (PAGE_SIZE - 1)) < end {
         // More than one page: all must be there before the first byte goes out.
-        let mut page = address;
-        while page < end {
-            present(kernel, running, page)?;
-            page = (page | (PAGE_SIZE - 1)) + 1;
-        }
+        readable(kernel, running, address, length)?;
     }
     let number = running.process.number;
     let mut at = address;
@@ -54,6 +50,26 @@ pub fn write<P: Port>(
         kernel.host.output(number, stream as u8, &pieces[..used]);
     }
     Ok(length)
+}
+
+/// Checks that a range of user memory is readable, and brings its pages in.
+///
+/// # Errors
+/// As [`write`].
+pub fn readable<P: Port>(
+    kernel: &mut Kernel<P>,
+    running: &mut Running<P>,
+    address: u64,
+    length: u64,
+) -> Result<(), KernelError> {
+    check_range(address, length)?;
+    let end = address + length;
+    let mut page = address;
+    while page < end {
+        present(kernel, running, page)?;
+        page = (page | (PAGE_SIZE - 1)) + 1;
+    }
+    Ok(())
 }
 
 /// The frame of a page of the running space, brought in if need be.

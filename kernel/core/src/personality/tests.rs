@@ -4,6 +4,7 @@
 //! - `start`: the state a program starts in, to the letter of its spec.
 //! - `identity`: who am I, and the error number of a thread.
 //! - `time`: clocks and sleeps.
+//! - `write`: output, and the order of its checks.
 //! - `text`: the formatter of XenevaOS.
 
 mod identity;
@@ -11,6 +12,7 @@ mod start;
 mod table;
 mod text;
 mod time;
+mod write;
 
 use mayfly_abi::{Abi, patchwork};
 

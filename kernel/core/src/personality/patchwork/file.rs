@@ -20,8 +20,8 @@ pub(crate) fn write<P: Port>(
 ) -> Flow {
     let written = match fd {
         0..=2 if buffer == 0 => Err(KernelError::NullPointer),
-        // Standard input is open and has no write operation.
-        0 => Err(KernelError::NotSupported),
+        // Standard input is open and has no write operation, but its buffer is checked first.
+        0 => stream::readable(kernel, running, buffer, count).and(Err(KernelError::NotSupported)),
         1 => stream::write(kernel, running, Stream::Output, buffer, count),
         2 => stream::write(kernel, running, Stream::Error, buffer, count),
         _ => Err(KernelError::BadHandle),
