@@ -99,14 +99,17 @@ impl<'vm> Command<'vm> {
         };
         client.send("start a program", &Request::Spawn { id, spawn })?;
         match client.answer(&what, timeout, id)? {
-            Answer::Started { pid, root, abi } => Ok(Process {
-                vm: self.vm,
-                pid,
-                root,
-                abi: Abi::from_code(abi),
-                program: self.program,
-                metered,
-            }),
+            Answer::Started { pid, root, abi } => {
+                client.journal.process(pid).program = self.program.clone();
+                Ok(Process {
+                    vm: self.vm,
+                    pid,
+                    root,
+                    abi: Abi::from_code(abi),
+                    program: self.program,
+                    metered,
+                })
+            }
             answer => Err(unexpected(&what, &answer)),
         }
     }

@@ -65,6 +65,7 @@ pub(crate) struct Returned {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Known {
     pub(crate) abi: Option<Abi>,
+    pub(crate) program: String,
     pub(crate) stdout: Vec<u8>,
     pub(crate) stderr: Vec<u8>,
     pub(crate) calls: Vec<Call>,
@@ -187,6 +188,16 @@ impl Journal {
     /// What is known of a process; knowledge of one unheard of is empty.
     pub(crate) fn process(&mut self, pid: u64) -> &mut Known {
         self.processes.entry(pid).or_default()
+    }
+
+    /// The program that runs, if only one does.
+    pub(crate) fn only_program(&self) -> Option<&str> {
+        let mut running = self
+            .processes
+            .values()
+            .filter(|known| known.exited.is_none());
+        let only = running.next().filter(|_| running.next().is_none())?;
+        Some(only.program.as_str()).filter(|name| !name.is_empty())
     }
 
     fn output(&mut self, pid: u64, stream: u8, bytes: &[u8]) {

@@ -236,6 +236,17 @@ impl Vm {
         lock(&self.client)
     }
 
+    /// The command that runs the current test again: its thread has its name.
+    fn again(&self) -> String {
+        let name = std::thread::current()
+            .name()
+            .map_or_else(String::new, Into::into);
+        format!(
+            "  again   MAYFLY_BACKEND={} cargo test {name}",
+            self.backend
+        )
+    }
+
     pub(crate) fn witness(&self) -> Witness {
         Witness(Arc::clone(&self.client))
     }
@@ -255,12 +266,12 @@ impl Drop for Vm {
         client.kill();
         if std::thread::panicking() {
             let context = report::context(&client.journal);
-            if !context.is_empty() {
-                eprintln!(
-                    "microVM ({}, {}):\n{context}",
-                    self.backend, client.journal.phase
-                );
-            }
+            let phase = client.journal.phase;
+            eprintln!(
+                "microVM ({}, {phase}):\n{context}{}",
+                self.backend,
+                self.again()
+            );
         }
     }
 }

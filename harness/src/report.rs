@@ -12,6 +12,7 @@ use mayfly_machine::exit;
 use mayfly_wire::message::Panic;
 
 use crate::backend::Position;
+use crate::image;
 use crate::journal::Journal;
 use crate::notation;
 use crate::phase::Phase;
@@ -61,6 +62,7 @@ impl From<Panic<'_>> for Panicked {
             // A return address is behind its call: look one byte back.
             backtrace: addresses
                 .flat_map(|address| symbols::kernel_frames(address.saturating_sub(1)))
+                .filter(|frame| !frame.function.starts_with("core::panicking::"))
                 .collect(),
             call,
             pid: panic.pid,
@@ -120,6 +122,8 @@ pub struct Death {
     pub doing: String,
     /// Last lines of COM1 and of the kernel's log.
     pub last_words: Vec<String>,
+    /// The program that ran, when it was the only one.
+    pub program: Option<String>,
 }
 
 impl Death {
@@ -131,6 +135,7 @@ impl Death {
             phase: journal.phase,
             doing: doing.into(),
             last_words,
+            program: journal.only_program().map(Into::into),
         }
     }
 
@@ -172,11 +177,11 @@ impl fmt::Display for Death {
             DeathCause::Panic(panicked) => panic_lines(f, panicked)?,
             DeathCause::Timeout { timeout, position } => {
                 writeln!(f, "timeout: no answer within {timeout:?}")?;
-                place(f, *position)?;
+                place(f, *position, self.program.as_deref())?;
             }
             DeathCause::Crash { message, position } => {
                 writeln!(f, "the machine crashed: {message}")?;
-                place(f, *position)?;
+                place(f, *position, self.program.as_deref())?;
             }
             DeathCause::Exit(code) => {
                 writeln!(
@@ -204,12 +209,25 @@ impl fmt::Debug for Death {
 }
 
 /// Says in words where a processor was, on lines of their own.
-fn place(f: &mut fmt::Formatter<'_>, position: Option<Position>) -> fmt::Result {
+fn place(
+    f: &mut fmt::Formatter<'_>,
+    position: Option<Position>,
+    program: Option<&str>,
+) -> fmt::Result {
     let Some(position) = position else {
         return writeln!(f, "  where   not known: the machine did not say");
     };
     if position.ring != 0 {
-        return writeln!(f, "  where   ring 3 (a program), rip {:#x}", position.rip);
+        let file = program.and_then(image::program);
+        let frames = file.map_or_else(Vec::new, |file| {
+            symbols::program_frames(file.bytes, position.rip)
+        });
+        let name = program.unwrap_or("a program");
+        write!(f, "  where   ring 3 ({name}), rip {:#x}", position.rip)?;
+        return match frames.first() {
+            Some(frame) => writeln!(f, ", {frame}"),
+            None => writeln!(f),
+        };
     }
     let state = match (position.halted, position.interrupts) {
         (true, true) => "asleep until an interrupt",
@@ -287,6 +305,7 @@ mod tests {
             phase: Phase::Running,
             doing: "wait for process 3".into(),
             last_words: vec!["first".into(), "second".into()],
+            program: None,
         }
     }
 
