@@ -193,3 +193,6 @@ pub(crate) fn end<P: Port>(kernel: &mut Kernel<P>, running: &mut Running<P>, res
     };
     kernel.host.traced(&traced);
 }
+
+#[cfg(test)]
+mod tests;

@@ -180,6 +180,12 @@ impl Bench {
     }
 }
 
+impl Default for Bench {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Drop for Bench {
     fn drop(&mut self) {
         if std::thread::panicking() {
