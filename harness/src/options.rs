@@ -4,7 +4,7 @@
 //! [`crate::Vm::with_options`] takes it, the attribute `#[mayfly::test]` and
 //! the command line fill it.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use mayfly_abi::Abi;
 
@@ -90,6 +90,17 @@ impl Default for VmOptions {
 }
 
 impl VmOptions {
+    /// The kernel's command line: the caller's words and the time of day, which
+    /// a machine without a clock chip learns this way.
+    pub(crate) fn full_command_line(&self) -> String {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        let epoch = format!("mayfly.epoch={}", now.map_or(0, |now| now.as_secs()));
+        match self.command_line.as_str() {
+            "" => epoch,
+            words => format!("{words} {epoch}"),
+        }
+    }
+
     /// Adds a file beside the bundled programs.
     #[must_use]
     pub fn file(mut self, name: impl Into<String>, bytes: impl Into<Vec<u8>>) -> Self {

@@ -36,7 +36,7 @@ impl Kvm {
         let config = Config {
             memory_bytes: options.memory_bytes,
             cpus: options.cpus,
-            command_line: options.command_line.clone(),
+            command_line: options.full_command_line(),
             entry: match options.entry {
                 Entry::Auto => mayfly_vmm::Entry::Auto,
                 Entry::Direct => mayfly_vmm::Entry::Direct,

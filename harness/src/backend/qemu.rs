@@ -239,7 +239,7 @@ fn command(path: &Path, options: &VmOptions, bundle_bytes: usize) -> Command {
         .arg(path.join("kernel"))
         .arg("-initrd")
         .arg(path.join("bundle"))
-        .args(["-append", &options.command_line])
+        .args(["-append", &options.full_command_line()])
         .args(["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"])
         .args(["-global", "virtio-mmio.force-legacy=false"])
         .args(["-device", "virtio-serial-device,max_ports=4"])

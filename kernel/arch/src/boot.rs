@@ -137,31 +137,43 @@ impl Boot {
     /// What the command line says.
     pub fn options(&self) -> Options {
         let mut options = Options::default();
-        for word in self.command_line.split(|byte| *byte == b' ') {
+        let mut rest = self.command_line;
+        while let Some(first) = rest.first() {
             // The first byte rules most words out.
-            if !matches!(word.first(), Some(b'v' | b'm' | b'n')) {
-                continue;
+            if matches!(first, b'v' | b'm' | b'n') {
+                options.word(rest);
             }
-            if let Some(device) = word.strip_prefix(device::MMIO_PARAMETER.as_bytes()) {
-                let free = options
-                    .mmio_devices
-                    .iter_mut()
-                    .find(|device| device.is_none());
-                if let Some(free) = free {
-                    *free = parse_mmio(device);
-                }
-            } else if let Some(seconds) = word.strip_prefix(b"mayfly.epoch=") {
-                options.epoch = seconds.iter().try_fold(0, digit::<10>).unwrap_or(0);
-            } else if word == b"nosmap" {
-                options.no_smap = true;
-            }
+            rest = match position(rest, b' ') {
+                Some(space) => &rest[space + 1..],
+                None => &[],
+            };
         }
         options
     }
 }
 
+/// Index of the first `byte`, found eight bytes at a time: the command line is
+/// most of what the kernel reads before it is ready.
+fn position(bytes: &[u8], byte: u8) -> Option<usize> {
+    const ONES: u64 = u64::MAX / 0xff;
+    const HIGH: u64 = ONES << 7;
+    let (chunks, rest) = bytes.as_chunks::<8>();
+    let pattern = ONES * u64::from(byte);
+    let mut at = 0;
+    for chunk in chunks {
+        let differs = u64::from_le_bytes(*chunk) ^ pattern;
+        // The lowest byte that is equal is marked; higher ones may be wrongly.
+        let equal = differs.wrapping_sub(ONES) & !differs & HIGH;
+        if equal != 0 {
+            return Some(at + equal.trailing_zeros() as usize / 8);
+        }
+        at += 8;
+    }
+    Some(at + rest.iter().position(|other| *other == byte)?)
+}
+
 /// Virtio-mmio devices that the kernel looks at.
-const MMIO_DEVICES_MAX: usize = 8;
+const MMIO_DEVICES_MAX: usize = 4;
 
 /// What the command line says. Words that the kernel does not know are not its.
 #[derive(Clone, Copy, Debug, Default)]
@@ -169,36 +181,60 @@ pub struct Options {
     /// Virtio-mmio devices: physical address and GSI
     /// (`virtio_mmio.device=`, as Linux has it).
     pub mmio_devices: [Option<(u64, u32)>; MMIO_DEVICES_MAX],
-    /// Unix time at boot, in seconds (`mayfly.epoch=`).
-    pub epoch: u64,
+    /// Unix time at boot (`mayfly.epoch=`).
+    pub epoch: Epoch,
     /// SMAP stays off although the processor offers it (`nosmap`, as Linux
     /// has it): a KVM that runs ring 0 in software does not know STAC.
     pub no_smap: bool,
 }
 
+/// Unix time at boot: digits that are read when someone asks.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Epoch(&'static [u8]);
+
+impl Epoch {
+    /// In seconds; 0 if the command line does not say.
+    pub fn seconds(self) -> u64 {
+        number::<10>(self.0).0
+    }
+}
+
+impl Options {
+    /// Takes the word that `rest` begins with.
+    fn word(&mut self, rest: &'static [u8]) {
+        if let Some(device) = rest.strip_prefix(device::MMIO_PARAMETER.as_bytes()) {
+            let free = self.mmio_devices.iter_mut().find(|device| device.is_none());
+            if let Some(free) = free {
+                *free = parse_mmio(device);
+            }
+        } else if let Some(seconds) = rest.strip_prefix(b"mayfly.epoch=") {
+            self.epoch = Epoch(seconds);
+        } else if rest.starts_with(b"nosmap") {
+            self.no_smap = true;
+        }
+    }
+}
+
 /// Parses `<size>@<base>:<irq>`; the size is not needed.
 fn parse_mmio(value: &[u8]) -> Option<(u64, u32)> {
-    let at = value.iter().position(|byte| *byte == b'@')?;
-    let value = value.get(at + 1..)?;
-    let colon = value.iter().position(|byte| *byte == b':')?;
-    let (base, irq) = value.split_at(colon);
-    let base = base.strip_prefix(b"0x")?.iter().try_fold(0, digit::<16>)?;
-    let irq = irq.get(1..)?.iter().try_fold(0, digit::<10>)?;
+    let at = position(value, b'@')?;
+    let (base, rest) = number::<16>(value.get(at + 1..)?.strip_prefix(b"0x")?);
+    let (irq, _) = number::<10>(rest.strip_prefix(b":")?);
     Some((base, u32::try_from(irq).ok()?))
 }
 
-/// Appends one digit to a number, for `try_fold`.
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "the shape that try_fold over a slice asks for"
-)]
-fn digit<const RADIX: u64>(number: u64, byte: &u8) -> Option<u64> {
-    let value = u64::from(match byte {
-        b'0'..=b'9' => byte - b'0',
-        b'a'..=b'f' => byte - b'a' + 10,
-        _ => return None,
-    });
-    (value < RADIX).then(|| number.wrapping_mul(RADIX) + value)
+/// The number that `bytes` begin with, and what follows it.
+fn number<const RADIX: u64>(bytes: &[u8]) -> (u64, &[u8]) {
+    let mut number = 0_u64;
+    for (at, byte) in bytes.iter().enumerate() {
+        let value = match byte {
+            b'0'..=b'9' => byte - b'0',
+            b'a'..=b'f' if RADIX == 16 => byte - b'a' + 10,
+            _ => return (number, &bytes[at..]),
+        };
+        number = number.wrapping_mul(RADIX).wrapping_add(u64::from(value));
+    }
+    (number, &[])
 }
 
 /// A table of the start info.

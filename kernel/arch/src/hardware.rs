@@ -7,7 +7,7 @@ use mayfly_core::port::{
     Access, Contents, CopyFault, Machine, NoFrames, PAGE_BYTES, PAGE_SIZE, PageFrame, Reason,
 };
 
-use crate::boot::{Boot, BootError};
+use crate::boot::{Boot, BootError, Epoch};
 use crate::clock::{self, Clock};
 use crate::frames::Frames;
 use crate::paging::{self, Tables};
@@ -25,7 +25,7 @@ pub struct Hardware {
     frames: Frames,
     kernel_root: PageFrame,
     clock: Clock,
-    epoch: u64,
+    epoch: Epoch,
     running_root: u64,
 }
 
@@ -37,7 +37,7 @@ impl Hardware {
     ///
     /// # Safety
     /// Called once, with what the loader said.
-    pub unsafe fn new(boot: &Boot, clock: Clock, epoch: u64) -> Result<Self, BootError> {
+    pub unsafe fn new(boot: &Boot, clock: Clock, epoch: Epoch) -> Result<Self, BootError> {
         let (start, end) = boot.free_memory()?;
         // SAFETY: nothing else uses the memory (`free_memory`), and the direct
         // protocol promises zeros.
@@ -198,7 +198,7 @@ impl Machine for Hardware {
     }
 
     fn boot_epoch(&self) -> u64 {
-        self.epoch
+        self.epoch.seconds()
     }
 
     fn arm_timer(&mut self, deadline: Option<u64>) {

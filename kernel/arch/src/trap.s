@@ -70,11 +70,14 @@ page_fault:
     mov [rsp + 24], r11
     push {reason_quirk}
     push_general
+    cld
     return_to_kernel
 vector_14:
     push 14
 trap_common:
     push_general
+    # SYSCALL masks the direction flag; a trap leaves what the program had.
+    cld
     test byte ptr [rsp + {cs}], 3
     jz 2f
     return_to_kernel
@@ -95,6 +98,7 @@ trap_common:
 # Exceptions that leave no machine to go on with: own stack, no return.
 trap_fatal:
     push_general
+    cld
     mov rdi, rsp
     call kernel_trap
     ud2

@@ -2,7 +2,7 @@
 //!
 //! Purpose: objects, scheduling, loading, and the three personalities, over the
 //! [`port`] that `kernel/arch` implements. No line of this crate is unsafe, and
-//! all of it runs on the host against [`fake`]. Neighbours: `kernel/abi` gives
+//! all of it runs on the host against a fake machine (`fake`). Neighbours: `kernel/abi` gives
 //! the calls, `kernel/src` drives the loop and talks to the host.
 //!
 //! - [`kernel`]: the whole, and what runs now.

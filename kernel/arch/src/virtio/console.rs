@@ -177,12 +177,14 @@ impl Console {
             .position(|candidate| candidate.as_bytes() == name);
         let Some(index) = known else { return };
         self.numbers[index] = Some(id);
+        // First open, then buffers: QEMU looks for them when they come, and
+        // only if the port is open.
+        self.send_control(id, event::PORT_OPEN, 1);
         if PORT_NAMES[index] == PORT_CONTROL {
             self.lend_receive_buffers(id);
             LAST_WORDS_BASE.store(self.registers.base(), Ordering::Relaxed);
             LAST_WORDS_QUEUE.store(receive_queue(id) + 1, Ordering::Relaxed);
         }
-        self.send_control(id, event::PORT_OPEN, 1);
     }
 
     fn lend_receive_buffers(&mut self, id: u8) {

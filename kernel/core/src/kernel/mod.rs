@@ -67,11 +67,11 @@ pub enum Flow {
     Yield(u64),
     /// Others have a turn first; then back with registers as they are.
     Preempt,
-    /// The thread is parked ([`Running::park`]) until something wakes it.
+    /// The thread is parked (`Running::park`) until something wakes it.
     Park,
     /// The thread is parked until then (nanoseconds since boot).
     ParkUntil(u64),
-    /// The process ends ([`Running::end`]).
+    /// The process ends (`Running::end`).
     End,
 }
 
