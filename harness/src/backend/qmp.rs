@@ -35,17 +35,6 @@ impl Qmp {
         }
     }
 
-    /// Makes QEMU's main loop go round once. It looks whether a guest's port
-    /// takes bytes only when it goes round, and a guest that opens a port does
-    /// not make it do so.
-    pub(crate) fn wake(&mut self) {
-        // Without an answer there is nothing to be done; the request that
-        // follows then times out and says so.
-        let _ = self
-            .greet()
-            .and_then(|()| self.execute(&json!({"execute": "query-status"})));
-    }
-
     /// Where the processor is.
     pub(crate) fn position(&mut self) -> Option<Position> {
         self.greet()?;
