@@ -7,6 +7,8 @@ use hdrhistogram::Histogram;
 
 /// Significant decimal digits that a histogram keeps.
 const DIGITS: u8 = 3;
+/// Longest time that a histogram tells apart from longer ones: a minute.
+const LONGEST: u64 = 60_000_000_000;
 
 /// Times of one benchmark, as a histogram of nanoseconds.
 #[derive(Clone, Debug)]
@@ -18,10 +20,10 @@ impl Times {
     /// No sample yet.
     ///
     /// # Errors
-    /// None that can happen with the digits used here.
+    /// None that can happen with the bounds used here.
     pub fn new() -> anyhow::Result<Self> {
         Ok(Self {
-            histogram: Histogram::new(DIGITS)?,
+            histogram: Histogram::new_with_bounds(1, LONGEST, DIGITS)?,
         })
     }
 
