@@ -19,6 +19,7 @@ use alloc::boxed::Box;
 use crate::bundle::Bundles;
 use crate::object::process::{Cause, Gate, Process, ProcessKey, ProcessMark};
 use crate::object::thread::{Thread, ThreadKey, ThreadMark, Wait};
+use crate::object::wait::{Entry, WaitQueue};
 use crate::personality::{self, patchwork, veridian, xeneva};
 use crate::port::{Machine, Port, Reason};
 use crate::schedule::{RunQueue, SLICE, Timers};
@@ -81,6 +82,34 @@ impl<P: Port> Running<P> {
     pub(crate) fn park(&mut self, wait: Wait, deadline: Option<u64>) -> Flow {
         self.thread.park(wait);
         deadline.map_or(Flow::Park, Flow::ParkUntil)
+    }
+
+    /// Parks the thread until a queue is woken or its deadline comes; then the
+    /// call is made again. A call that may wait for more than one thing enters
+    /// the other queues itself, with [`Running::entry`], after this.
+    pub(crate) fn wait_in(&mut self, queue: &WaitQueue) -> Flow {
+        let flow = self.park(Wait::Retry, self.thread.deadline);
+        queue.enter(self.entry());
+        flow
+    }
+
+    /// The running thread's entry for a queue, once it is parked.
+    pub(crate) fn entry(&self) -> Entry {
+        Entry {
+            thread: self.thread.key,
+            wait: self.thread.wait_number,
+        }
+    }
+
+    /// When the call gives up: `timeout` nanoseconds after it was first made;
+    /// never for `u64::MAX`.
+    pub(crate) fn give_up_after(&mut self, machine: &P::Machine, timeout: u64) {
+        if self.thread.deadline.is_none() {
+            self.thread.deadline = match timeout {
+                u64::MAX => None,
+                timeout => machine.now().checked_add(timeout),
+            };
+        }
     }
 
     /// Ends the process with the exit status its ABI gives.
@@ -267,9 +296,23 @@ impl<P: Port> Kernel<P> {
         self.threads.put(thread.key, thread);
     }
 
+    /// Wakes everyone who waits in a queue: they look again.
+    pub fn wake_all(&mut self, queue: &WaitQueue) {
+        for entry in queue.take() {
+            let waits = self.threads.get(entry.thread).is_some_and(|thread| {
+                thread.wait == Some(Wait::Retry) && thread.wait_number == entry.wait
+            });
+            if waits {
+                self.wake(entry.thread);
+            }
+        }
+    }
+
     /// Makes a parked thread run again; its wait says how it goes on.
     fn wake(&mut self, key: ThreadKey) {
         if let Some(thread) = self.threads.get_mut(key) {
+            // What else it waited in may not wake it a second time.
+            thread.wait_number = thread.wait_number.wrapping_add(1);
             self.ready.push(key, thread.priority);
         }
     }

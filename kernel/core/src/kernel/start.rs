@@ -142,6 +142,7 @@ impl<P: Port> Kernel<P> {
             threads: Vec::from([thread_key]),
             started: self.machine.ticks(),
             probe: None,
+            handles: personality::first_handles(abi),
             capabilities: Capabilities::default(),
         });
         let mut thread = Box::new(Thread {
@@ -152,6 +153,8 @@ impl<P: Port> Kernel<P> {
             priority: PRIORITY_DEFAULT,
             wait: None,
             wait_number: 0,
+            deadline: None,
+            timed_out: false,
             errno: 0,
             call: None,
         });

@@ -1,7 +1,9 @@
 //! ABI-neutral objects: what two personalities need lives here.
 
 pub mod capability;
+pub mod file;
 pub mod memory;
 pub mod process;
 pub mod stream;
 pub mod thread;
+pub mod wait;

@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use mayfly_abi::Abi;
 
 use crate::object::capability::Capabilities;
+use crate::object::file::Handles;
 use crate::object::memory::Space;
 use crate::object::thread::ThreadKey;
 use crate::port::Port;
@@ -37,6 +38,8 @@ pub struct Process<P: Port> {
     pub started: u64,
     /// It makes calls for the host.
     pub probe: Option<Probe>,
+    /// Its descriptors (PatchworkOS, XenevaOS).
+    pub handles: Handles,
     /// Its tokens (VeridianOS).
     pub capabilities: Capabilities,
 }

@@ -22,6 +22,10 @@ pub struct Thread<P: Port> {
     pub wait: Option<Wait>,
     /// Counts the waits, so that a late timer knows it is late.
     pub wait_number: u32,
+    /// When the call that it is parked in gives up, if it has such a time.
+    pub deadline: Option<u64>,
+    /// That time has come.
+    pub timed_out: bool,
     /// Error number of its last failed call (PatchworkOS keeps one per thread).
     pub errno: u32,
     /// The call being traced.
@@ -48,6 +52,9 @@ pub enum ThreadMark {}
 pub enum Wait {
     /// A time.
     Sleep,
+    /// Something in a [`crate::object::wait::WaitQueue`]: the call is made
+    /// again, with the registers it was made with.
+    Retry,
     /// The host's next request (probe processes).
     Request,
 }

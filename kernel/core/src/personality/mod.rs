@@ -15,8 +15,10 @@ use mayfly_abi::convention::Place;
 use crate::error::KernelError;
 use crate::frame::TrapFrame;
 use crate::kernel::{Flow, Kernel, Running};
+use crate::object::file::{Handles, Mode, Node, OpenFile};
 use crate::object::memory::{Backing, Region, Space};
 use crate::object::process::Process;
+use crate::object::stream::Stream;
 use crate::object::thread::{Thread, Wait};
 use crate::port::{Access, Machine, Port};
 use crate::trace::register;
@@ -33,16 +35,27 @@ pub(crate) fn serve<P: Port>(kernel: &mut Kernel<P>, running: &mut Running<P>) -
 
 /// Goes on with a call whose wait is over.
 pub(crate) fn resume<P: Port>(
-    _kernel: &mut Kernel<P>,
+    kernel: &mut Kernel<P>,
     running: &mut Running<P>,
     wait: Wait,
 ) -> Flow {
     match (wait, running.process.abi) {
         (Wait::Request, _) => Flow::Resume,
+        (Wait::Retry, _) => retry(kernel, running),
         (Wait::Sleep, Abi::Xeneva) => xeneva::process::slept(),
         (Wait::Sleep, Abi::Patchwork) => patchwork::process::slept(running),
         (Wait::Sleep, Abi::Veridian) => veridian::process::slept(),
     }
+}
+
+/// Makes a parked call again: what it waited for has changed, or its time is over.
+fn retry<P: Port>(kernel: &mut Kernel<P>, running: &mut Running<P>) -> Flow {
+    let flow = serve(kernel, running);
+    if !matches!(flow, Flow::Park | Flow::ParkUntil(_)) {
+        running.thread.deadline = None;
+        running.thread.timed_out = false;
+    }
+    flow
 }
 
 /// Numbers of the calls that are served, in ascending order.
@@ -98,6 +111,27 @@ pub(crate) fn first_thread_id(abi: Abi, number: u64) -> u64 {
         Abi::Patchwork => 0,
         Abi::Veridian => 1,
     }
+}
+
+/// Descriptors of a process that the host starts: the standard streams.
+pub(crate) fn first_handles(abi: Abi) -> Handles {
+    let most = match abi {
+        Abi::Xeneva => 60,
+        Abi::Patchwork => 64,
+        Abi::Veridian => return Handles::default(),
+    };
+    let mut handles = Handles::new(most);
+    let streams = [
+        Node::Input,
+        Node::Stream(Stream::Output),
+        Node::Stream(Stream::Error),
+    ];
+    for (handle, node) in (0..).zip(streams) {
+        handles
+            .set(handle, Some(OpenFile::new(node, Mode::ALL)))
+            .expect("both limits are above three");
+    }
+    handles
 }
 
 /// Prepares the stack and the registers that a new process starts with.
