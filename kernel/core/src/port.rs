@@ -1,6 +1,6 @@
 //! The port: what core needs of a processor, its memory, and the host.
 //!
-//! Purpose: the traits that `kernel/arch` (and, for tests, [`crate::fake`])
+//! Purpose: the traits that `kernel/arch` (and, for tests, `fake`)
 //! implement, so that core decides without touching anything. Neighbours:
 //! `kernel/arch/src/hardware.rs` implements [`Machine`], `kernel/src/link.rs`
 //! implements [`Host`].

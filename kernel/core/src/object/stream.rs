@@ -55,7 +55,7 @@ pub fn write<P: Port>(
 /// Checks that a range of user memory is readable, and brings its pages in.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn readable<P: Port>(
     kernel: &mut Kernel<P>,
     running: &mut Running<P>,
