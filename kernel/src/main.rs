@@ -5,9 +5,9 @@
 //! shutdown. Neighbours: `kernel/arch` does, `kernel/core` decides,
 //! `kernel/wire` is what the host hears.
 //!
-//! - [`start`]: boot to ready. [`runner`]: the kernel loop.
-//! - [`agent`]: the host's requests. [`link`]: what the host is told.
-//! - [`panic`]: last words.
+//! - `start`: boot to ready. `runner`: the kernel loop.
+//! - `agent`: the host's requests. `link`: what the host is told.
+//! - `panic`: last words.
 
 #![cfg_attr(target_os = "none", no_std, no_main)]
 

@@ -5,7 +5,7 @@
 //! starts a thread at the entry point with RBP = address of a mailbox and the
 //! call's words in all other registers but RAX and RDX, which this code needs
 //! and loads from the mailbox. It knows the call is over by the #UD at
-//! `probe_done`, which lies [`DONE`] bytes before the entry point.
+//! `probe_done`, which lies `DONE` bytes before the entry point.
 //!
 //! The mailbox, in 64-bit words: 0 RAX of the call, 1 RDX of the call, 2 result,
 //! 3 TSC before, 4 TSC after. The program has no stack, no data, and no ABI
