@@ -101,9 +101,9 @@ impl<P: Port> Kernel<P> {
                 self.loaded = None;
             }
             // The running thread is out of the table already, and in no queue.
-            if let Some(gone) = self.threads.remove(*thread) {
-                self.ready.remove(*thread, gone.priority);
-            }
+            self.threads.remove(*thread);
+            self.ready.remove(*thread);
+            self.timers.cancel(*thread);
         }
         let event = Event::Exited {
             number: process.number,

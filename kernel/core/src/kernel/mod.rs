@@ -277,8 +277,7 @@ impl<P: Port> Kernel<P> {
             }
             Flow::Park => {}
             Flow::ParkUntil(deadline) => {
-                let number = running.thread.wait_number;
-                self.timers.add(deadline, running.thread.key, number);
+                self.timers.set(deadline, running.thread.key);
                 if self.armed.is_none_or(|armed| deadline < armed) {
                     self.arm(deadline);
                 }
@@ -299,13 +298,20 @@ impl<P: Port> Kernel<P> {
     /// Wakes everyone who waits in a queue: they look again.
     pub fn wake_all(&mut self, queue: &WaitQueue) {
         for entry in queue.take() {
-            let waits = self.threads.get(entry.thread).is_some_and(|thread| {
-                thread.wait == Some(Wait::Retry) && thread.wait_number == entry.wait
-            });
-            if waits {
-                self.wake(entry.thread);
-            }
+            self.wake_entry(entry);
         }
+    }
+
+    /// Wakes the thread of an entry, unless it has gone on for another reason.
+    pub(crate) fn wake_entry(&mut self, entry: Entry) -> bool {
+        let waits = self
+            .threads
+            .get(entry.thread)
+            .is_some_and(|thread| thread.wait.is_some() && thread.wait_number == entry.wait);
+        if waits {
+            self.wake(entry.thread);
+        }
+        waits
     }
 
     /// Makes a parked thread run again; its wait says how it goes on.
@@ -313,6 +319,7 @@ impl<P: Port> Kernel<P> {
         if let Some(thread) = self.threads.get_mut(key) {
             // What else it waited in may not wake it a second time.
             thread.wait_number = thread.wait_number.wrapping_add(1);
+            self.timers.cancel(key);
             self.ready.push(key, thread.priority);
         }
     }
@@ -321,14 +328,12 @@ impl<P: Port> Kernel<P> {
     pub fn timer_fired(&mut self) {
         self.armed = None;
         let now = self.machine.now();
-        while let Some((key, wait_number)) = self.timers.expired(now) {
-            let waits = self
-                .threads
-                .get(key)
-                .is_some_and(|thread| thread.wait.is_some() && thread.wait_number == wait_number);
-            if waits {
-                self.wake(key);
+        while let Some(key) = self.timers.expired(now) {
+            if let Some(thread) = self.threads.get_mut(key) {
+                // A sleep has no other end.
+                thread.timed_out = thread.wait != Some(Wait::Sleep);
             }
+            self.wake(key);
         }
         if let Some(deadline) = self.timers.next() {
             self.arm(deadline);
