@@ -288,7 +288,11 @@ impl Machine for FakeMachine {
     }
 
     fn page(&mut self, tables: &mut FakeTables, contents: Contents) -> Result<PageFrame, NoFrames> {
-        let fill = if contents == Contents::Zero { 0 } else { 0xa5 };
+        let fill = match contents {
+            Contents::Zero => 0,
+            Contents::Ones => 0xff,
+            Contents::Any => 0xa5,
+        };
         self.allocate(&mut tables.0.borrow_mut(), fill)
     }
 
@@ -330,7 +334,37 @@ impl Machine for FakeMachine {
 
     fn unmap(&mut self, tables: &mut FakeTables, address: u64) -> Option<PageFrame> {
         let page = address & !(PAGE_SIZE - 1);
-        Some(tables.0.borrow_mut().pages.remove(&page)?.0)
+        let mut state = tables.0.borrow_mut();
+        let (frame, _) = state.pages.remove(&page)?;
+        for level in [1, 2, 3] {
+            let shift = 12 + 9 * level;
+            let (first, last) = (page >> shift << shift, page | ((1 << shift) - 1));
+            if state.pages.range(first..=last).next().is_none()
+                && let Some(table) = state.lower.remove(&(level, page >> shift))
+            {
+                state.owned.remove(&table);
+                self.ram.borrow_mut().pages.remove(&table);
+            }
+        }
+        Some(frame)
+    }
+
+    fn protect(&mut self, tables: &mut FakeTables, address: u64, access: Access) {
+        let mut state = tables.0.borrow_mut();
+        let page = state.pages.get_mut(&(address & !(PAGE_SIZE - 1)));
+        let Some((frame, old)) = page else { return };
+        *old = access;
+        let file = self.ram.borrow().file_page(*frame).is_some();
+        assert!(
+            !file || !access.write,
+            "{frame:?} of a file becomes writable"
+        );
+    }
+
+    fn next_page(&self, tables: &FakeTables, start: u64, end: u64) -> Option<(u64, PageFrame)> {
+        let state = tables.0.borrow();
+        let (page, (frame, _)) = state.pages.range(start..end).next()?;
+        Some((*page, *frame))
     }
 
     fn lookup(&self, tables: &FakeTables, address: u64) -> Option<(PageFrame, Access)> {
