@@ -30,6 +30,8 @@ pub enum KernelError {
     NoMemory,
     /// A table or quota is full.
     NoRoom,
+    /// A value is not what the caller took it for.
+    Changed,
     /// The time is over.
     TimedOut,
     /// The row exists and this kernel does not serve it yet.

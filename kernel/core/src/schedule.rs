@@ -66,7 +66,13 @@ impl RunQueue {
         let level = &mut self.levels[usize::from(priority)];
         link.previous = core::mem::replace(&mut level.last, index + 1);
         if self.links.len() <= index as usize {
-            self.links.resize(index as usize + 1, Link { level: None, ..link });
+            self.links.resize(
+                index as usize + 1,
+                Link {
+                    level: None,
+                    ..link
+                },
+            );
         }
         self.links[index as usize] = link;
         match link.previous {

@@ -5,18 +5,22 @@
 //! looks after the host and the clock in between. The running thread and its
 //! process are out of their tables and owned by that loop.
 //!
-//! - `start.rs`: new processes. `end.rs`: faults and ends.
+//! - `start.rs`: new processes. `threads.rs`: more threads. `end.rs`: faults and ends.
 
 mod end;
 mod probe;
 mod start;
+mod threads;
 
 pub use probe::{ProbeCall, ProbeResult};
 pub use start::{SpawnError, SpawnRequest};
 
 use alloc::boxed::Box;
 
+use mayfly_abi::Abi;
+
 use crate::bundle::Bundles;
+use crate::object::exit::{ExitRef, Exited};
 use crate::object::process::{Cause, Gate, Process, ProcessKey, ProcessMark};
 use crate::object::thread::{Thread, ThreadKey, ThreadMark, Wait};
 use crate::object::wait::{Entry, WaitQueue};
@@ -42,6 +46,8 @@ pub struct Kernel<P: Port> {
     /// Thread whose vector registers and tables the machine has.
     loaded: Option<ThreadKey>,
     ids: start::Ids,
+    /// The last processes that ended.
+    exited: Exited,
 }
 
 /// The thread that runs now, and its process.
@@ -72,6 +78,8 @@ pub enum Flow {
     Park,
     /// The thread is parked until then (nanoseconds since boot).
     ParkUntil(u64),
+    /// The thread ends, and its process with its last one.
+    EndThread,
     /// The process ends (`Running::end`).
     End,
 }
@@ -133,6 +141,7 @@ impl<P: Port> Kernel<P> {
             armed: None,
             loaded: None,
             ids: start::Ids::default(),
+            exited: Exited::default(),
         }
     }
 
@@ -161,6 +170,17 @@ impl<P: Port> Kernel<P> {
     /// A process that is not running now, to change.
     pub fn process_mut(&mut self, key: ProcessKey) -> Option<&mut Process<P>> {
         self.processes.get_mut(key).map(|process| &mut **process)
+    }
+
+    /// The end, to come or past, of a process that is not running now, by the
+    /// id that its ABI gives it.
+    pub fn exit_of(&mut self, abi: Abi, id: u64) -> Option<ExitRef> {
+        let mut all = self.processes.iter();
+        let lives = all.find(|(_, process)| (process.abi, process.id) == (abi, id));
+        match lives {
+            Some((_, process)) => Some(ExitRef::clone(&process.exit)),
+            None => self.exited.find(self.machine.now(), abi, id),
+        }
     }
 
     /// Takes the next thread that could run and loads it into the machine.
@@ -246,7 +266,7 @@ impl<P: Port> Kernel<P> {
             Flow::Return(value) | Flow::Yield(value) => {
                 crate::trace::end(self, running, Some(value));
             }
-            Flow::End => crate::trace::end(self, running, None),
+            Flow::End | Flow::EndThread => crate::trace::end(self, running, None),
             _ => {}
         }
         flow
@@ -283,6 +303,7 @@ impl<P: Port> Kernel<P> {
                 }
             }
             Flow::End => return self.end(running),
+            Flow::EndThread => return self.end_thread(running),
         }
         let Running {
             mut thread,

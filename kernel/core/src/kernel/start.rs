@@ -9,12 +9,13 @@ use super::Kernel;
 use crate::bundle::BundleFile;
 use crate::loader::{self, Image, ImageError, Segment};
 use crate::object::capability::Capabilities;
+use crate::object::exit::ExitRef;
+use crate::object::futex::Futexes;
 use crate::object::memory::{Backing, FilePart, Region, Space};
 use crate::object::process::{Gate, Process, ProcessKey};
 use crate::object::thread::Thread;
 use crate::personality::{self, Arguments};
 use crate::port::{Machine, PAGE_SIZE, Port};
-use crate::schedule::PRIORITY_DEFAULT;
 
 /// Pages of a read-only segment that are mapped before the program runs.
 const MAP_AHEAD: u64 = 8;
@@ -140,24 +141,16 @@ impl<P: Port> Kernel<P> {
             id,
             space,
             threads: Vec::from([thread_key]),
+            threads_made: 1,
+            futexes: Futexes::default(),
+            exit: ExitRef::default(),
             started: self.machine.ticks(),
             probe: None,
             handles: personality::first_handles(abi),
             capabilities: Capabilities::default(),
         });
-        let mut thread = Box::new(Thread {
-            key: thread_key,
-            process: process_key,
-            id: personality::first_thread_id(abi, number),
-            context: None,
-            priority: PRIORITY_DEFAULT,
-            wait: None,
-            wait_number: 0,
-            deadline: None,
-            timed_out: false,
-            errno: 0,
-            call: None,
-        });
+        let id = personality::first_thread_id(abi, number);
+        let mut thread = Box::new(Thread::new(thread_key, process_key, id, 0));
         let mut context = self.machine.context();
         P::Machine::registers_mut(&mut context).rip = image.entry;
         let arguments = Arguments::new(request.arguments);

@@ -42,6 +42,7 @@ pub(crate) fn resume<P: Port>(
     match (wait, running.process.abi) {
         (Wait::Request, _) => Flow::Resume,
         (Wait::Retry, _) => retry(kernel, running),
+        (Wait::Futex { address }, _) => patchwork::thread::woken(running, address),
         (Wait::Sleep, Abi::Xeneva) => xeneva::process::slept(),
         (Wait::Sleep, Abi::Patchwork) => patchwork::process::slept(running),
         (Wait::Sleep, Abi::Veridian) => veridian::process::slept(),

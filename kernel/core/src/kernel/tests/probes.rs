@@ -225,8 +225,9 @@ fn the_error_is_that_of_the_interface() {
         &plain(patchwork::nr::WRITE, &[(false, 9), (false, 1), (false, 1)]),
     );
     assert_eq!((failed.value, failed.error), (u64::MAX, 9));
-    let (_, unserved) = make(&mut bench, key, &plain(patchwork::nr::MMAP, &[]));
-    assert_eq!((unserved.value, unserved.error), (0, 38));
+    let arguments = [(false, 9), (false, 0), (false, 1), (false, 1)];
+    let (_, failed) = make(&mut bench, key, &plain(patchwork::nr::MMAP, &arguments));
+    assert_eq!((failed.value, failed.error), (0, 9));
     let (_, pid) = make(&mut bench, key, &plain(patchwork::nr::GETPID, &[]));
     assert_eq!((pid.value, pid.error), (2, 0));
 }

@@ -20,6 +20,7 @@ pub fn errno(error: KernelError) -> Errno {
         KernelError::NotSupported | KernelError::Unserved => Errno::ENOSYS,
         KernelError::NoMemory => Errno::ENOMEM,
         KernelError::NoRoom => Errno::EMFILE,
+        KernelError::Changed => Errno::EAGAIN,
         KernelError::TimedOut => Errno::ETIMEDOUT,
     }
 }

@@ -3,8 +3,10 @@
 
 pub mod error;
 pub(crate) mod file;
+pub(crate) mod memory;
 pub(crate) mod process;
 pub(crate) mod start;
+pub(crate) mod thread;
 
 use mayfly_abi::patchwork::{CONVENTION, Call, nr};
 
@@ -17,6 +19,7 @@ use crate::trace::number;
 /// Calls with an adaptor.
 pub const SERVED: &[u64] = &[
     nr::PROCESS_EXIT,
+    nr::THREAD_EXIT,
     nr::NANOSLEEP,
     nr::ERRNO,
     nr::GETPID,
@@ -24,7 +27,12 @@ pub const SERVED: &[u64] = &[
     nr::UPTIME,
     nr::UNIX_EPOCH,
     nr::WRITE,
+    nr::MMAP,
+    nr::MUNMAP,
+    nr::MPROTECT,
+    nr::THREAD_CREATE,
     nr::YIELD,
+    nr::FUTEX,
 ];
 
 /// Serves one call.
@@ -54,6 +62,7 @@ fn serve_call<P: Port>(
 ) -> Flow {
     match call {
         Call::ProcessExit { status } => process::exit(running, status),
+        Call::ThreadExit {} => Flow::EndThread,
         Call::Nanosleep { timeout } => process::nanosleep(kernel, running, timeout),
         Call::Errno {} => Flow::Return(running.thread.errno.into()),
         Call::Getpid {} => Flow::Return(running.process.id),
@@ -61,9 +70,27 @@ fn serve_call<P: Port>(
         Call::Uptime {} => Flow::Return(kernel.machine.now()),
         Call::UnixEpoch { time } => process::unix_epoch(kernel, running, time),
         Call::Write { fd, buffer, count } => file::write(kernel, running, fd, buffer, count),
+        Call::Mmap {
+            fd,
+            address,
+            length,
+            prot,
+        } => memory::mmap(kernel, running, fd, address, length, prot),
+        Call::Munmap { address, length } => memory::munmap(kernel, running, address, length),
+        Call::Mprotect {
+            address,
+            length,
+            prot,
+        } => memory::mprotect(kernel, running, address, length, prot),
+        Call::ThreadCreate { entry, argument } => thread::create(kernel, running, entry, argument),
         Call::Yield {} => Flow::Yield(0),
-        Call::ThreadExit {}
-        | Call::Spawn { .. }
+        Call::Futex {
+            address,
+            value,
+            operation,
+            timeout,
+        } => thread::futex(kernel, running, address, value, operation, timeout),
+        Call::Spawn { .. }
         | Call::Open { .. }
         | Call::Open2 { .. }
         | Call::Close { .. }
@@ -73,14 +100,9 @@ fn serve_call<P: Port>(
         | Call::Chdir { .. }
         | Call::Poll { .. }
         | Call::Stat { .. }
-        | Call::Mmap { .. }
-        | Call::Munmap { .. }
-        | Call::Mprotect { .. }
         | Call::Getdents { .. }
-        | Call::ThreadCreate { .. }
         | Call::Dup { .. }
         | Call::Dup2 { .. }
-        | Call::Futex { .. }
         | Call::Remove { .. }
         | Call::Link { .. }
         | Call::Share { .. }

@@ -8,7 +8,9 @@ use crate::kernel::Flow;
 /// Code of a failure.
 pub fn syscall_error(error: KernelError) -> SyscallError {
     match error {
-        KernelError::InvalidArgument | KernelError::TooLong => SyscallError::InvalidParameter,
+        KernelError::InvalidArgument | KernelError::TooLong | KernelError::Changed => {
+            SyscallError::InvalidParameter
+        }
         KernelError::NullPointer | KernelError::Overflow | KernelError::BadAddress => {
             SyscallError::InvalidAddress
         }
