@@ -8,10 +8,9 @@
 # A trap from ring 0 pushes the same frame on the kernel stack and calls
 # kernel_trap(&mut TrapFrame).
 
+# From RBX down to R15. RAX is above them, RCX and R11 below.
 .macro push_general
-    push rax
     push rbx
-    push rcx
     push rdx
     push rsi
     push rdi
@@ -19,7 +18,6 @@
     push r8
     push r9
     push r10
-    push r11
     push r12
     push r13
     push r14
@@ -31,7 +29,6 @@
     pop r14
     pop r13
     pop r12
-    pop r11
     pop r10
     pop r9
     pop r8
@@ -39,9 +36,7 @@
     pop rdi
     pop rsi
     pop rdx
-    pop rcx
     pop rbx
-    pop rax
 .endm
 
 # Back to the caller of user_enter.
@@ -64,40 +59,60 @@ trap_vectors:
 page_fault:
     cmp qword ptr [rsp + 8], offset syscall_first
     jne vector_14
+    mov [rsp], rax
     mov [rsp + 8], rcx
     and r11d, {flags_kept}
     or r11d, {flags_set}
     mov [rsp + 24], r11
-    push {reason_quirk}
     push_general
+    mov qword ptr [rsp - {r15} + {vector}], {reason_quirk}
     cld
+    # OR has cleared the carry flag: a call.
     return_to_kernel
-vector_14:
-    push 14
+
+# Every other trap. RAX is in its place; EAX holds the vector in its upper half
+# and the error code, which never has more than 16 bits, in its lower half.
 trap_common:
     push_general
+    push rcx
+    push r11
+    movzx ecx, ax
+    push rcx
+    shr eax, 16
+    push rax
     # SYSCALL masks the direction flag; a trap leaves what the program had.
     cld
     test byte ptr [rsp + {cs}], 3
     jz 2f
+    stc
     return_to_kernel
 2:  cmp qword ptr [rsp + {rip}], offset user_leave_iretq
     je 3f
     mov rdi, rsp
     call kernel_trap
-    pop_general
     add rsp, 16
+    pop r11
+    pop rcx
+    pop_general
+    pop rax
     iretq
 # IRETQ refused the thread's frame (a forged return address): the fault is the
 # thread's. RIP and what is above it in its frame are intact.
 3:  mov rax, [rip + cpu_local + {frame_end}]
     mov qword ptr [rax - {frame_size} + {vector}], 13
     mov qword ptr [rax - {frame_size} + {error}], 0
+    stc
     return_to_kernel
 
 # Exceptions that leave no machine to go on with: own stack, no return.
 trap_fatal:
     push_general
+    push rcx
+    push r11
+    movzx ecx, ax
+    push rcx
+    shr eax, 16
+    push rax
     cld
     mov rdi, rsp
     call kernel_trap
@@ -105,21 +120,25 @@ trap_fatal:
 
 .macro vector_plain number
 vector_\number:
-    push 0
-    push \number
+    push rax
+    mov eax, \number << 16
     jmp trap_common
 .endm
 .macro vector_error number
 vector_\number:
-    push \number
+    xchg [rsp], rax
+    or eax, \number << 16
     jmp trap_common
 .endm
 .macro vector_fatal number, has_error
 vector_\number:
     .if \has_error == 0
-    push 0
+    push rax
+    mov eax, \number << 16
+    .else
+    xchg [rsp], rax
+    or eax, \number << 16
     .endif
-    push \number
     jmp trap_fatal
 .endm
 
@@ -137,6 +156,7 @@ vector_error 10
 vector_error 11
 vector_error 12
 vector_error 13
+vector_error 14
 vector_plain 15
 vector_plain 16
 vector_error 17
@@ -150,7 +170,7 @@ vector_plain 34
 
 # SYSCALL as the architecture has it. GS is the user's but for three
 # instructions (kernel/README.md, "Entry").
-.macro syscall_stub reason
+.macro syscall_stub reason, carry
     swapgs
     mov gs:[{scratch}], rsp
     mov rsp, gs:[{frame_end}]
@@ -160,9 +180,10 @@ vector_plain 34
     push r11
     push {user_cs}
     push rcx
-    push 0
-    push \reason
+    push rax
     push_general
+    mov qword ptr [rsp - {r15} + {vector}], \reason
+    \carry
     return_to_kernel
 .endm
 
@@ -171,51 +192,47 @@ vector_plain 34
 .balign 16
 .globl syscall_first
 syscall_first:
-    syscall_stub {reason_first}
+    syscall_stub {reason_first}, stc
 .balign 16
 .globl syscall_entry
 syscall_entry:
-    syscall_stub {reason_syscall}
+    syscall_stub {reason_syscall}, clc
 
 # user_enter(frame: *mut TrapFrame): runs ring 3 on that frame, returns at the
-# next trap from it. Clobbers all but RBX, RBP and RSP. TSS.RSP0 and
-# cpu.frame_end are the end of the frame.
+# next trap from it: with carry clear for a call, set for anything else.
+# Clobbers all but RBX, RBP and RSP. TSS.RSP0 and cpu.frame_end are the end of
+# the frame.
 .globl user_enter
 user_enter:
     push rbx
     push rbp
     mov [rip + cpu_local + {kernel_rsp}], rsp
-    mov rsp, rdi
-    cmp dword ptr [rdi + {vector}], {reason_syscall}
-    je 5f
-4:  pop_general
-    add rsp, 16
+    cmp dword ptr [rdi + {vector}], {reason_quirk}
+    jne 5f
+    mov rcx, [rdi + {rip}]
+    mov r11, [rdi + {rflags}]
+4:  lea rsp, [rdi + {r15}]
+    pop_general
+    pop rax
 .globl user_leave_iretq
 user_leave_iretq:
     iretq
+5:  cmp dword ptr [rdi + {vector}], {reason_syscall}
+    je 7f
+6:  mov rcx, [rdi + {rcx}]
+    mov r11, [rdi + {r11}]
+    jmp 4b
 # SYSRET must not see an address that is not canonical: it would fault in ring 0
 # on the user's stack. IRETQ above refuses it safely.
-5:  mov rcx, [rdi + {rip}]
+7:  mov rcx, [rdi + {rip}]
     mov rax, rcx
     shr rax, 47
-    jnz 4b
-    pop r15
-    pop r14
-    pop r13
-    pop r12
-    add rsp, 8
-    pop r10
-    pop r9
-    pop r8
-    pop rbp
-    pop rdi
-    pop rsi
-    pop rdx
-    add rsp, 8
-    pop rbx
+    jnz 6b
+    mov r11, [rdi + {rflags}]
+    lea rsp, [rdi + {r15}]
+    pop_general
     pop rax
-    mov r11, [rsp + {rflags} - {vector}]
-    mov rsp, [rsp + {rsp} - {vector}]
+    mov rsp, [rsp + {rsp} - {rip}]
 .globl user_leave_sysretq
 user_leave_sysretq:
     sysretq

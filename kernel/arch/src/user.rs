@@ -92,14 +92,21 @@ pub(crate) fn run(context: &mut UserContext) -> Reason {
     unsafe {
         asm!(
             "call {enter}",
+            "jc {trap}",
             enter = sym user_enter,
+            trap = label { return trapped(context) },
             inout("rdi") &raw mut context.frame => _,
             out("r12") _, out("r13") _, out("r14") _, out("r15") _,
             clobber_abi("C"),
         );
     }
+    Reason::Syscall
+}
+
+/// Why ring 3 was left, if not for a call by the usual way.
+#[inline(never)]
+fn trapped(context: &mut UserContext) -> Reason {
     match context.frame.vector {
-        trap::REASON_SYSCALL.. => Reason::Syscall,
         trap::REASON_FIRST => {
             cpu::syscall_is_native();
             context.frame.vector = trap::REASON_SYSCALL;

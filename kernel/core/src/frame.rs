@@ -12,11 +12,19 @@
     reason = "the fields are the registers they are named after"
 )]
 pub struct TrapFrame {
+    /// Why ring 3 was left: an exception or interrupt vector, or a pseudo
+    /// vector of `kernel/arch` for a system call.
+    pub vector: u64,
+    /// Error code of an exception that has one, else 0. Not kept for a call.
+    pub error: u64,
+    /// Not kept for a call, which returns with RFLAGS here.
+    pub r11: u64,
+    /// Not kept for a call, which returns with RIP here.
+    pub rcx: u64,
     pub r15: u64,
     pub r14: u64,
     pub r13: u64,
     pub r12: u64,
-    pub r11: u64,
     pub r10: u64,
     pub r9: u64,
     pub r8: u64,
@@ -24,14 +32,9 @@ pub struct TrapFrame {
     pub rdi: u64,
     pub rsi: u64,
     pub rdx: u64,
-    pub rcx: u64,
     pub rbx: u64,
+    /// In the place where the processor pushes an error code.
     pub rax: u64,
-    /// Why ring 3 was left: an exception or interrupt vector, or a pseudo
-    /// vector of `kernel/arch` for a system call.
-    pub vector: u64,
-    /// Error code of an exception that has one, else 0.
-    pub error: u64,
     pub rip: u64,
     pub cs: u64,
     pub rflags: u64,

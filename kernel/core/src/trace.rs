@@ -115,8 +115,9 @@ pub(crate) fn begin<P: Port>(kernel: &mut Kernel<P>, running: &mut Running<P>) {
         let (address, length) = range;
         call.detail_length = read_detail(kernel, running, address, length, &mut call.detail);
     }
-    call.entered = kernel.machine.ticks();
-    running.thread.call = Some(call);
+    // Last of all, so that noting the call is not counted as part of it.
+    let noted = running.thread.call.insert(call);
+    noted.entered = kernel.machine.ticks();
 }
 
 /// Address and length of what the call's first string or input buffer holds.
@@ -173,10 +174,13 @@ fn read_detail<P: Port>(
 
 /// Records the call that `running` has in flight, if it has one.
 pub(crate) fn end<P: Port>(kernel: &mut Kernel<P>, running: &mut Running<P>, result: Option<u64>) {
+    if running.thread.call.is_none() {
+        return;
+    }
+    let left = kernel.machine.ticks();
     let Some(call) = running.thread.call.take() else {
         return;
     };
-    let left = kernel.machine.ticks();
     let abi = running.process.abi;
     let error = result.map_or(0, |result| {
         personality::error_code(abi, call.number, result, running.thread.errno)

@@ -197,6 +197,7 @@ pub struct Pe {
     pub entry: u32,
     pub base: u64,
     pub headers_size: u32,
+    pub import_address: u32,
     pub import_size: u32,
     pub sections: Vec<Section>,
     /// Contents by their offset; they follow the headers.
@@ -219,6 +220,7 @@ impl Pe {
             entry: low(ENTRY - base),
             base,
             headers_size: low(PAGE_SIZE),
+            import_address: 0,
             import_size: 0,
             sections: vec![
                 Section {
@@ -268,7 +270,7 @@ impl Pe {
         set(60, &self.headers_size.to_le_bytes());
         set(108, &16_u32.to_le_bytes());
         // Data directory 1: address and size of the import table.
-        set(112 + 8, &self.import_size.to_le_bytes());
+        set(112 + 8, &self.import_address.to_le_bytes());
         set(112 + 8 + 4, &self.import_size.to_le_bytes());
         for section in &self.sections {
             file.extend_from_slice(b".section");

@@ -5,7 +5,7 @@ use mayfly_abi::{Abi, patchwork, veridian, xeneva};
 use crate::event::Event;
 use crate::fake::Step;
 use crate::fake::bench::{Bench, call, exception, interrupt, page_fault, request};
-use crate::fake::image::{DATA, DATA_SIZE, ENTRY, TEXT};
+use crate::fake::image::{DATA, DATA_SIZE, ENTRY, Elf, TEXT};
 use crate::kernel::SpawnRequest;
 use crate::object::process::{Cause, Fault};
 
@@ -133,6 +133,22 @@ fn a_page_that_a_region_promises_is_brought_in_and_ring_3_goes_on() {
             assert!(bench.ends().is_empty());
             assert_eq!(bench.usage().2, 1);
         }
+    }
+}
+
+#[test]
+fn a_page_that_is_not_there_yet_allows_what_its_region_does() {
+    // More pages of text than are mapped before the program runs.
+    let page = TEXT + 10 * 4096;
+    for (error, allowed) in [(USER, true), (USER | FETCH, true), (USER | STORE, false)] {
+        let mut elf = Elf::program(Some(Abi::Patchwork));
+        elf.programs[0].memsz = 12 * 4096;
+        elf.programs[1].vaddr = TEXT + 16 * 4096;
+        let mut bench = Bench::with_files(&[("long", elf.build())]);
+        let key = bench.kernel.spawn(&request("long")).unwrap();
+        bench.script(key, [page_fault(page, error), interrupt()]);
+        assert!(bench.turn());
+        assert_eq!(bench.ends().is_empty(), allowed, "{error}");
     }
 }
 

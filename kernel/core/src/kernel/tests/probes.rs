@@ -18,7 +18,7 @@ const BUFFER_MAX: usize = 1 << 20;
 /// What `user/common/probe.rs` does between its entry and the call.
 fn enter() -> Step {
     Box::new(|machine, frame| {
-        assert_eq!(frame.rip, ENTRY);
+        assert_eq!((frame.rip, frame.vector), (ENTRY, 0));
         store(machine, frame.rbp + 24, 1000);
         frame.rax = load(machine, frame.rbp);
         frame.rdx = load(machine, frame.rbp + 8);
@@ -246,6 +246,32 @@ fn a_call_that_sleeps_returns_when_it_is_over() {
     bench.advance(1_000_000);
     assert!(bench.turn());
     assert_eq!(bench.kernel.probe_result(key, &mut []).unwrap().value, 1);
+}
+
+#[test]
+fn an_alarm_of_an_earlier_wait_wakes_nobody() {
+    let mut bench = Bench::new();
+    let key = probe(&mut bench, Abi::Xeneva);
+    let thread = bench.process(key).threads[0];
+    let wait = bench.kernel.threads.get(thread).unwrap().wait_number;
+    make(&mut bench, key, &plain(xeneva::nr::null_call, &[]));
+    // As if something else than its time had ended a sleep.
+    bench.kernel.timers.add(1000, thread, wait);
+    bench.kernel.machine.now = 1000;
+    bench.kernel.timer_fired();
+    assert!(!bench.turn());
+    // Nor a thread that is about to run anyway.
+    let wait = bench.kernel.threads.get(thread).unwrap().wait_number;
+    bench.kernel.timers.add(2000, thread, wait);
+    bench
+        .kernel
+        .probe_call(key, &plain(xeneva::nr::null_call, &[]))
+        .unwrap();
+    bench.kernel.machine.now = 2000;
+    bench.kernel.timer_fired();
+    bench.script(key, [enter(), leave()]);
+    assert!(bench.turn());
+    assert!(!bench.turn());
 }
 
 #[test]

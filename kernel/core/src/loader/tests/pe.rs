@@ -66,7 +66,15 @@ fn a_section_without_contents_is_zeros() {
 #[test]
 fn another_machine_or_imports_are_unsupported() {
     assert_eq!(refusal(|pe| pe.machine = 0xaa64), ImageError::Unsupported);
-    assert_eq!(refusal(|pe| pe.import_size = 40), ImageError::Unsupported);
+    let imports = |pe: &mut Pe| (pe.import_address, pe.import_size) = (0x1000, 40);
+    assert_eq!(refusal(imports), ImageError::Unsupported);
+}
+
+#[test]
+fn an_empty_import_table_is_none() {
+    let mut pe = Pe::program();
+    pe.import_address = 0x1000;
+    assert!(read(&pe.build()).is_ok());
 }
 
 #[test]

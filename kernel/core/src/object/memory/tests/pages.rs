@@ -145,6 +145,15 @@ fn a_part_that_starts_and_ends_within_pages_is_direct_when_offsets_agree() {
 }
 
 #[test]
+fn a_page_beside_a_direct_part_is_zero() {
+    for start in [PAGE_SIZE, 2 * PAGE_SIZE] {
+        let (mut fixture, _) = file_fixture(Access::READ, PAGE_SIZE, start, PAGE_SIZE, true);
+        let bytes = fixture.peek(START, 4 * PAGE_BYTES).unwrap();
+        assert!(bytes == expected(PAGE_SIZE, start, PAGE_SIZE), "{start:#x}");
+    }
+}
+
+#[test]
 fn a_direct_mapping_is_never_writable() {
     let (mut fixture, first) = file_fixture(Access::READ_WRITE, 0, 0, 4 * PAGE_SIZE, true);
     fixture.poke(START + 10, b"changed").unwrap();
