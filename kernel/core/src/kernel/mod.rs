@@ -16,11 +16,14 @@ pub use probe::{ProbeCall, ProbeResult};
 pub use start::{SpawnError, SpawnRequest};
 
 use alloc::boxed::Box;
+use alloc::rc::Rc;
+use core::cell::OnceCell;
 
 use mayfly_abi::Abi;
 
 use crate::bundle::Bundles;
 use crate::object::exit::{ExitRef, Exited};
+use crate::object::files::Files;
 use crate::object::process::{Cause, Gate, Process, ProcessKey, ProcessMark};
 use crate::object::thread::{Thread, ThreadKey, ThreadMark, Wait};
 use crate::object::wait::{Entry, WaitQueue};
@@ -48,6 +51,8 @@ pub struct Kernel<P: Port> {
     ids: start::Ids,
     /// The last processes that ended.
     exited: Exited,
+    /// What all files share, once a program has named one.
+    pub(crate) files: OnceCell<Rc<Files>>,
 }
 
 /// The thread that runs now, and its process.
@@ -141,6 +146,7 @@ impl<P: Port> Kernel<P> {
             armed: None,
             loaded: None,
             ids: start::Ids::default(),
+            files: OnceCell::new(),
             exited: Exited::default(),
         }
     }
@@ -185,6 +191,7 @@ impl<P: Port> Kernel<P> {
 
     /// Takes the next thread that could run and loads it into the machine.
     pub fn dispatch(&mut self) -> Option<Running<P>> {
+        self.wake_hung_up();
         loop {
             let key = self.ready.pop()?;
             let Some(mut thread) = self.threads.take(key) else {
@@ -357,6 +364,14 @@ impl<P: Port> Kernel<P> {
             self.wake(key);
         }
         if let Some(deadline) = self.timers.next() {
+            self.arm(deadline);
+        }
+        self.expire_shares();
+    }
+
+    /// Makes sure that the timer fires by then.
+    pub(crate) fn arm_by(&mut self, deadline: u64) {
+        if self.armed.is_none_or(|armed| deadline < armed) {
             self.arm(deadline);
         }
     }

@@ -12,6 +12,7 @@ use crate::object::capability::Capabilities;
 use crate::object::exit::ExitRef;
 use crate::object::futex::Futexes;
 use crate::object::memory::{Backing, FilePart, Region, Space};
+use crate::object::namespace::View;
 use crate::object::process::{Gate, Process, ProcessKey};
 use crate::object::thread::Thread;
 use crate::personality::{self, Arguments};
@@ -147,6 +148,7 @@ impl<P: Port> Kernel<P> {
             started: self.machine.ticks(),
             probe: None,
             handles: personality::first_handles(abi),
+            view: View::default(),
             capabilities: Capabilities::default(),
         });
         let id = personality::first_thread_id(abi, number);

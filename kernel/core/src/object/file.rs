@@ -9,12 +9,16 @@ use alloc::vec::Vec;
 use core::cell::Cell;
 
 use crate::error::KernelError;
+use crate::object::inode::Inode;
+use crate::object::namespace::Place;
+use crate::object::pipe::PipeEnd;
 use crate::object::stream::Stream;
 
 /// What an open file leads to.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub enum Node {
-    /// Standard input of a process the host started.
+    /// Standard input of a process the host started: at its end. Input that
+    /// the host sends is to come through a pipe in its place.
     Input,
     /// Standard output or error of a process the host started.
     Stream(Stream),
@@ -24,6 +28,34 @@ pub enum Node {
     Zero,
     /// Reads 0xff; memory of 0xff.
     One,
+    /// The kernel's log.
+    Log,
+    /// A regular file.
+    File(Rc<Inode>),
+    /// A directory.
+    Directory(Rc<Inode>),
+    /// An end of a pipe, or both.
+    Pipe(PipeEnd),
+}
+
+/// What can be done without waiting. The bits are those of PatchworkOS's POLL
+/// (specs/patchwork.md §3).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ready(pub u32);
+
+impl Ready {
+    /// Nothing.
+    pub const NONE: Self = Self(0);
+    /// Reading.
+    pub const IN: Self = Self(1);
+    /// Writing.
+    pub const OUT: Self = Self(2);
+
+    /// Both together.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
 }
 
 /// How a file was opened. The bits are those of PatchworkOS's path flags
@@ -44,6 +76,8 @@ impl Mode {
     pub const NONBLOCK: Self = Self(8);
     /// Every write goes to the end.
     pub const APPEND: Self = Self(0x10);
+    /// A directory is listed with everything below it.
+    pub const RECURSIVE: Self = Self(0x200);
 
     /// All of `other` is in this mode.
     pub const fn contains(self, other: Self) -> bool {
@@ -66,18 +100,26 @@ pub struct OpenFile {
     pub mode: Mode,
     /// Where the next read or write begins.
     pub position: Cell<u64>,
+    /// Where it was opened; standard streams were not.
+    pub place: Option<Place>,
 }
 
 /// Open files are shared.
 pub type FileRef = Rc<OpenFile>;
 
 impl OpenFile {
-    /// A file at its beginning.
+    /// A file at its beginning that is nowhere in the file tree.
     pub fn new(node: Node, mode: Mode) -> FileRef {
+        Self::at(node, mode, None)
+    }
+
+    /// A file at its beginning.
+    pub fn at(node: Node, mode: Mode, place: Option<Place>) -> FileRef {
         Rc::new(Self {
             node,
             mode,
             position: Cell::new(0),
+            place,
         })
     }
 }
@@ -135,6 +177,11 @@ impl Handles {
         }
         self.files[index] = file;
         Ok(())
+    }
+
+    /// Most descriptors.
+    pub fn most(&self) -> usize {
+        self.most
     }
 
     /// Closes a descriptor.

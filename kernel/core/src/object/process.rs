@@ -10,6 +10,7 @@ use crate::object::exit::ExitRef;
 use crate::object::file::Handles;
 use crate::object::futex::Futexes;
 use crate::object::memory::Space;
+use crate::object::namespace::View;
 use crate::object::thread::ThreadKey;
 use crate::port::Port;
 use crate::slab::Key;
@@ -48,6 +49,8 @@ pub struct Process<P: Port> {
     pub probe: Option<Probe>,
     /// Its descriptors (PatchworkOS, XenevaOS).
     pub handles: Handles,
+    /// How it sees files (PatchworkOS, XenevaOS).
+    pub view: View,
     /// Its tokens (VeridianOS).
     pub capabilities: Capabilities,
 }

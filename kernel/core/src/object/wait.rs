@@ -29,7 +29,8 @@ impl WaitQueue {
     /// Enters a thread.
     pub fn enter(&self, entry: Entry) {
         let mut entries = self.entries.borrow_mut();
-        entries.retain(|other| other.thread != entry.thread);
+        // By index: a thread that is gone must not stay here for ever.
+        entries.retain(|other| other.thread.index() != entry.thread.index());
         entries.push(entry);
     }
 

@@ -16,6 +16,7 @@ use crate::error::KernelError;
 use crate::frame::TrapFrame;
 use crate::kernel::{Flow, Kernel, Running};
 use crate::object::file::{Handles, Mode, Node, OpenFile};
+use crate::object::inode::Seeds;
 use crate::object::memory::{Backing, Region, Space};
 use crate::object::process::Process;
 use crate::object::stream::Stream;
@@ -133,6 +134,12 @@ pub(crate) fn first_handles(abi: Abi) -> Handles {
             .expect("both limits are above three");
     }
     handles
+}
+
+/// What the file tree holds from the beginning: PatchworkOS's layout, which
+/// the other interfaces see too.
+pub(crate) fn file_layout() -> Seeds {
+    patchwork::device::LAYOUT
 }
 
 /// Prepares the stack and the registers that a new process starts with.
