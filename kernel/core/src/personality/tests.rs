@@ -5,12 +5,15 @@
 //! - `identity`: who am I, and the error number of a thread.
 //! - `time`: clocks and sleeps.
 //! - `write`: output, and the order of its checks.
+//! - `memory`: memory calls of PatchworkOS. `threads`: its threads and futexes.
 //! - `text`: the formatter of XenevaOS.
 
 mod identity;
+mod memory;
 mod start;
 mod table;
 mod text;
+mod threads;
 mod time;
 mod write;
 

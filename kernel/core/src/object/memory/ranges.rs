@@ -215,7 +215,7 @@ impl<M: Machine> Space<M> {
 
 impl Region {
     /// This region begins where `below` ends, and promises the same.
-    fn goes_on_from(&self, below: &Region) -> bool {
+    pub(super) fn goes_on_from(&self, below: &Region) -> bool {
         let same = matches!(
             (self.backing, below.backing),
             (Backing::Zero, Backing::Zero) | (Backing::Ones, Backing::Ones)

@@ -86,6 +86,7 @@ fn backing(node: &Node) -> Result<Backing, KernelError> {
     match node {
         Node::Zero => Ok(Backing::Zero),
         Node::One => Ok(Backing::Ones),
+        Node::Directory(_) => Err(KernelError::IsDirectory),
         _ => Err(KernelError::NotSupported),
     }
 }
@@ -157,7 +158,7 @@ fn writable(prot: u32) -> Option<bool> {
 /// [`KernelError::Overflow`] when it wraps, [`KernelError::BadAddress`].
 pub(super) fn check_user(address: u64, length: u64) -> Result<(), KernelError> {
     let end = address.checked_add(length).ok_or(KernelError::Overflow)?;
-    if address < USER_START || end > USER_END {
+    if !(USER_START..USER_END).contains(&address) || end > USER_END {
         return Err(KernelError::BadAddress);
     }
     Ok(())
