@@ -126,8 +126,8 @@ pub trait Machine {
     fn root(tables: &Self::Tables) -> u64;
     /// Frames that belong to the tables: pages and the tables themselves.
     fn owned(tables: &Self::Tables) -> u64;
-    /// Gives back the tables and every frame that belongs to them. They must
-    /// not be the running ones.
+    /// Gives back the tables and every frame that belongs to them. If they are
+    /// the running ones, the kernel goes on without a user half.
     fn release(&mut self, tables: Self::Tables);
     /// A new frame that belongs to `tables`.
     ///

@@ -97,6 +97,10 @@ impl<P: Port> Kernel<P> {
             .ok_or(SpawnError::NoProgram)?;
         let image = loader::read(file.contents).map_err(SpawnError::BadImage)?;
         let abi = request.abi.or(image.abi).ok_or(SpawnError::NoAbi)?;
+        let lowest = image.segments.first().map_or(0, |segment| segment.address);
+        if lowest < personality::user_start(abi) {
+            return Err(SpawnError::BadImage(ImageError::OutOfRange));
+        }
         if request.arguments.last().is_some_and(|last| *last != 0) {
             return Err(SpawnError::BadArguments);
         }

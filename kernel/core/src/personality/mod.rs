@@ -105,6 +105,19 @@ pub(crate) fn first_process_id(abi: Abi) -> u64 {
     }
 }
 
+/// First address that a program of an ABI can have. What is below it is never
+/// mapped, so that a null pointer, and one near it, is a fault.
+pub(crate) fn user_start(abi: Abi) -> u64 {
+    match abi {
+        // The argv page and the environment page lie below (specs/xeneva.md §2).
+        Abi::Xeneva => 0x6000,
+        // specs/patchwork.md §9.
+        Abi::Patchwork => 0x40_0000,
+        // specs/veridian.md §2.7.
+        Abi::Veridian => 0x1_0000,
+    }
+}
+
 /// Thread id of a process's main thread. `number` is the process's own.
 pub(crate) fn first_thread_id(abi: Abi, number: u64) -> u64 {
     match abi {
