@@ -1,8 +1,8 @@
 //! Maps and unmaps memory of PatchworkOS over and over.
 //!
 //! Purpose: what its `benchmark` does (`specs/patchwork.md` §14): pairs of MMAP
-//! and MUNMAP of several sizes, with the first and last page touched, as a
-//! kernel that leaks a page or a table would not survive.
+//! and MUNMAP of several sizes, some of them touched at both ends; a kernel
+//! that leaks a page or a table would not survive it.
 
 #![cfg_attr(target_os = "none", no_std, no_main)]
 
@@ -13,6 +13,8 @@ mayfly_user::program!(Patchwork, run);
 
 /// Sizes of the mappings, in pages.
 const SIZES: [u64; 4] = [1, 4, 64, 1024];
+/// One pair of so many is touched.
+const TOUCHED: u64 = 8;
 const PAGE: u64 = 4096;
 /// READ and WRITE (§3).
 const READ_WRITE: u64 = 3;
@@ -25,13 +27,14 @@ fn run(process: &Process<Patchwork>) -> i32 {
         return checks.finish();
     };
     for pages in SIZES {
-        for _ in 0..pairs {
+        for pair in 0..pairs {
             let length = pages * PAGE;
             let Ok(start) = patchwork::map(zero, length, READ_WRITE) else {
                 checks.holds(format_args!("{pages} pages are mapped"), false);
                 continue;
             };
-            for place in [start, start + length - 8] {
+            let ends = [start, start + length - 8];
+            for place in ends.into_iter().filter(|_| pair % TOUCHED == 0) {
                 checks.equal(format_args!("{place:#x}"), exchange(place, place), 0);
             }
             // SAFETY: nothing refers to it.

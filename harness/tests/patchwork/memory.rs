@@ -132,3 +132,88 @@ fn memory_of_the_probe_is_protected_and_unmapped(vm: Vm) -> Result<()> {
 /// A page of a probe's own memory that this file's calls do not use otherwise
 /// (`kernel/core/src/kernel/probe.rs`, the buffer).
 const BUFFER_PAGE: u64 = 0x10_0008_0000;
+
+/// A descriptor of `/dev/zero`, or of the same with flags.
+fn open(probe: &Probe<'_>, path: &str) -> Result<u64> {
+    let call = probe.call(patchwork::OPEN, args![text(path)])?;
+    assert!(call.result.is_ok(), "{path}: {call:?}");
+    Ok(call.value)
+}
+
+#[mayfly::test(
+    covers = "patchwork MMAP, patchwork MMAP EACCES, patchwork MMAP EINVAL, patchwork MMAP EISDIR, patchwork MMAP ENOMEM, patchwork MMAP ENOSYS"
+)]
+fn memory_comes_from_files_that_are_memory(vm: Vm) -> Result<()> {
+    let probe = vm.probe(Abi::Patchwork)?;
+    let (zero, one) = (open(&probe, "/dev/zero")?, open(&probe, "/dev/one")?);
+    let read_only = open(&probe, "/dev/zero:r")?;
+    let (folder, null) = (open(&probe, "/dev:directory")?, open(&probe, "/dev/null")?);
+    let map = |fd: u64, address: u64, length: u64, prot: u32| {
+        let call = probe.call(patchwork::MMAP, args![fd, address, length, prot])?;
+        Ok::<_, Error>(call.result)
+    };
+    let first = map(zero, 0, 1, 3)?.unwrap();
+    assert!(first >= USER_START && first.is_multiple_of(PAGE));
+    let second = map(one, 0, 2 * PAGE + 1, 1)?.unwrap();
+    assert!(second > first);
+    let contents = |address: u64, length: u64| -> Result<Vec<u8>> {
+        let before = probe.stdout_so_far().len();
+        let written = probe.call(patchwork::WRITE, args![1, address, length])?;
+        assert_eq!(written.result, Ok(length));
+        Ok(probe.stdout_so_far()[before..].to_vec())
+    };
+    assert_eq!(contents(first, PAGE)?, [0; 4096]);
+    assert_eq!(contents(second, 3 * PAGE)?, [0xff; 3 * 4096]);
+    // A given address is rounded down, and replaces what is there.
+    assert_eq!(map(one, first + 7, 1, 3)?, Ok(first));
+    assert_eq!(contents(first, PAGE)?, [0xff; 4096]);
+    for (fd, address, length, prot, error) in [
+        (read_only, 0, 0, 3, "EACCES"),
+        (folder, 0, 0, 1, "EISDIR"),
+        (null, 0, 0, 1, "ENOSYS"),
+        (zero, 0, 0, 1, "EINVAL"),
+        (zero, FREE, 0, 1, "EINVAL"),
+        (zero, 0, 1 << 47, 1, "ENOMEM"),
+        (zero, 0, u64::MAX, 1, "ENOMEM"),
+    ] {
+        assert_eq!(map(fd, address, length, prot)?, Err(error), "{length:#x}");
+    }
+    assert!(map(read_only, 0, 1, 1)?.is_ok());
+    Ok(())
+}
+
+#[mayfly::test(covers = "patchwork MMAP, patchwork MUNMAP")]
+fn thousands_of_pairs_leave_nothing(vm: Vm) -> Result<()> {
+    let before = vm.stats()?;
+    // Where ring 0 is emulated, a pair takes a millisecond.
+    let pairs = match vm.backend() {
+        BackendKind::Kvm => "500",
+        _ => "10000",
+    };
+    let out = vm.spawn("patchwork-memory").arg(pairs).trace(false).run()?;
+    assert_eq!(out.stdout_text(), "memory ok\n");
+    assert_eq!(vm.stats()?.frames_free, before.frames_free);
+    Ok(())
+}
+
+#[mayfly::test]
+fn a_pair_is_within_its_budget(vm: Vm) -> Result<()> {
+    let counted = VmOptions::default()
+        .backend(vm.backend())
+        .meter(true)
+        .boot()?;
+    let probe = counted.probe(Abi::Patchwork)?;
+    let zero = open(&probe, "/dev/zero")?;
+    let mut most = 0;
+    for _ in 0..3 {
+        let map = probe.call(patchwork::MMAP, args![zero, 0, PAGE, 3])?;
+        let unmap = probe.call(patchwork::MUNMAP, args![map.value, PAGE])?;
+        assert_eq!(unmap.result, Ok(map.value));
+        if let (Some(map), Some(unmap)) = (map.kernel_instr, unmap.kernel_instr) {
+            most = most.max(map + unmap);
+        }
+    }
+    assert!(most <= 900, "{most} instructions");
+    assert_eq!(most > 0, vm.backend() == BackendKind::Kvm);
+    Ok(())
+}

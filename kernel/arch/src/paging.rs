@@ -182,14 +182,14 @@ impl Tables {
                 continue;
             }
             let table_end = ((at | 0x1f_ffff) + 1).min(end);
-            while at < table_end {
-                // SAFETY: `table` is a lowest table of this space.
-                let entry = unsafe { &*entry(table, slot(at, 0)) };
-                if !entry.is_unused() {
-                    return Some((at, frame_of(entry)));
-                }
-                at += PAGE_SIZE;
+            let count = ((table_end - at) / PAGE_SIZE) as usize;
+            // SAFETY: that many entries follow in `table`, a lowest table of
+            // this space; nobody changes it while it is borrowed.
+            let entries = unsafe { core::slice::from_raw_parts(entry(table, slot(at, 0)), count) };
+            if let Some(found) = entries.iter().position(|entry| !entry.is_unused()) {
+                return Some((at + found as u64 * PAGE_SIZE, frame_of(&entries[found])));
             }
+            at = table_end;
         }
         None
     }

@@ -38,10 +38,7 @@ impl<M: Machine> Space<M> {
     ) -> Result<(), KernelError> {
         // One more where an old region is split, and the new one.
         self.make_room(2)?;
-        self.clear(machine, &range);
-        let at = self
-            .regions
-            .partition_point(|other| other.start >= range.end);
+        let at = self.clear(machine, &range);
         let region = Region {
             start: range.start,
             end: range.end,
@@ -130,56 +127,41 @@ impl<M: Machine> Space<M> {
         first..first + count
     }
 
-    /// Removes pages and promises in a range. There is room for one more region.
-    fn clear(&mut self, machine: &mut M, range: &Range<u64>) {
+    /// Removes pages and promises in a range. There is room for one more
+    /// region. Says at which place a region of that range belongs.
+    fn clear(&mut self, machine: &mut M, range: &Range<u64>) -> usize {
         let Range { mut start, mut end } = self.overlapping(range);
-        for index in start..end {
-            let region = self.regions[index];
-            let (from, to) = (region.start.max(range.start), region.end.min(range.end));
-            self.drop_pages(machine, &region, from, to);
-        }
         if start == end {
-            return;
+            return start;
         }
-        let (top, bottom) = (self.regions[start], self.regions[end - 1]);
+        for region in &self.regions[start..end] {
+            let part = region.start.max(range.start)..region.end.min(range.end);
+            drop_pages(machine, &mut self.tables, region, part);
+        }
+        let top = &mut self.regions[start];
         if top.end > range.end {
-            self.regions[start].start = range.end;
+            start += 1;
             if top.start < range.start {
                 // It is the only one, and keeps both its ends.
                 let below = Region {
                     end: range.start,
-                    ..top
+                    ..*top
                 };
-                self.regions.insert(end, below);
-                return;
+                top.start = range.end;
+                self.regions.insert(start, below);
+                return start;
             }
-            start += 1;
+            top.start = range.end;
         }
-        if bottom.start < range.start && start < end {
+        if start < end && self.regions[end - 1].start < range.start {
             end -= 1;
             self.regions[end].end = range.start;
         }
-        match end - start {
-            0 => {}
-            1 => {
-                self.regions.remove(start);
-            }
-            _ => {
-                self.regions.drain(start..end);
-            }
+        if start < end {
+            self.regions.copy_within(end.., start);
+            self.regions.truncate(self.regions.len() - (end - start));
         }
-    }
-
-    /// Gives back the pages that are present in a part of a region.
-    fn drop_pages(&mut self, machine: &mut M, region: &Region, start: u64, end: u64) {
-        let mut at = start;
-        while let Some((page, frame)) = machine.next_page(&self.tables, at, end) {
-            machine.unmap(&mut self.tables, page);
-            if !region.is_of_file(page, frame) {
-                machine.free_page(&mut self.tables, frame);
-            }
-            at = page + PAGE_SIZE;
-        }
+        start
     }
 
     /// Makes two of the region that goes across `at`. There is room for it.
@@ -210,6 +192,23 @@ impl<M: Machine> Space<M> {
             }
             at -= 1;
         }
+    }
+}
+
+/// Gives back the pages that are present in a part of a region.
+fn drop_pages<M: Machine>(
+    machine: &mut M,
+    tables: &mut M::Tables,
+    region: &Region,
+    part: Range<u64>,
+) {
+    let mut at = part.start;
+    while let Some((page, frame)) = machine.next_page(tables, at, part.end) {
+        machine.unmap(tables, page);
+        if !region.is_of_file(page, frame) {
+            machine.free_page(tables, frame);
+        }
+        at = page + PAGE_SIZE;
     }
 }
 
