@@ -4,6 +4,9 @@
 //! what they test. Neighbours: the other two interfaces have the same files.
 
 mod calls;
+mod files;
 mod memory;
+mod paths;
+mod pipes;
 mod programs;
 mod threads;

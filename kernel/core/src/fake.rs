@@ -9,16 +9,18 @@
 //!
 //! - [`bench`]: a kernel over this machine, with programs, and its leak check.
 //! - `host`: what the host was told, and the memory that it shares with the machine.
-//! - [`image`]: builds executables and bundles.
+//! - [`image`]: builds executables and bundles. `tables`: what page tables hold.
 
 pub mod bench;
 mod host;
 pub mod image;
+mod tables;
 
 pub use host::{FakeHost, Ram};
+use tables::TablesState;
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 
 use crate::frame::TrapFrame;
@@ -38,15 +40,6 @@ impl Port for FakePort {
 
 /// One thing that ring 3 does until it traps.
 pub type Step = Box<dyn FnOnce(&mut FakeMachine, &mut TrapFrame) -> Reason>;
-
-/// The page tables of a space, as both the space and the machine see them.
-struct TablesState {
-    root: PageFrame,
-    owned: HashSet<PageFrame>,
-    /// Frames of lower tables by level and number.
-    lower: HashMap<(u32, u64), PageFrame>,
-    pages: BTreeMap<u64, (PageFrame, Access)>,
-}
 
 /// Page tables of an address space.
 pub struct FakeTables(Rc<RefCell<TablesState>>);
@@ -258,12 +251,7 @@ impl Machine for FakeMachine {
     }
 
     fn tables(&mut self) -> Result<FakeTables, NoFrames> {
-        let mut state = TablesState {
-            root: PageFrame(0),
-            owned: HashSet::new(),
-            lower: HashMap::new(),
-            pages: BTreeMap::new(),
-        };
+        let mut state = TablesState::default();
         state.root = self.allocate(&mut state, 0)?;
         Ok(FakeTables(Rc::new(RefCell::new(state))))
     }
@@ -336,15 +324,8 @@ impl Machine for FakeMachine {
         let page = address & !(PAGE_SIZE - 1);
         let mut state = tables.0.borrow_mut();
         let (frame, _) = state.pages.remove(&page)?;
-        for level in [1, 2, 3] {
-            let shift = 12 + 9 * level;
-            let (first, last) = (page >> shift << shift, page | ((1 << shift) - 1));
-            if state.pages.range(first..=last).next().is_none()
-                && let Some(table) = state.lower.remove(&(level, page >> shift))
-            {
-                state.owned.remove(&table);
-                self.ram.borrow_mut().pages.remove(&table);
-            }
+        for table in state.trim(page) {
+            self.ram.borrow_mut().pages.remove(&table);
         }
         Some(frame)
     }
