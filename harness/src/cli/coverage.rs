@@ -13,7 +13,7 @@ use super::target::{self, Target};
 use super::{calltable, json};
 
 /// The test files, whose `covers` are counted.
-const TESTS: [&str; 11] = [
+const TESTS: [&str; 13] = [
     include_str!("../../tests/xeneva/programs.rs"),
     include_str!("../../tests/xeneva/calls.rs"),
     include_str!("../../tests/patchwork/programs.rs"),
@@ -23,6 +23,8 @@ const TESTS: [&str; 11] = [
     include_str!("../../tests/patchwork/files.rs"),
     include_str!("../../tests/patchwork/paths.rs"),
     include_str!("../../tests/patchwork/pipes.rs"),
+    include_str!("../../tests/patchwork/binds.rs"),
+    include_str!("../../tests/patchwork/devices.rs"),
     include_str!("../../tests/veridian/programs.rs"),
     include_str!("../../tests/veridian/calls.rs"),
 ];

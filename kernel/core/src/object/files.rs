@@ -15,7 +15,7 @@ use crate::kernel::Kernel;
 use crate::object::file::Mode;
 use crate::object::inode::{
     Body, Directory, ENTRY_COST, Entry, INODE_COST, Inode, Name, Regular, SeedKind, Seeds, System,
-    Times,
+    Target, Times,
 };
 use crate::object::log::Log;
 use crate::object::namespace::{Mount, Namespace, Place};
@@ -127,13 +127,14 @@ impl Files {
         directory: &Directory,
         name: Name,
         inode: Rc<Inode>,
-    ) -> Result<Entry, KernelError> {
+    ) -> Result<Target, KernelError> {
         self.quota.take(ENTRY_COST)?;
         let id = inode.directory().map_or_else(|| self.id(), |it| it.entry);
         inode.links.update(|links| links + 1);
         let entry = Entry { id, name, inode };
-        directory.entries.borrow_mut().push(entry.clone());
-        Ok(entry)
+        let target = entry.target();
+        directory.entries.borrow_mut().push(entry);
+        Ok(target)
     }
 
     /// Takes an entry out of a directory that has it.
@@ -225,7 +226,7 @@ impl<P: Port> Kernel<P> {
     /// # Errors
     /// [`KernelError::NotFound`] when it has none, or `inode` is no directory;
     /// [`KernelError::NoMemory`].
-    pub fn entry(&self, inode: &Rc<Inode>, name: &Name) -> Result<Entry, KernelError> {
+    pub fn entry(&self, inode: &Rc<Inode>, name: &Name) -> Result<Target, KernelError> {
         let directory = inode.directory().ok_or(KernelError::NotFound)?;
         match directory.find(name) {
             Some(entry) => Ok(entry),
@@ -240,7 +241,7 @@ impl<P: Port> Kernel<P> {
         parent: &Rc<Inode>,
         directory: &Directory,
         name: &Name,
-    ) -> Result<Entry, KernelError> {
+    ) -> Result<Target, KernelError> {
         let files = self.files();
         let now = self.machine.now();
         let inode = match directory.seeds.get() {
@@ -365,7 +366,7 @@ impl<P: Port> Kernel<P> {
     }
 
     /// The place that an entry of a directory leads to, under the same mount.
-    pub fn place_of(&self, parent: &Place, entry: Entry) -> Place {
+    pub fn place_of(&self, parent: &Place, entry: Target) -> Place {
         Place {
             mount: Rc::clone(&parent.mount),
             entry: entry.id,

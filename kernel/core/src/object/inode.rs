@@ -196,11 +196,31 @@ pub enum SeedKind {
     Directory(System, Seeds),
 }
 
+/// What an entry leads to, without its name.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// Number of the entry.
+    pub id: u64,
+    /// What it leads to.
+    pub inode: Rc<Inode>,
+}
+
+impl Entry {
+    /// What it leads to.
+    pub fn target(&self) -> Target {
+        Target {
+            id: self.id,
+            inode: Rc::clone(&self.inode),
+        }
+    }
+}
+
 impl Directory {
     /// The entry of that name, if it was made or looked at already.
-    pub fn find(&self, name: &Name) -> Option<Entry> {
+    pub fn find(&self, name: &Name) -> Option<Target> {
         let entries = self.entries.borrow();
-        entries.iter().find(|entry| entry.name == *name).cloned()
+        let entry = entries.iter().find(|entry| entry.name == *name)?;
+        Some(entry.target())
     }
 }
 

@@ -15,7 +15,9 @@ use crate::port::Machine;
 use crate::user;
 
 /// Bytes of a piece.
-const PIECE: u64 = 1024;
+const PIECE: u64 = PIECE_BYTES as u64;
+/// The same, for slices.
+const PIECE_BYTES: usize = 1024;
 /// What a piece costs, with its place in the index.
 const PIECE_COST: u64 = PIECE + 64;
 /// What is read where nothing was written.
@@ -156,7 +158,7 @@ impl Store {
                 return Err(KernelError::NoMemory);
             }
             self.quota.take(PIECE_COST)?;
-            let mut piece = alloc::vec![0; PIECE as usize].into_boxed_slice();
+            let mut piece = alloc::vec![0; PIECE_BYTES].into_boxed_slice();
             let below = cut(self.base, index * PIECE, PIECE);
             piece[..below.len()].copy_from_slice(below);
             self.pieces.insert(index, piece);

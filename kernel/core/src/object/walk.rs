@@ -29,14 +29,19 @@ impl<P: Port> Kernel<P> {
         }
     }
 
-    /// Where a path begins.
+    /// Where a path begins in the namespace of a view.
     ///
     /// # Errors
     /// [`KernelError::NotFound`] when the process has no root.
-    pub fn start(&self, view: &View, absolute: bool) -> Result<Place, KernelError> {
+    pub fn start(
+        &self,
+        namespace: &Namespace,
+        view: &View,
+        absolute: bool,
+    ) -> Result<Place, KernelError> {
         match &view.directory {
             Some(directory) if !absolute => Ok(directory.clone()),
-            _ => self.namespace(view).root(),
+            _ => namespace.root(),
         }
     }
 

@@ -11,7 +11,7 @@ use crate::error::KernelError;
 use crate::kernel::{Flow, Kernel, Running};
 use crate::object::file::{FileRef, Mode, Node, OpenFile};
 use crate::object::inode::{Body, Device};
-use crate::object::namespace::Place;
+use crate::object::namespace::{Namespace, Place};
 use crate::object::pipe::Pipe;
 use crate::port::{Machine, Port};
 use crate::user;
@@ -131,8 +131,8 @@ pub(crate) fn prepare<P: Port>(
     let place = if path.flags.has(Flags::CREATE) {
         find_or_make(kernel, running, from, path)?
     } else {
-        let start = start(kernel, running, from, path)?;
         let namespace = kernel.namespace(&running.process.view);
+        let start = start(kernel, running, &namespace, from, path)?;
         kernel.walk(&namespace, start, path.steps())?
     };
     let mode = mode(&place, path.flags)?;
@@ -156,12 +156,13 @@ pub(crate) fn prepare<P: Port>(
 fn start<P: Port>(
     kernel: &Kernel<P>,
     running: &Running<P>,
+    namespace: &Namespace,
     from: Option<&OpenFile>,
     path: &Path<'_>,
 ) -> Result<Place, KernelError> {
     let place = from.filter(|_| !path.is_absolute());
     match place {
-        None => kernel.start(&running.process.view, path.is_absolute()),
+        None => kernel.start(namespace, &running.process.view, path.is_absolute()),
         // A stream is nowhere in the tree.
         Some(file) => file.place.clone().ok_or(KernelError::NotFound),
     }
@@ -175,7 +176,7 @@ fn find_or_make<P: Port>(
 ) -> Result<Place, KernelError> {
     let (steps, last) = path.parent()?;
     let namespace = kernel.namespace(&running.process.view);
-    let start = start(kernel, running, from, path)?;
+    let start = start(kernel, running, &namespace, from, path)?;
     let parent = kernel.walk(&namespace, start, steps)?;
     match kernel.down(&namespace, parent.clone(), last) {
         Ok(_) if path.flags.has(Flags::EXCLUSIVE) => Err(KernelError::Exists),

@@ -157,8 +157,9 @@ impl<'a> Path<'a> {
         running: &Running<P>,
     ) -> Result<Place, KernelError> {
         let view = &running.process.view;
-        let start = kernel.start(view, self.is_absolute())?;
-        kernel.walk(&kernel.namespace(view), start, self.steps())
+        let namespace = kernel.namespace(view);
+        let start = kernel.start(&namespace, view, self.is_absolute())?;
+        kernel.walk(&namespace, start, self.steps())
     }
 
     /// Walks to the directory of its last name; says that name too.
@@ -172,8 +173,9 @@ impl<'a> Path<'a> {
     ) -> Result<(Place, &'a [u8]), KernelError> {
         let view = &running.process.view;
         let (steps, last) = self.parent()?;
-        let start = kernel.start(view, self.is_absolute())?;
-        let parent = kernel.walk(&kernel.namespace(view), start, steps)?;
+        let namespace = kernel.namespace(view);
+        let start = kernel.start(&namespace, view, self.is_absolute())?;
+        let parent = kernel.walk(&namespace, start, steps)?;
         Ok((parent, last))
     }
 }

@@ -17,7 +17,7 @@ use crate::user;
 /// Bytes of a `pollfd_t`.
 const POLLFD: usize = 16;
 /// More files than this cannot be polled at once.
-const MOST: u64 = 63;
+const MOST: usize = 63;
 /// Reported whether asked for or not: ERR, HUP, NVAL.
 const ALWAYS: u32 = 4 | 8 | 16;
 /// The descriptor names nothing.
@@ -43,10 +43,10 @@ fn poll_checked<P: Port>(
     timeout: u64,
 ) -> Result<Flow, KernelError> {
     let length = match usize::try_from(count) {
-        Ok(length) if (1..=MOST).contains(&count) => length * POLLFD,
+        Ok(count @ 1..=MOST) => count * POLLFD,
         _ => return Err(KernelError::InvalidArgument),
     };
-    let mut bytes = [0; MOST as usize * POLLFD];
+    let mut bytes = [0; MOST * POLLFD];
     let bytes = &mut bytes[..length];
     // The answers go where the questions are: nothing is looked at before that is possible.
     let writable = transfer::check_output(kernel, running, fds, length as u64);
