@@ -94,15 +94,15 @@ fn the_log_is_read_at_a_position_of_ones_own(vm: Vm) -> Result<()> {
     Ok(())
 }
 
-#[mayfly::test(covers = "patchwork WRITE ENOMEM")]
+#[mayfly::test(memory = "8M", covers = "patchwork WRITE ENOMEM")]
 fn files_cannot_fill_the_kernel(vm: Vm) -> Result<()> {
     let probe = vm.probe(Abi::Patchwork)?;
     let file = open(&probe, "/tmp/a:create")?;
+    // A byte here and there: each takes a piece of its own.
     let full = (0..1000).find_map(|_| {
-        let call = probe
-            .call(patchwork::WRITE, args![file, out(60_000), 60_000])
-            .ok()?;
-        call.result.err()
+        probe.call(patchwork::SEEK, args![file, 4000, 1]).ok()?;
+        let call = probe.call(patchwork::WRITE, args![file, input("x"), 1]);
+        call.ok()?.result.err()
     });
     assert_eq!(full, Some("ENOMEM"));
     // Others go on.

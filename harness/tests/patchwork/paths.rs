@@ -289,29 +289,29 @@ fn a_file_may_have_two_names(vm: Vm) -> Result<()> {
     };
     let file = open(&probe, "/tmp/a:c")?;
     write(&probe, file, b"abc")?;
-    assert_eq!(link("/tmp/a", "/home/b")?, Ok(0));
-    assert_eq!(stat(&probe, "/home/b")?, (0, 3, 2, "b".into()));
+    assert_eq!(link("/tmp/a", "/var/b")?, Ok(0));
+    assert_eq!(stat(&probe, "/var/b")?, (0, 3, 2, "b".into()));
     with_path(&probe, patchwork::REMOVE, "/tmp/a")?.expect("a REMOVE");
-    assert_eq!(stat(&probe, "/home/b")?, (0, 3, 1, "b".into()));
+    assert_eq!(stat(&probe, "/var/b")?, (0, 3, 1, "b".into()));
     let read_only = open(&probe, "/var:dr")?;
     probe.call(patchwork::BIND, args![read_only, text("/lib"), 0])?;
     let long = "x".repeat(32);
     for (old, new, error) in [
-        ("/home/b:r", "/tmp/c", "EBADFLAG"),
-        ("/home/b", "/tmp/c:create", "EBADFLAG"),
+        ("/var/b:r", "/tmp/c", "EBADFLAG"),
+        ("/var/b", "/tmp/c:create", "EBADFLAG"),
         ("/dev/null", "/tmp/c", "EXDEV"),
-        ("/home/b", "/dev/c", "EXDEV"),
+        ("/var/b", "/dev/c", "EXDEV"),
         ("/none", "/tmp/c", "ENOENT"),
-        ("/home/b", "/none/c", "ENOENT"),
-        ("/tmp", "/home/c", "EISDIR"),
-        ("/home/b", "/home/b", "EEXIST"),
-        ("/home/b", "/home/b/", "EEXIST"),
+        ("/var/b", "/none/c", "ENOENT"),
+        ("/tmp", "/var/c", "EISDIR"),
+        ("/var/b", "/var/b", "EEXIST"),
+        ("/var/b", "/var/b/", "EEXIST"),
         ("/dev/null", "/dev/nil", "ENOSYS"),
-        ("/home/b", "/lib/c", "EACCES"),
-        ("/home/b", "/home/.", "EINVAL"),
-        ("/home/b", "/home/..", "EINVAL"),
-        ("/home/b", long.as_str(), "ENAMETOOLONG"),
-        ("/home/*", "/home/c", "EINVAL"),
+        ("/var/b", "/lib/c", "EACCES"),
+        ("/var/b", "/var/.", "EINVAL"),
+        ("/var/b", "/var/..", "EINVAL"),
+        ("/var/b", long.as_str(), "ENAMETOOLONG"),
+        ("/var/*", "/var/c", "EINVAL"),
     ] {
         assert_eq!(link(old, new)?, Err(error), "{old} {new}");
     }

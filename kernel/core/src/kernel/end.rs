@@ -3,7 +3,7 @@
 use super::{Flow, Kernel, Running};
 use crate::error::KernelError;
 use crate::event::Event;
-use crate::object::exit::ExitRef;
+use crate::object::exit::{ExitRef, Exited};
 use crate::object::memory::Touch;
 use crate::object::process::{Cause, Fault, ProcessBox, ProcessKey};
 use crate::object::thread::Wait;
@@ -117,8 +117,13 @@ impl<P: Port> Kernel<P> {
         };
         process.exit.status.set(Some(status));
         self.wake_all(&process.exit.waiters);
-        let (now, exit) = (self.machine.now(), ExitRef::clone(&process.exit));
-        self.exited.note(now, process.abi, process.id, exit);
+        if self.processes.is_empty() {
+            // Nobody is left to ask how others ended.
+            self.exited = Exited::default();
+        } else {
+            let (now, exit) = (self.machine.now(), ExitRef::clone(&process.exit));
+            self.exited.note(now, process.abi, process.id, exit);
+        }
         process.space.release(&mut self.machine);
         self.host.event(event);
     }

@@ -1,4 +1,6 @@
-//! What PatchworkOS has in its file tree from the beginning (specs/patchwork.md §12).
+//! What PatchworkOS has in its file tree from the beginning.
+//!
+//! The layout is that of specs/patchwork.md §12.
 
 use crate::object::inode::{Device, Seed, SeedKind, Seeds, System};
 

@@ -84,10 +84,15 @@ fn the_last_thread_ends_the_process() {
     );
     assert!(bench.turn());
     assert!(bench.ends().is_empty());
+    // Someone who can ask how it ended.
+    let other = bench.spawn(Abi::Patchwork);
     assert!(bench.turn());
     assert_eq!(bench.ends(), [(1, Cause::Exit, 0)]);
     let exit = bench.kernel.exit_of(Abi::Patchwork, 2).unwrap();
     assert_eq!(exit.status.get(), Some(0));
+    // With nobody left, no end is kept.
+    assert!(bench.kernel.kill(other));
+    assert!(bench.kernel.exit_of(Abi::Patchwork, 2).is_none());
 }
 
 #[test]
