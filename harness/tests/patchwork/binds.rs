@@ -18,8 +18,8 @@ fn the_newest_bind_is_seen_and_caps_what_may_be_done(vm: Vm) -> Result<()> {
         Ok::<_, Error>(call.result)
     };
     open(&probe, "/var/x:c")?;
-    let (home, bin) = (open(&probe, "/home:dr")?, open(&probe, "/bin:d")?);
-    assert_eq!(bind(home, "/tmp")?, Ok(0));
+    let (var, bin) = (open(&probe, "/var:dr")?, open(&probe, "/bin:d")?);
+    assert_eq!(bind(var, "/tmp")?, Ok(0));
     assert_eq!(list(&probe, "/tmp:d")?, ["./", "../", "x"]);
     assert_eq!(stat(&probe, "/tmp/x")?.3, "x");
     assert_eq!(
