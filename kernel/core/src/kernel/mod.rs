@@ -338,6 +338,8 @@ impl<P: Port> Kernel<P> {
             .is_some_and(|thread| thread.wait.is_some() && thread.wait_number == entry.wait);
         if waits {
             self.wake(entry.thread);
+            // Whoever runs now was alone perhaps, and had no end of its slice.
+            self.arm_by(self.machine.now() + SLICE);
         }
         waits
     }

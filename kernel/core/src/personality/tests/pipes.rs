@@ -8,6 +8,7 @@ use patchwork::nr;
 use crate::fake::bench::{Bench, pause};
 use crate::fake::image::DATA;
 use crate::object::process::ProcessKey;
+use crate::schedule::SLICE;
 
 const ERR: u64 = patchwork::ERR;
 const TEXT: u64 = DATA + 0x1000;
@@ -255,4 +256,17 @@ fn pipes_give_back_what_they_took() {
     assert_eq!(quota.left(), left, "the first pipe has a writer still");
     assert_eq!(duo.call(writer, nr::CLOSE, &[END]), 0);
     assert!(quota.left() > left);
+}
+
+#[test]
+fn who_wakes_another_does_not_keep_the_processor() {
+    let mut duo = Duo::new();
+    let (reader, writer) = (duo.reader, duo.writer);
+    duo.park(reader, nr::READ, &[END, BUFFER, 100]);
+    duo.until(writer);
+    duo.bench.advance(SLICE);
+    assert_eq!(duo.bench.kernel.machine.armed, None);
+    assert_eq!(duo.call(writer, nr::WRITE, &[END, BUFFER, 5]), 5);
+    assert_eq!(duo.bench.kernel.machine.armed, Some(2 * SLICE));
+    assert_eq!(duo.again(reader), Some(5));
 }
