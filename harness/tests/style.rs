@@ -163,16 +163,18 @@ fn the_same_three_words_are_in_every_folder_that_has_one() {
 }
 
 #[test]
-fn the_tests_of_the_three_interfaces_have_the_same_files() {
-    let files = |word: &str| -> BTreeSet<String> {
-        fs::read_dir(root().join("harness/tests").join(word))
+fn the_tests_of_the_three_interfaces_begin_with_the_same_files() {
+    for word in ["xeneva", "patchwork", "veridian"] {
+        let files: BTreeSet<String> = fs::read_dir(root().join("harness/tests").join(word))
             .unwrap()
             .flatten()
             .map(|entry| entry.file_name().to_string_lossy().into_owned())
-            .collect()
-    };
-    assert_eq!(files("xeneva"), files("patchwork"));
-    assert_eq!(files("patchwork"), files("veridian"));
+            .collect();
+        // What only one interface has, such as futexes, has files of its own.
+        for file in ["calls.rs", "main.rs", "programs.rs"] {
+            assert!(files.contains(file), "{word}/{file}");
+        }
+    }
 }
 
 #[test]

@@ -13,11 +13,18 @@ use super::target::{self, Target};
 use super::{calltable, json};
 
 /// The test files, whose `covers` are counted.
-const TESTS: [&str; 6] = [
+const TESTS: [&str; 13] = [
     include_str!("../../tests/xeneva/programs.rs"),
     include_str!("../../tests/xeneva/calls.rs"),
     include_str!("../../tests/patchwork/programs.rs"),
     include_str!("../../tests/patchwork/calls.rs"),
+    include_str!("../../tests/patchwork/memory.rs"),
+    include_str!("../../tests/patchwork/threads.rs"),
+    include_str!("../../tests/patchwork/files.rs"),
+    include_str!("../../tests/patchwork/paths.rs"),
+    include_str!("../../tests/patchwork/pipes.rs"),
+    include_str!("../../tests/patchwork/binds.rs"),
+    include_str!("../../tests/patchwork/devices.rs"),
     include_str!("../../tests/veridian/programs.rs"),
     include_str!("../../tests/veridian/calls.rs"),
 ];

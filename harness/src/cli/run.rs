@@ -5,7 +5,7 @@
 //! finds it, `trace` shows its calls instead.
 
 use clap::Args;
-use mayfly::{Abi, Cause, Output, Vm};
+use mayfly::{Abi, Cause, ExtraFile, Output, Vm, VmOptions};
 
 use super::exit::{self, Exit};
 use super::program::{self, Program};
@@ -18,6 +18,7 @@ Examples:
   mayfly run patchwork-hello
   mayfly run --trace patchwork-args -- one two
   mayfly run --abi veridian ./a.elf
+  mayfly run --abi patchwork ./cat --file /etc/motd=./motd.txt -- /etc/motd
   mayfly --message-format json run xeneva-hello";
 
 /// Options of `mayfly run`.
@@ -38,6 +39,9 @@ pub(crate) struct Options {
     /// Count kernel instructions, per call and in all (KVM only).
     #[arg(long)]
     pub(crate) meter: bool,
+    /// A file of this host that the program finds in its root; may be repeated.
+    #[arg(long, value_name = "GUESTPATH=HOSTPATH", value_parser = target::file)]
+    pub(crate) file: Vec<ExtraFile>,
     #[command(flatten)]
     pub(crate) target: Target,
 }
@@ -69,9 +73,7 @@ pub(crate) fn run(options: &Options, say: &mut Say) -> anyhow::Result<Exit> {
 
 /// Boots a machine that has the program.
 pub(crate) fn boot(options: &Options, program: &Program, say: &mut Say) -> anyhow::Result<Vm> {
-    let mut choices = options.target.options();
-    choices.files.extend(program.file.clone());
-    let vm = Vm::with_options(choices)?;
+    let vm = Vm::with_options(choices(options, program))?;
     if say.is_json() {
         say.json("ready", json::ready(&vm))?;
     } else if say.verbosity() > 0 {
@@ -82,6 +84,14 @@ pub(crate) fn boot(options: &Options, program: &Program, say: &mut Say) -> anyho
         );
     }
     Ok(vm)
+}
+
+/// The machine's options, with the program's file and those of `--file`.
+fn choices(options: &Options, program: &Program) -> VmOptions {
+    let mut choices = options.target.options();
+    choices.files.extend(program.file.clone());
+    choices.files.extend(options.file.iter().cloned());
+    choices
 }
 
 /// Runs the program; what it writes comes out as it is written.
@@ -121,9 +131,7 @@ fn count(
     output: &mut Output,
     say: &mut Say,
 ) -> anyhow::Result<()> {
-    let mut choices = options.target.options();
-    choices.files.extend(program.file.clone());
-    let vm = Vm::with_options(choices)?;
+    let vm = Vm::with_options(choices(options, program))?;
     let metered = command(options, program, &vm)
         .trace(false)
         .meter(true)

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use clap::Args;
-use mayfly::{Abi, BackendKind, VmOptions};
+use mayfly::{Abi, BackendKind, ExtraFile, VmOptions};
 
 use super::units;
 
@@ -45,6 +45,44 @@ pub(crate) fn abi(name: &str) -> Result<Abi, String> {
     Abi::from_name(name).ok_or_else(|| "known: xeneva, patchwork, veridian".into())
 }
 
+/// Reads `GUESTPATH=HOSTPATH`, and the host's file.
+pub(crate) fn file(word: &str) -> Result<ExtraFile, String> {
+    let (guest, host) = word
+        .split_once('=')
+        .ok_or("expected GUESTPATH=HOSTPATH, as in /etc/motd=./motd.txt")?;
+    if !guest.starts_with('/') || guest.ends_with('/') {
+        return Err(format!(
+            "'{guest}' is no absolute path of a file: it must begin with /"
+        ));
+    }
+    let bytes = std::fs::read(host).map_err(|error| format!("cannot read '{host}': {error}"))?;
+    Ok(ExtraFile {
+        name: guest.into(),
+        bytes,
+    })
+}
+
 fn backend(name: &str) -> Result<BackendKind, String> {
     name.parse().map_err(|_| "known: kvm, qemu".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_read_and_mistakes_are_named() {
+        let read = file("/etc/me=Cargo.toml").unwrap();
+        assert_eq!(read.name, "/etc/me");
+        assert!(!read.bytes.is_empty());
+        for (word, why) in [
+            ("Cargo.toml", "expected GUESTPATH=HOSTPATH"),
+            ("etc/me=Cargo.toml", "no absolute path"),
+            ("/etc/=Cargo.toml", "no absolute path"),
+            ("/etc/me=no-such-file", "cannot read 'no-such-file'"),
+        ] {
+            let error = file(word).unwrap_err();
+            assert!(error.contains(why), "{word}: {error}");
+        }
+    }
 }

@@ -3,5 +3,12 @@
 //! Purpose: one integration binary for the interface; its files are named by
 //! what they test. Neighbours: the other two interfaces have the same files.
 
+mod binds;
 mod calls;
+mod devices;
+mod files;
+mod memory;
+mod paths;
+mod pipes;
 mod programs;
+mod threads;

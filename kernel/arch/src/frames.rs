@@ -3,7 +3,7 @@
 //! Every frame has a link in a table, so that the frames of an address space
 //! form a list of their own and giving them all back is one splice, however
 //! many there are. Fresh frames are known to be zero where the loader promises
-//! it; used ones are cleared when zeros are asked for.
+//! it; used ones are cleared when zeros are asked for, except those known to be zero.
 
 use mayfly_core::port::{Contents, NoFrames, PAGE_SIZE, PageFrame};
 
@@ -38,6 +38,8 @@ pub struct Frames {
     end: u32,
     fresh_is_zero: bool,
     free: FrameList,
+    /// Free ones that are all zeros: page tables that became empty.
+    zeros: FrameList,
     total: u32,
 }
 
@@ -61,6 +63,7 @@ impl Frames {
             end: end_frame,
             fresh_is_zero: zeroed,
             free: FrameList::default(),
+            zeros: FrameList::default(),
             total: end_frame.saturating_sub(fresh),
         }
     }
@@ -75,7 +78,7 @@ impl Frames {
 
     /// Frames not in use.
     pub fn free(&self) -> u64 {
-        u64::from(self.end - self.fresh) + self.free.count()
+        u64::from(self.end - self.fresh) + self.free.count() + self.zeros.count()
     }
 
     /// Frames in all.
@@ -92,26 +95,35 @@ impl Frames {
         list: &mut FrameList,
         contents: Contents,
     ) -> Result<PageFrame, NoFrames> {
-        let prefer_used = contents == Contents::Any;
-        let frame = if self.free.head != 0 && (prefer_used || self.fresh == self.end) {
-            let frame = self.free.head;
-            self.remove(frame);
-            if contents == Contents::Zero {
-                clear(frame);
-            }
-            frame
-        } else if self.fresh < self.end {
-            let frame = self.fresh;
-            self.fresh += 1;
-            if contents == Contents::Zero && !self.fresh_is_zero {
-                clear(frame);
-            }
-            frame
-        } else {
-            return Err(NoFrames);
-        };
+        let (frame, is_zero) = self.take(contents).ok_or(NoFrames)?;
+        match contents {
+            Contents::Zero if !is_zero => fill(frame, 0),
+            Contents::Ones => fill(frame, 0xff),
+            Contents::Zero | Contents::Any => {}
+        }
         self.push(list, frame);
         Ok(PageFrame(u64::from(frame)))
+    }
+
+    /// Takes the free frame that takes least work; says whether it is all zeros.
+    fn take(&mut self, contents: Contents) -> Option<(u32, bool)> {
+        if contents == Contents::Zero {
+            if self.zeros.head != 0 {
+                return Some((self.pop(|frames| &mut frames.zeros), true));
+            }
+        } else if self.free.head != 0 {
+            return Some((self.pop(|frames| &mut frames.free), false));
+        }
+        if self.fresh < self.end {
+            let frame = self.fresh;
+            self.fresh += 1;
+            return Some((frame, self.fresh_is_zero));
+        }
+        match (self.free.head, self.zeros.head) {
+            (0, 0) => None,
+            (0, _) => Some((self.pop(|frames| &mut frames.zeros), true)),
+            _ => Some((self.pop(|frames| &mut frames.free), false)),
+        }
     }
 
     /// Gives back one frame of `list`.
@@ -121,6 +133,15 @@ impl Frames {
         let mut free = core::mem::take(&mut self.free);
         self.push(&mut free, frame);
         self.free = free;
+    }
+
+    /// Gives back one frame of `list` that is all zeros again.
+    pub fn release_zeros(&mut self, list: &mut FrameList, frame: PageFrame) {
+        let frame = number(frame.0);
+        self.unlink(list, frame);
+        let mut zeros = core::mem::take(&mut self.zeros);
+        self.push(&mut zeros, frame);
+        self.zeros = zeros;
     }
 
     /// Gives back every frame of `list`.
@@ -138,10 +159,13 @@ impl Frames {
         self.free.count += list.count;
     }
 
-    fn remove(&mut self, frame: u32) {
-        let mut free = core::mem::take(&mut self.free);
-        self.unlink(&mut free, frame);
-        self.free = free;
+    /// Takes the first frame of one of the allocator's own lists, which is not empty.
+    fn pop(&mut self, of: impl Fn(&mut Self) -> &mut FrameList) -> u32 {
+        let mut list = core::mem::take(of(self));
+        let frame = list.head;
+        self.unlink(&mut list, frame);
+        *of(self) = list;
+        frame
     }
 
     fn push(&mut self, list: &mut FrameList, frame: u32) {
@@ -175,7 +199,7 @@ fn number(frame: u64) -> u32 {
     u32::try_from(frame).expect("memory ends below 3 GiB (vmm/machine layout)")
 }
 
-fn clear(frame: u32) {
+fn fill(frame: u32, byte: u8) {
     // SAFETY: the frame is the allocator's, so no reference to it exists.
-    unsafe { direct::<u64>(u64::from(frame) * PAGE_SIZE).write_bytes(0, 512) };
+    unsafe { direct::<u64>(u64::from(frame) * PAGE_SIZE).write_bytes(byte, 512) };
 }

@@ -157,7 +157,15 @@ impl Machine for Hardware {
     }
 
     fn unmap(&mut self, tables: &mut Tables, address: u64) -> Option<PageFrame> {
-        tables.unmap(address)
+        tables.unmap(&mut self.frames, address)
+    }
+
+    fn protect(&mut self, tables: &mut Tables, address: u64, access: Access) {
+        tables.protect(address, access);
+    }
+
+    fn next_page(&self, tables: &Tables, start: u64, end: u64) -> Option<(u64, PageFrame)> {
+        tables.next_page(start, end)
     }
 
     fn lookup(&self, tables: &Tables, address: u64) -> Option<(PageFrame, Access)> {

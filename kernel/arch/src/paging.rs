@@ -2,9 +2,12 @@
 //!
 //! The kernel half (direct map and image) is the loader's and shared by all:
 //! two entries of the root are copied. Table frames and private pages of a
-//! space are on one list, so that releasing a space is one splice.
+//! space are on one list, so that releasing a space is one splice. An entry
+//! that leads to a table counts that table's entries in bits that are free for
+//! the system (SDM volume 3, table 4-19 and others), so that a table without
+//! entries is known and given back.
 
-use mayfly_core::port::{Access, Contents, NoFrames, PageFrame};
+use mayfly_core::port::{Access, Contents, NoFrames, PAGE_SIZE, PageFrame};
 use mayfly_machine::layout;
 use x86_64::PhysAddr;
 use x86_64::VirtAddr;
@@ -27,6 +30,10 @@ pub struct Tables {
 const TABLE: PageTableFlags = PageTableFlags::PRESENT
     .union(PageTableFlags::WRITABLE)
     .union(PageTableFlags::USER_ACCESSIBLE);
+
+/// One in the count of a table's entries: bits 52 to 61 of the entry that leads to it.
+const COUNT_ONE: u64 = 1 << 52;
+const COUNT_MASK: u64 = 0x3ff << 52;
 
 impl Tables {
     /// Tables with nothing but the kernel half, which `kernel_root` has.
@@ -87,37 +94,104 @@ impl Tables {
         access: Access,
     ) -> Result<(), NoFrames> {
         let mut at = self.root;
+        let mut above = None;
         for level in [3, 2, 1] {
-            let entry = entry(at, slot(address, level));
+            let place = entry(at, slot(address, level));
             // SAFETY: `at` is a table of this space, which `&mut self` has alone.
-            let entry = unsafe { &mut *entry };
+            let entry = unsafe { &mut *place };
             if entry.is_unused() {
                 let next = frames.allocate(&mut self.frames, Contents::Zero)?;
                 entry.set_addr(PhysAddr::new(next.address()), TABLE);
+                count_up(above);
             }
             at = frame_of(entry);
+            above = Some(place);
         }
-        let mut flags = PageTableFlags::PRESENT | PageTableFlags::USER_ACCESSIBLE;
-        flags.set(PageTableFlags::WRITABLE, access.write);
-        flags.set(PageTableFlags::NO_EXECUTE, !access.execute);
         // SAFETY: as above; the lowest table.
         let entry = unsafe { &mut *entry(at, slot(address, 0)) };
         let replaced = !entry.is_unused();
-        entry.set_addr(PhysAddr::new(frame.address()), flags);
+        entry.set_addr(PhysAddr::new(frame.address()), leaf_flags(access));
         if replaced {
             tlb::flush(VirtAddr::new(address));
+        } else {
+            count_up(above);
         }
         Ok(())
     }
 
-    pub(crate) fn unmap(&mut self, address: u64) -> Option<PageFrame> {
+    pub(crate) fn unmap(&mut self, frames: &mut Frames, address: u64) -> Option<PageFrame> {
         let entry = self.leaf(address)?;
         // SAFETY: a leaf of this space, which `&mut self` has alone.
         let entry = unsafe { &mut *entry };
         let frame = frame_of(entry);
         entry.set_unused();
+        self.trim(frames, address);
+        // The processor forgets the way through tables that went, too.
         tlb::flush(VirtAddr::new(address));
         Some(frame)
+    }
+
+    /// An entry of the lowest table for `address` went: gives back the tables
+    /// that have none any more.
+    fn trim(&mut self, frames: &mut Frames, address: u64) {
+        let first = entry(self.root, slot(address, 3));
+        // SAFETY: a table of this space, and its entry leads to a table, as
+        // the page was present.
+        let second = entry(frame_of(unsafe { &*first }), slot(address, 2));
+        // SAFETY: as above.
+        let third = entry(frame_of(unsafe { &*second }), slot(address, 1));
+        for place in [third, second, first] {
+            // SAFETY: an entry of a table of this space, which `&mut self` has alone.
+            let entry = unsafe { &mut *place };
+            // SAFETY: an entry is one word.
+            let word = unsafe { &mut *place.cast::<u64>() };
+            *word -= COUNT_ONE;
+            if *word & COUNT_MASK != 0 {
+                break;
+            }
+            frames.release_zeros(&mut self.frames, frame_of(entry));
+            entry.set_unused();
+        }
+    }
+
+    pub(crate) fn protect(&mut self, address: u64, access: Access) {
+        if let Some(entry) = self.leaf(address) {
+            // SAFETY: a leaf of this space, which `&mut self` has alone.
+            unsafe { (*entry).set_flags(leaf_flags(access)) };
+            tlb::flush(VirtAddr::new(address));
+        }
+    }
+
+    /// The first present page in a range.
+    pub(crate) fn next_page(&self, start: u64, end: u64) -> Option<(u64, PageFrame)> {
+        let mut at = start;
+        while at < end {
+            let mut table = self.root;
+            let mut level = 3;
+            while level > 0 {
+                // SAFETY: `table` is a table of this space.
+                let entry = unsafe { &*entry(table, slot(at, level)) };
+                if entry.is_unused() {
+                    break;
+                }
+                table = frame_of(entry);
+                level -= 1;
+            }
+            if level > 0 {
+                at = (at | ((1 << (12 + 9 * level)) - 1)) + 1;
+                continue;
+            }
+            let table_end = ((at | 0x1f_ffff) + 1).min(end);
+            let count = ((table_end - at) / PAGE_SIZE) as usize;
+            // SAFETY: that many entries follow in `table`, a lowest table of
+            // this space; nobody changes it while it is borrowed.
+            let entries = unsafe { core::slice::from_raw_parts(entry(table, slot(at, 0)), count) };
+            if let Some(found) = entries.iter().position(|entry| !entry.is_unused()) {
+                return Some((at + found as u64 * PAGE_SIZE, frame_of(&entries[found])));
+            }
+            at = table_end;
+        }
+        None
     }
 
     pub(crate) fn lookup(&self, address: u64) -> Option<(PageFrame, Access)> {
@@ -148,6 +222,21 @@ impl Tables {
         let present = unsafe { !(*entry).is_unused() };
         present.then_some(entry)
     }
+}
+
+/// Counts one more entry in the table that `above` leads to; the root's are not counted.
+fn count_up(above: Option<*mut PageTableEntry>) {
+    if let Some(above) = above {
+        // SAFETY: an entry is one word, in a table that the caller has alone.
+        unsafe { *above.cast::<u64>() += COUNT_ONE };
+    }
+}
+
+fn leaf_flags(access: Access) -> PageTableFlags {
+    let mut flags = PageTableFlags::PRESENT | PageTableFlags::USER_ACCESSIBLE;
+    flags.set(PageTableFlags::WRITABLE, access.write);
+    flags.set(PageTableFlags::NO_EXECUTE, !access.execute);
+    flags
 }
 
 /// The root that the loader made, with the kernel half.

@@ -58,6 +58,11 @@ impl Bundles {
         Ok(())
     }
 
+    /// Every file with its name; an earlier bundle's first.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static [u8], BundleFile)> {
+        self.modules.iter().flat_map(|bundle| bundle.iter())
+    }
+
     /// Finds a file by name.
     pub fn find(&self, name: &str) -> Option<BundleFile> {
         self.modules
@@ -68,13 +73,26 @@ impl Bundles {
 }
 
 impl Bundle {
-    fn find(&self, name: &[u8]) -> Option<BundleFile> {
-        let count = word32(self.bytes, 8)? as usize;
-        let index = self.bytes.get(INDEX..)?;
-        let entry = index
-            .chunks_exact(ENTRY)
-            .take(count)
-            .find(|entry| is_name(entry, name))?;
+    fn entries(self) -> impl Iterator<Item = &'static [u8]> {
+        let count = word32(self.bytes, 8).unwrap_or(0) as usize;
+        let index = self.bytes.get(INDEX..).unwrap_or_default();
+        index.chunks_exact(ENTRY).take(count)
+    }
+
+    fn iter(self) -> impl Iterator<Item = (&'static [u8], BundleFile)> {
+        self.entries().filter_map(move |entry| {
+            let name = entry.get(..NAME)?;
+            let end = name.iter().position(|byte| *byte == 0).unwrap_or(NAME);
+            Some((&name[..end], self.file(entry)?))
+        })
+    }
+
+    fn find(self, name: &[u8]) -> Option<BundleFile> {
+        let entry = self.entries().find(|entry| is_name(entry, name))?;
+        self.file(entry)
+    }
+
+    fn file(self, entry: &[u8]) -> Option<BundleFile> {
         let offset = word64(entry, NAME)?;
         let size = usize::try_from(word64(entry, NAME + 8)?).ok()?;
         let start = usize::try_from(offset).ok()?;

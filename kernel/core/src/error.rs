@@ -30,8 +30,32 @@ pub enum KernelError {
     NoMemory,
     /// A table or quota is full.
     NoRoom,
+    /// A value is not what the caller took it for.
+    Changed,
     /// The time is over.
     TimedOut,
+    /// It is a directory, and something else is needed.
+    IsDirectory,
+    /// A directory is needed.
+    NotDirectory,
+    /// The name is taken.
+    Exists,
+    /// A directory still holds something.
+    NotEmpty,
+    /// The file has no position.
+    NotSeekable,
+    /// Nobody reads the pipe any more.
+    BrokenPipe,
+    /// A pipe has no such operation at this end.
+    WrongEnd,
+    /// A name would lead to another file system.
+    OtherSystem,
+    /// A file would be too large.
+    TooLarge,
+    /// A path has a flag that does not exist, or that cannot be here.
+    BadFlag,
+    /// The device knows no such request.
+    NoControl,
     /// The row exists and this kernel does not serve it yet.
     Unserved,
 }

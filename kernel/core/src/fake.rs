@@ -9,16 +9,18 @@
 //!
 //! - [`bench`]: a kernel over this machine, with programs, and its leak check.
 //! - `host`: what the host was told, and the memory that it shares with the machine.
-//! - [`image`]: builds executables and bundles.
+//! - [`image`]: builds executables and bundles. `tables`: what page tables hold.
 
 pub mod bench;
 mod host;
 pub mod image;
+mod tables;
 
 pub use host::{FakeHost, Ram};
+use tables::TablesState;
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 
 use crate::frame::TrapFrame;
@@ -38,15 +40,6 @@ impl Port for FakePort {
 
 /// One thing that ring 3 does until it traps.
 pub type Step = Box<dyn FnOnce(&mut FakeMachine, &mut TrapFrame) -> Reason>;
-
-/// The page tables of a space, as both the space and the machine see them.
-struct TablesState {
-    root: PageFrame,
-    owned: HashSet<PageFrame>,
-    /// Frames of lower tables by level and number.
-    lower: HashMap<(u32, u64), PageFrame>,
-    pages: BTreeMap<u64, (PageFrame, Access)>,
-}
 
 /// Page tables of an address space.
 pub struct FakeTables(Rc<RefCell<TablesState>>);
@@ -258,12 +251,7 @@ impl Machine for FakeMachine {
     }
 
     fn tables(&mut self) -> Result<FakeTables, NoFrames> {
-        let mut state = TablesState {
-            root: PageFrame(0),
-            owned: HashSet::new(),
-            lower: HashMap::new(),
-            pages: BTreeMap::new(),
-        };
+        let mut state = TablesState::default();
         state.root = self.allocate(&mut state, 0)?;
         Ok(FakeTables(Rc::new(RefCell::new(state))))
     }
@@ -288,7 +276,11 @@ impl Machine for FakeMachine {
     }
 
     fn page(&mut self, tables: &mut FakeTables, contents: Contents) -> Result<PageFrame, NoFrames> {
-        let fill = if contents == Contents::Zero { 0 } else { 0xa5 };
+        let fill = match contents {
+            Contents::Zero => 0,
+            Contents::Ones => 0xff,
+            Contents::Any => 0xa5,
+        };
         self.allocate(&mut tables.0.borrow_mut(), fill)
     }
 
@@ -330,7 +322,30 @@ impl Machine for FakeMachine {
 
     fn unmap(&mut self, tables: &mut FakeTables, address: u64) -> Option<PageFrame> {
         let page = address & !(PAGE_SIZE - 1);
-        Some(tables.0.borrow_mut().pages.remove(&page)?.0)
+        let mut state = tables.0.borrow_mut();
+        let (frame, _) = state.pages.remove(&page)?;
+        for table in state.trim(page) {
+            self.ram.borrow_mut().pages.remove(&table);
+        }
+        Some(frame)
+    }
+
+    fn protect(&mut self, tables: &mut FakeTables, address: u64, access: Access) {
+        let mut state = tables.0.borrow_mut();
+        let page = state.pages.get_mut(&(address & !(PAGE_SIZE - 1)));
+        let Some((frame, old)) = page else { return };
+        *old = access;
+        let file = self.ram.borrow().file_page(*frame).is_some();
+        assert!(
+            !file || !access.write,
+            "{frame:?} of a file becomes writable"
+        );
+    }
+
+    fn next_page(&self, tables: &FakeTables, start: u64, end: u64) -> Option<(u64, PageFrame)> {
+        let state = tables.0.borrow();
+        let (page, (frame, _)) = state.pages.range(start..end).next()?;
+        Some((*page, *frame))
     }
 
     fn lookup(&self, tables: &FakeTables, address: u64) -> Option<(PageFrame, Access)> {

@@ -30,6 +30,8 @@ impl PageFrame {
 pub enum Contents {
     /// Zeros.
     Zero,
+    /// 0xff in every byte.
+    Ones,
     /// Anything: the caller overwrites all of it before a program sees it.
     Any,
 }
@@ -124,8 +126,8 @@ pub trait Machine {
     fn root(tables: &Self::Tables) -> u64;
     /// Frames that belong to the tables: pages and the tables themselves.
     fn owned(tables: &Self::Tables) -> u64;
-    /// Gives back the tables and every frame that belongs to them. They must
-    /// not be the running ones.
+    /// Gives back the tables and every frame that belongs to them. If they are
+    /// the running ones, the kernel goes on without a user half.
     fn release(&mut self, tables: Self::Tables);
     /// A new frame that belongs to `tables`.
     ///
@@ -149,10 +151,16 @@ pub trait Machine {
         frame: PageFrame,
         access: Access,
     ) -> Result<(), NoFrames>;
-    /// Removes the page at `address`; says what it was mapped to.
+    /// Removes the page at `address`, and the tables that are empty without
+    /// it; says what it was mapped to.
     fn unmap(&mut self, tables: &mut Self::Tables, address: u64) -> Option<PageFrame>;
     /// What the page at `address` is mapped to.
     fn lookup(&self, tables: &Self::Tables, address: u64) -> Option<(PageFrame, Access)>;
+    /// Changes what ring 3 may do with the page at `address`, if it is present.
+    fn protect(&mut self, tables: &mut Self::Tables, address: u64, access: Access);
+    /// The first page that is present in `start..end`, and what it is mapped to.
+    /// The time this takes grows with the tables there are, not with the range.
+    fn next_page(&self, tables: &Self::Tables, start: u64, end: u64) -> Option<(u64, PageFrame)>;
     /// Writes into a frame.
     ///
     /// # Panics

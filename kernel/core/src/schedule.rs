@@ -1,13 +1,13 @@
 //! Who runs next: priorities, round robin within one, and timers.
 
-use alloc::collections::BinaryHeap;
 use alloc::vec::Vec;
-use core::cmp::Reverse;
 
 use crate::object::thread::ThreadKey;
 
 /// Priorities, as PatchworkOS counts them (specs/patchwork.md §3).
 pub const PRIORITIES: usize = 64;
+/// A priority's bits.
+const PRIORITY_MASK: u8 = 63;
 /// Priority of a new thread.
 pub const PRIORITY_DEFAULT: u8 = 16;
 /// Nanoseconds a thread runs before another of its priority has a turn.
@@ -36,8 +36,11 @@ pub struct RunQueue {
 #[derive(Clone, Copy)]
 struct Link {
     thread: ThreadKey,
-    /// The next thread's index and one; 0 is none.
+    /// The threads before and behind it: index and one; 0 is none.
+    previous: u32,
     next: u32,
+    /// Its queue, while it is in one.
+    level: Option<u8>,
 }
 
 impl RunQueue {
@@ -49,17 +52,30 @@ impl RunQueue {
     /// Appends a thread, which is in no queue, to the queue of its priority.
     pub fn push(&mut self, thread: ThreadKey, priority: u8) {
         let index = thread.index();
-        let link = Link { thread, next: 0 };
+        let priority = priority & PRIORITY_MASK;
+        let mut link = Link {
+            thread,
+            previous: 0,
+            next: 0,
+            level: Some(priority),
+        };
+        if self.levels.len() <= usize::from(priority) {
+            self.levels
+                .resize(usize::from(priority) + 1, Level::default());
+        }
+        let level = &mut self.levels[usize::from(priority)];
+        link.previous = core::mem::replace(&mut level.last, index + 1);
         if self.links.len() <= index as usize {
-            self.links.resize(index as usize + 1, link);
+            self.links.resize(
+                index as usize + 1,
+                Link {
+                    level: None,
+                    ..link
+                },
+            );
         }
         self.links[index as usize] = link;
-        let priority = usize::from(priority) % PRIORITIES;
-        if self.levels.len() <= priority {
-            self.levels.resize(priority + 1, Level::default());
-        }
-        let level = &mut self.levels[priority];
-        match core::mem::replace(&mut level.last, index + 1) {
+        match link.previous {
             0 => level.first = index + 1,
             last => self.links[last as usize - 1].next = index + 1,
         }
@@ -70,93 +86,146 @@ impl RunQueue {
     pub fn pop(&mut self) -> Option<ThreadKey> {
         let priority = self.filled.checked_ilog2()?;
         let level = &mut self.levels[priority as usize];
-        let link = self.links[level.first as usize - 1];
-        level.first = link.next;
-        if link.next == 0 {
-            level.last = 0;
-            self.filled &= !(1 << priority);
-        }
-        Some(link.thread)
-    }
-
-    /// Takes a thread of that priority out, if it is queued. A thread that ends
-    /// must not stay: its index is the next thread's, and that would be linked twice.
-    pub fn remove(&mut self, thread: ThreadKey, priority: u8) {
-        let priority = usize::from(priority) % PRIORITIES;
-        let Some(level) = self.levels.get_mut(priority) else {
-            return;
-        };
-        let (mut before, mut at) = (0, level.first);
-        while at != 0 {
-            let link = self.links[at as usize - 1];
-            if link.thread != thread {
-                (before, at) = (at, link.next);
-                continue;
-            }
-            match before {
-                0 => level.first = link.next,
-                before => self.links[before as usize - 1].next = link.next,
-            }
-            if level.last == at {
-                level.last = before;
-            }
-            if level.first == 0 {
+        let link = &mut self.links[level.first as usize - 1];
+        link.level = None;
+        let (thread, next) = (link.thread, link.next);
+        level.first = next;
+        match next {
+            0 => {
+                level.last = 0;
                 self.filled &= !(1 << priority);
             }
+            next => self.links[next as usize - 1].previous = 0,
+        }
+        Some(thread)
+    }
+
+    /// Takes a thread out, if it is queued. A thread that ends must not stay:
+    /// its index is the next thread's, and that would be linked twice.
+    pub fn remove(&mut self, thread: ThreadKey) {
+        let Some(link) = self.links.get_mut(thread.index() as usize) else {
             return;
+        };
+        if link.thread != thread {
+            return;
+        }
+        let Some(priority) = link.level.take() else {
+            return;
+        };
+        let Link { previous, next, .. } = *link;
+        let level = &mut self.levels[usize::from(priority)];
+        match previous {
+            0 => level.first = next,
+            previous => self.links[previous as usize - 1].next = next,
+        }
+        match next {
+            0 => level.last = previous,
+            next => self.links[next as usize - 1].previous = previous,
+        }
+        if level.first == 0 {
+            self.filled &= !(1 << priority);
         }
     }
 }
 
-/// A time at which a parked thread wakes, if it still is in that wait.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A time at which a parked thread wakes.
+#[derive(Clone, Copy, Debug)]
 struct Alarm {
     deadline: u64,
     thread: ThreadKey,
-    wait: u32,
 }
 
-impl Ord for Alarm {
-    fn cmp(&self, other: &Self) -> core::cmp::Ordering {
-        let order = |alarm: &Self| (alarm.deadline, alarm.thread.index(), alarm.wait);
-        order(self).cmp(&order(other))
-    }
-}
-
-impl PartialOrd for Alarm {
-    fn partial_cmp(&self, other: &Self) -> Option<core::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-/// Times at which parked threads wake.
+/// Times at which parked threads wake: at most one for each thread, so that
+/// waits which end early leave nothing behind.
 #[derive(Default)]
 pub struct Timers {
-    alarms: BinaryHeap<Reverse<Alarm>>,
+    /// A binary heap, earliest first.
+    alarms: Vec<Alarm>,
+    /// For the thread of that index: its alarm's index and one; 0 is none.
+    places: Vec<u32>,
 }
 
 impl Timers {
-    /// Wakes `thread` at `deadline` out of its wait of that number.
-    pub fn add(&mut self, deadline: u64, thread: ThreadKey, wait: u32) {
-        self.alarms.push(Reverse(Alarm {
-            deadline,
-            thread,
-            wait,
-        }));
+    /// Wakes `thread` at `deadline`, and at no other time.
+    pub fn set(&mut self, deadline: u64, thread: ThreadKey) {
+        self.cancel(thread);
+        let index = thread.index() as usize;
+        if self.places.len() <= index {
+            self.places.resize(index + 1, 0);
+        }
+        self.alarms.push(Alarm { deadline, thread });
+        self.rise(self.alarms.len() - 1);
+    }
+
+    /// Does not wake `thread` any more.
+    #[inline(always)]
+    pub fn cancel(&mut self, thread: ThreadKey) {
+        match self.places.get(thread.index() as usize) {
+            None | Some(0) => {}
+            Some(place) => self.remove(*place as usize - 1),
+        }
     }
 
     /// The earliest deadline.
     pub fn next(&self) -> Option<u64> {
-        Some(self.alarms.peek()?.0.deadline)
+        Some(self.alarms.first()?.deadline)
     }
 
-    /// Takes an alarm whose time has come: the thread and the number of its wait.
-    pub fn expired(&mut self, now: u64) -> Option<(ThreadKey, u32)> {
-        if self.next()? > now {
+    /// Takes a thread whose time has come.
+    pub fn expired(&mut self, now: u64) -> Option<ThreadKey> {
+        let first = *self.alarms.first()?;
+        if first.deadline > now {
             return None;
         }
-        let Reverse(alarm) = self.alarms.pop()?;
-        Some((alarm.thread, alarm.wait))
+        self.remove(0);
+        Some(first.thread)
+    }
+
+    fn remove(&mut self, at: usize) {
+        let gone = self.alarms.swap_remove(at);
+        self.places[gone.thread.index() as usize] = 0;
+        if at < self.alarms.len() {
+            self.sink(at);
+            self.rise(at);
+        }
+    }
+
+    /// Moves the alarm at `at` towards the root as far as it belongs.
+    fn rise(&mut self, mut at: usize) {
+        while at > 0 {
+            let parent = (at - 1) / 2;
+            if self.alarms[parent].deadline <= self.alarms[at].deadline {
+                break;
+            }
+            self.alarms.swap(parent, at);
+            self.note(at);
+            at = parent;
+        }
+        self.note(at);
+    }
+
+    /// Moves the alarm at `at` away from the root as far as it belongs.
+    fn sink(&mut self, mut at: usize) {
+        loop {
+            let children = (2 * at + 1..2 * at + 3).filter(|child| *child < self.alarms.len());
+            let Some(least) = children.min_by_key(|child| self.alarms[*child].deadline) else {
+                break;
+            };
+            if self.alarms[at].deadline <= self.alarms[least].deadline {
+                break;
+            }
+            self.alarms.swap(at, least);
+            self.note(at);
+            at = least;
+        }
+        self.note(at);
+    }
+
+    /// Notes where an alarm is.
+    fn note(&mut self, at: usize) {
+        let index = self.alarms[at].thread.index() as usize;
+        // There are fewer alarms than thread indices, which are 32 bits wide.
+        self.places[index] = u32::try_from(at + 1).unwrap_or(u32::MAX);
     }
 }
 
@@ -192,9 +261,10 @@ mod tests {
                         model[usize::from(priority)].push_back(key);
                     }
                 } else if step == 2 {
-                    let level = queued.unwrap_or(priority.into());
-                    queue.remove(key, u8::try_from(level).unwrap());
-                    model[level].retain(|queued| *queued != key);
+                    queue.remove(key);
+                    for level in &mut model {
+                        level.retain(|queued| *queued != key);
+                    }
                 } else {
                     let expected = model.iter_mut().rev().find_map(VecDeque::pop_front);
                     prop_assert_eq!(queue.pop(), expected);
@@ -204,19 +274,29 @@ mod tests {
         }
 
         #[test]
-        fn alarms_come_in_order_and_never_early(deadlines in proptest::collection::vec(0..100u64, 0..50)) {
-            let key = keys(1)[0];
+        fn alarms_come_in_order_and_never_early(
+            steps in proptest::collection::vec((0..20usize, 0..100u64, 0..4u8), 0..100),
+        ) {
+            let keys = keys(20);
             let mut timers = Timers::default();
-            for deadline in &deadlines {
-                timers.add(*deadline, key, 0);
-            }
-            let mut fired = 0;
-            for now in 0..=100 {
-                while timers.expired(now).is_some() {
-                    fired += 1;
+            let mut model = [None; 20];
+            for (thread, deadline, step) in steps {
+                if step == 0 {
+                    timers.cancel(keys[thread]);
+                    model[thread] = None;
+                } else {
+                    timers.set(deadline, keys[thread]);
+                    model[thread] = Some(deadline);
                 }
-                prop_assert_eq!(fired, deadlines.iter().filter(|deadline| **deadline <= now).count());
+                prop_assert_eq!(timers.next(), model.iter().flatten().min().copied());
             }
+            for now in 0..=100 {
+                while let Some(thread) = timers.expired(now) {
+                    let index = keys.iter().position(|key| *key == thread).unwrap();
+                    prop_assert_eq!(model[index].take(), Some(now));
+                }
+            }
+            prop_assert_eq!(model, [None; 20]);
         }
     }
 }

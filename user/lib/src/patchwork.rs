@@ -6,6 +6,7 @@
 
 use core::ffi::c_char;
 use core::ptr;
+use core::sync::atomic::AtomicU64;
 
 use mayfly_abi::Abi;
 use mayfly_abi::patchwork::{ERR, Errno, nr};
@@ -96,6 +97,100 @@ pub fn write(fd: u64, bytes: &[u8]) -> Result<u64, Option<Errno>> {
 /// None is expected.
 pub fn yield_now() -> Result<u64, Option<Errno>> {
     outcome(call(nr::YIELD, 0, 0, 0))
+}
+
+/// Opens a file; `path` ends with a NUL.
+///
+/// # Errors
+/// Those of `OPEN` (§5).
+pub fn open(path: &core::ffi::CStr) -> Result<u64, Option<Errno>> {
+    let address = path.as_ptr().expose_provenance() as u64;
+    outcome(call(nr::OPEN, address, 0, 0))
+}
+
+/// Maps memory of a file wherever there is room; says where.
+///
+/// # Errors
+/// Those of `MMAP` (§8).
+pub fn map(fd: u64, length: u64, prot: u64) -> Result<u64, Option<Errno>> {
+    // SAFETY: nothing that exists is replaced.
+    let result = unsafe { stub::number_in_rax(nr::MMAP, [fd, 0, length, prot, 0, 0]) };
+    address(result)
+}
+
+/// Ends a mapping.
+///
+/// # Errors
+/// Those of `MUNMAP` (§5).
+///
+/// # Safety
+/// Nothing in that memory is used any more.
+pub unsafe fn unmap(start: u64, length: u64) -> Result<u64, Option<Errno>> {
+    address(call(nr::MUNMAP, start, length, 0))
+}
+
+/// Success of a call that returns an address, or the error number.
+fn address(result: u64) -> Result<u64, Option<Errno>> {
+    match result {
+        0 => Err(Errno::from_code(errno())),
+        address => Ok(address),
+    }
+}
+
+/// Starts a thread at an entry that [`thread!`](crate::thread) made.
+///
+/// # Errors
+/// Those of `THREAD_CREATE` (§5).
+pub fn thread_create(
+    entry: unsafe extern "sysv64" fn() -> !,
+    argument: u64,
+) -> Result<u64, Option<Errno>> {
+    let entry = (entry as *const ()).expose_provenance() as u64;
+    outcome(call(nr::THREAD_CREATE, entry, argument, 0))
+}
+
+/// Ends the thread.
+pub fn thread_exit() -> ! {
+    loop {
+        call(nr::THREAD_EXIT, 0, 0, 0);
+    }
+}
+
+/// Waits until a word is woken, if it is `value`, at most so long.
+///
+/// # Errors
+/// Those of `FUTEX` (§7).
+pub fn futex_wait(word: &AtomicU64, value: u64, timeout: u64) -> Result<u64, Option<Errno>> {
+    let address = word.as_ptr().expose_provenance() as u64;
+    // SAFETY: the call writes nowhere.
+    outcome(unsafe { stub::number_in_rax(nr::FUTEX, [address, value, 0, timeout, 0, 0]) })
+}
+
+/// Wakes everyone who waits at a word; says how many that were.
+///
+/// # Errors
+/// None is expected.
+pub fn futex_wake(word: &AtomicU64) -> Result<u64, Option<Errno>> {
+    let address = word.as_ptr().expose_provenance() as u64;
+    // SAFETY: the call writes nowhere.
+    outcome(unsafe { stub::number_in_rax(nr::FUTEX, [address, u64::MAX, 1, 0, 0, 0]) })
+}
+
+/// Makes an entry for threads: `fn $body(argument: u64)` runs, then the thread ends.
+#[macro_export]
+macro_rules! thread {
+    ($entry:ident, $body:ident) => {
+        /// First instructions of a thread: the stack is brought into the shape
+        /// that a function expects.
+        #[unsafe(naked)]
+        unsafe extern "sysv64" fn $entry() -> ! {
+            unsafe extern "sysv64" fn started(argument: u64) -> ! {
+                $body(argument);
+                $crate::patchwork::thread_exit()
+            }
+            core::arch::naked_asm!("call {started}", "ud2", started = sym started)
+        }
+    };
 }
 
 /// The interface.

@@ -3,6 +3,7 @@
 use super::{Flow, Kernel, Running};
 use crate::error::KernelError;
 use crate::event::Event;
+use crate::object::exit::{ExitRef, Exited};
 use crate::object::memory::Touch;
 use crate::object::process::{Cause, Fault, ProcessBox, ProcessKey};
 use crate::object::thread::Wait;
@@ -35,6 +36,7 @@ impl<P: Port> Kernel<P> {
                 .process
                 .probe
                 .is_some_and(|probe| probe.stop == fault.rip)
+            && running.process.threads.first() == Some(&running.thread.key)
         {
             let process = running.process.key;
             self.host.event(Event::ProbeReturned { process });
@@ -94,16 +96,16 @@ impl<P: Port> Kernel<P> {
         clippy::boxed_local,
         reason = "processes live in boxes, and are too large to move"
     )]
-    fn bury(&mut self, process: ProcessBox<P>, cause: Cause, status: i64) {
+    pub(super) fn bury(&mut self, process: ProcessBox<P>, cause: Cause, status: i64) {
         self.processes.remove(process.key);
         for thread in &process.threads {
             if self.loaded == Some(*thread) {
                 self.loaded = None;
             }
             // The running thread is out of the table already, and in no queue.
-            if let Some(gone) = self.threads.remove(*thread) {
-                self.ready.remove(*thread, gone.priority);
-            }
+            self.threads.remove(*thread);
+            self.ready.remove(*thread);
+            self.timers.cancel(*thread);
         }
         let event = Event::Exited {
             number: process.number,
@@ -113,6 +115,15 @@ impl<P: Port> Kernel<P> {
             records: process.records,
             ran_ticks: self.machine.ticks().wrapping_sub(process.started),
         };
+        process.exit.status.set(Some(status));
+        self.wake_all(&process.exit.waiters);
+        if self.processes.is_empty() {
+            // Nobody is left to ask how others ended.
+            self.exited = Exited::default();
+        } else {
+            let (now, exit) = (self.machine.now(), ExitRef::clone(&process.exit));
+            self.exited.note(now, process.abi, process.id, exit);
+        }
         process.space.release(&mut self.machine);
         self.host.event(event);
     }

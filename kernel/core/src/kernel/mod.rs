@@ -5,20 +5,28 @@
 //! looks after the host and the clock in between. The running thread and its
 //! process are out of their tables and owned by that loop.
 //!
-//! - `start.rs`: new processes. `end.rs`: faults and ends.
+//! - `start.rs`: new processes. `threads.rs`: more threads. `end.rs`: faults and ends.
 
 mod end;
 mod probe;
 mod start;
+mod threads;
 
 pub use probe::{ProbeCall, ProbeResult};
 pub use start::{SpawnError, SpawnRequest};
 
 use alloc::boxed::Box;
+use alloc::rc::Rc;
+use core::cell::OnceCell;
+
+use mayfly_abi::Abi;
 
 use crate::bundle::Bundles;
+use crate::object::exit::{ExitRef, Exited};
+use crate::object::files::Files;
 use crate::object::process::{Cause, Gate, Process, ProcessKey, ProcessMark};
 use crate::object::thread::{Thread, ThreadKey, ThreadMark, Wait};
+use crate::object::wait::{Entry, WaitQueue};
 use crate::personality::{self, patchwork, veridian, xeneva};
 use crate::port::{Machine, Port, Reason};
 use crate::schedule::{RunQueue, SLICE, Timers};
@@ -41,6 +49,10 @@ pub struct Kernel<P: Port> {
     /// Thread whose vector registers and tables the machine has.
     loaded: Option<ThreadKey>,
     ids: start::Ids,
+    /// The last processes that ended.
+    exited: Exited,
+    /// What all files share, once a program has named one.
+    pub(crate) files: OnceCell<Rc<Files>>,
 }
 
 /// The thread that runs now, and its process.
@@ -71,6 +83,8 @@ pub enum Flow {
     Park,
     /// The thread is parked until then (nanoseconds since boot).
     ParkUntil(u64),
+    /// The thread ends, and its process with its last one.
+    EndThread,
     /// The process ends (`Running::end`).
     End,
 }
@@ -81,6 +95,34 @@ impl<P: Port> Running<P> {
     pub(crate) fn park(&mut self, wait: Wait, deadline: Option<u64>) -> Flow {
         self.thread.park(wait);
         deadline.map_or(Flow::Park, Flow::ParkUntil)
+    }
+
+    /// Parks the thread until a queue is woken or its deadline comes; then the
+    /// call is made again. A call that may wait for more than one thing enters
+    /// the other queues itself, with [`Running::entry`], after this.
+    pub(crate) fn wait_in(&mut self, queue: &WaitQueue) -> Flow {
+        let flow = self.park(Wait::Retry, self.thread.deadline);
+        queue.enter(self.entry());
+        flow
+    }
+
+    /// The running thread's entry for a queue, once it is parked.
+    pub(crate) fn entry(&self) -> Entry {
+        Entry {
+            thread: self.thread.key,
+            wait: self.thread.wait_number,
+        }
+    }
+
+    /// When the call gives up: `timeout` nanoseconds after it was first made;
+    /// never for `u64::MAX`.
+    pub(crate) fn give_up_after(&mut self, machine: &P::Machine, timeout: u64) {
+        if self.thread.deadline.is_none() {
+            self.thread.deadline = match timeout {
+                u64::MAX => None,
+                timeout => machine.now().checked_add(timeout),
+            };
+        }
     }
 
     /// Ends the process with the exit status its ABI gives.
@@ -104,6 +146,8 @@ impl<P: Port> Kernel<P> {
             armed: None,
             loaded: None,
             ids: start::Ids::default(),
+            files: OnceCell::new(),
+            exited: Exited::default(),
         }
     }
 
@@ -134,8 +178,20 @@ impl<P: Port> Kernel<P> {
         self.processes.get_mut(key).map(|process| &mut **process)
     }
 
+    /// The end, to come or past, of a process that is not running now, by the
+    /// id that its ABI gives it.
+    pub fn exit_of(&mut self, abi: Abi, id: u64) -> Option<ExitRef> {
+        let mut all = self.processes.iter();
+        let lives = all.find(|(_, process)| (process.abi, process.id) == (abi, id));
+        match lives {
+            Some((_, process)) => Some(ExitRef::clone(&process.exit)),
+            None => self.exited.find(self.machine.now(), abi, id),
+        }
+    }
+
     /// Takes the next thread that could run and loads it into the machine.
     pub fn dispatch(&mut self) -> Option<Running<P>> {
+        self.wake_hung_up();
         loop {
             let key = self.ready.pop()?;
             let Some(mut thread) = self.threads.take(key) else {
@@ -217,7 +273,7 @@ impl<P: Port> Kernel<P> {
             Flow::Return(value) | Flow::Yield(value) => {
                 crate::trace::end(self, running, Some(value));
             }
-            Flow::End => crate::trace::end(self, running, None),
+            Flow::End | Flow::EndThread => crate::trace::end(self, running, None),
             _ => {}
         }
         flow
@@ -248,13 +304,13 @@ impl<P: Port> Kernel<P> {
             }
             Flow::Park => {}
             Flow::ParkUntil(deadline) => {
-                let number = running.thread.wait_number;
-                self.timers.add(deadline, running.thread.key, number);
+                self.timers.set(deadline, running.thread.key);
                 if self.armed.is_none_or(|armed| deadline < armed) {
                     self.arm(deadline);
                 }
             }
             Flow::End => return self.end(running),
+            Flow::EndThread => return self.end_thread(running),
         }
         let Running {
             mut thread,
@@ -267,9 +323,33 @@ impl<P: Port> Kernel<P> {
         self.threads.put(thread.key, thread);
     }
 
+    /// Wakes everyone who waits in a queue: they look again.
+    pub fn wake_all(&mut self, queue: &WaitQueue) {
+        for entry in queue.take() {
+            self.wake_entry(entry);
+        }
+    }
+
+    /// Wakes the thread of an entry, unless it has gone on for another reason.
+    pub(crate) fn wake_entry(&mut self, entry: Entry) -> bool {
+        let waits = self
+            .threads
+            .get(entry.thread)
+            .is_some_and(|thread| thread.wait.is_some() && thread.wait_number == entry.wait);
+        if waits {
+            self.wake(entry.thread);
+            // Whoever runs now was alone perhaps, and had no end of its slice.
+            self.arm_by(self.machine.now() + SLICE);
+        }
+        waits
+    }
+
     /// Makes a parked thread run again; its wait says how it goes on.
     fn wake(&mut self, key: ThreadKey) {
         if let Some(thread) = self.threads.get_mut(key) {
+            // What else it waited in may not wake it a second time.
+            thread.wait_number = thread.wait_number.wrapping_add(1);
+            self.timers.cancel(key);
             self.ready.push(key, thread.priority);
         }
     }
@@ -278,16 +358,22 @@ impl<P: Port> Kernel<P> {
     pub fn timer_fired(&mut self) {
         self.armed = None;
         let now = self.machine.now();
-        while let Some((key, wait_number)) = self.timers.expired(now) {
-            let waits = self
-                .threads
-                .get(key)
-                .is_some_and(|thread| thread.wait.is_some() && thread.wait_number == wait_number);
-            if waits {
-                self.wake(key);
+        while let Some(key) = self.timers.expired(now) {
+            if let Some(thread) = self.threads.get_mut(key) {
+                // A sleep has no other end.
+                thread.timed_out = thread.wait != Some(Wait::Sleep);
             }
+            self.wake(key);
         }
         if let Some(deadline) = self.timers.next() {
+            self.arm(deadline);
+        }
+        self.expire_shares();
+    }
+
+    /// Makes sure that the timer fires by then.
+    pub(crate) fn arm_by(&mut self, deadline: u64) {
+        if self.armed.is_none_or(|armed| deadline < armed) {
             self.arm(deadline);
         }
     }

@@ -9,12 +9,14 @@ use super::Kernel;
 use crate::bundle::BundleFile;
 use crate::loader::{self, Image, ImageError, Segment};
 use crate::object::capability::Capabilities;
+use crate::object::exit::ExitRef;
+use crate::object::futex::Futexes;
 use crate::object::memory::{Backing, FilePart, Region, Space};
+use crate::object::namespace::View;
 use crate::object::process::{Gate, Process, ProcessKey};
 use crate::object::thread::Thread;
 use crate::personality::{self, Arguments};
 use crate::port::{Machine, PAGE_SIZE, Port};
-use crate::schedule::PRIORITY_DEFAULT;
 
 /// Pages of a read-only segment that are mapped before the program runs.
 const MAP_AHEAD: u64 = 8;
@@ -95,6 +97,10 @@ impl<P: Port> Kernel<P> {
             .ok_or(SpawnError::NoProgram)?;
         let image = loader::read(file.contents).map_err(SpawnError::BadImage)?;
         let abi = request.abi.or(image.abi).ok_or(SpawnError::NoAbi)?;
+        let lowest = image.segments.first().map_or(0, |segment| segment.address);
+        if lowest < personality::user_start(abi) {
+            return Err(SpawnError::BadImage(ImageError::OutOfRange));
+        }
         if request.arguments.last().is_some_and(|last| *last != 0) {
             return Err(SpawnError::BadArguments);
         }
@@ -140,21 +146,17 @@ impl<P: Port> Kernel<P> {
             id,
             space,
             threads: Vec::from([thread_key]),
+            threads_made: 1,
+            futexes: Futexes::default(),
+            exit: ExitRef::default(),
             started: self.machine.ticks(),
             probe: None,
+            handles: personality::first_handles(abi),
+            view: View::default(),
             capabilities: Capabilities::default(),
         });
-        let mut thread = Box::new(Thread {
-            key: thread_key,
-            process: process_key,
-            id: personality::first_thread_id(abi, number),
-            context: None,
-            priority: PRIORITY_DEFAULT,
-            wait: None,
-            wait_number: 0,
-            errno: 0,
-            call: None,
-        });
+        let id = personality::first_thread_id(abi, number);
+        let mut thread = Box::new(Thread::new(thread_key, process_key, id, 0));
         let mut context = self.machine.context();
         P::Machine::registers_mut(&mut context).rip = image.entry;
         let arguments = Arguments::new(request.arguments);

@@ -1,5 +1,7 @@
 //! Address spaces: regions that promise pages, and pages brought in on touch.
 
+mod ranges;
+
 use alloc::vec::Vec;
 
 use crate::error::KernelError;
@@ -23,6 +25,8 @@ pub enum Touch {
 pub enum Backing {
     /// Zeros.
     Zero,
+    /// 0xff in every byte.
+    Ones,
     /// Part of a file that lies in memory for good, then zeros.
     File(FilePart),
 }
@@ -58,7 +62,8 @@ pub struct Region {
 /// The address space of a process.
 pub struct Space<M: Machine> {
     tables: M::Tables,
-    /// In ascending order; they do not overlap.
+    /// In descending order, so that a new stack or mapping moves few others:
+    /// stacks grow from the top, mappings from the bottom. They do not overlap.
     regions: Vec<Region>,
     /// Most frames this space may own.
     frames_max: u64,
@@ -71,6 +76,20 @@ pub enum RegionError {
     OutOfRange,
     /// It overlaps another one.
     Overlap,
+    /// There are too many.
+    NoRoom,
+}
+
+/// Most regions of a space: a bound for what one process takes of the kernel's heap.
+const REGIONS_MAX: usize = 4096;
+
+/// No region can be added.
+struct NoRegions;
+
+impl From<NoRegions> for KernelError {
+    fn from(_: NoRegions) -> Self {
+        KernelError::NoMemory
+    }
 }
 
 impl<M: Machine> Space<M> {
@@ -105,15 +124,14 @@ impl<M: Machine> Space<M> {
         if !aligned || region.start >= region.end || region.end > USER_END {
             return Err(RegionError::OutOfRange);
         }
+        self.make_room(1).map_err(|_| RegionError::NoRoom)?;
         let at = self
             .regions
-            .iter()
-            .position(|other| other.start >= region.start)
-            .unwrap_or(self.regions.len());
-        let after = self.regions.get(at);
-        let before = at.checked_sub(1).and_then(|at| self.regions.get(at));
-        if after.is_some_and(|after| after.start < region.end)
-            || before.is_some_and(|before| before.end > region.start)
+            .partition_point(|other| other.start >= region.start);
+        let above = at.checked_sub(1).and_then(|at| self.regions.get(at));
+        let below = self.regions.get(at);
+        if above.is_some_and(|above| above.start < region.end)
+            || below.is_some_and(|below| below.end > region.start)
         {
             return Err(RegionError::Overlap);
         }
@@ -121,10 +139,21 @@ impl<M: Machine> Space<M> {
         Ok(())
     }
 
+    /// Makes sure that so many regions can be added.
+    fn make_room(&mut self, count: usize) -> Result<(), NoRegions> {
+        if self.regions.capacity() - self.regions.len() >= count {
+            return Ok(());
+        }
+        let full = self.regions.len() + count > REGIONS_MAX;
+        let grown = (!full).then(|| self.regions.try_reserve(count));
+        grown.and_then(Result::ok).ok_or(NoRegions)
+    }
+
     fn region(&self, address: u64) -> Option<&Region> {
-        self.regions
-            .iter()
-            .find(|region| (region.start..region.end).contains(&address))
+        let at = self
+            .regions
+            .partition_point(|region| region.start > address);
+        self.regions.get(at).filter(|region| address < region.end)
     }
 
     /// Makes the page at `address` present for such a touch, if a region
@@ -188,7 +217,11 @@ impl<M: Machine> Space<M> {
         if M::owned(&self.tables) >= self.frames_max {
             return Err(KernelError::NoMemory);
         }
-        let frame = machine.page(&mut self.tables, Contents::Zero)?;
+        let contents = match region.backing {
+            Backing::Ones => Contents::Ones,
+            _ => Contents::Zero,
+        };
+        let frame = machine.page(&mut self.tables, contents)?;
         if let Some(part) = part {
             let (offset, bytes) = part.bytes_of(page);
             machine.write_frame(frame, offset, bytes);

@@ -1,7 +1,20 @@
 //! ABI-neutral objects: what two personalities need lives here.
 
 pub mod capability;
+pub mod exit;
+pub mod file;
+pub mod files;
+pub mod futex;
+pub mod inode;
+pub mod log;
 pub mod memory;
+pub mod namespace;
+pub mod pipe;
 pub mod process;
+pub mod share;
+pub mod store;
 pub mod stream;
 pub mod thread;
+pub mod transfer;
+pub mod wait;
+pub mod walk;

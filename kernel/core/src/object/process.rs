@@ -6,7 +6,11 @@ use alloc::vec::Vec;
 use mayfly_abi::Abi;
 
 use crate::object::capability::Capabilities;
+use crate::object::exit::ExitRef;
+use crate::object::file::Handles;
+use crate::object::futex::Futexes;
 use crate::object::memory::Space;
+use crate::object::namespace::View;
 use crate::object::thread::ThreadKey;
 use crate::port::Port;
 use crate::slab::Key;
@@ -33,10 +37,20 @@ pub struct Process<P: Port> {
     pub space: Space<P::Machine>,
     /// Its threads that are not gone.
     pub threads: Vec<ThreadKey>,
+    /// Threads it has had: their ids go on from here, where its ABI counts so.
+    pub threads_made: u64,
+    /// Its threads that wait on addresses.
+    pub futexes: Futexes,
+    /// How it ends, for whoever waits for that.
+    pub exit: ExitRef,
     /// Ticks at its start.
     pub started: u64,
     /// It makes calls for the host.
     pub probe: Option<Probe>,
+    /// Its descriptors (PatchworkOS, XenevaOS).
+    pub handles: Handles,
+    /// How it sees files (PatchworkOS, XenevaOS).
+    pub view: View,
     /// Its tokens (VeridianOS).
     pub capabilities: Capabilities,
 }

@@ -2,6 +2,7 @@
 
 use crate::object::process::ProcessKey;
 use crate::port::{Machine, Port};
+use crate::schedule::PRIORITY_DEFAULT;
 use crate::slab::Key;
 use crate::trace::CallInFlight;
 use alloc::boxed::Box;
@@ -12,6 +13,8 @@ pub struct Thread<P: Port> {
     pub key: ThreadKey,
     /// Its process.
     pub process: ProcessKey,
+    /// Its place among the threads of its process.
+    pub place: usize,
     /// Thread id, as its ABI has it.
     pub id: u64,
     /// Registers; the running thread's are in [`crate::kernel::Running`].
@@ -22,6 +25,10 @@ pub struct Thread<P: Port> {
     pub wait: Option<Wait>,
     /// Counts the waits, so that a late timer knows it is late.
     pub wait_number: u32,
+    /// When the call that it is parked in gives up, if it has such a time.
+    pub deadline: Option<u64>,
+    /// That time has come.
+    pub timed_out: bool,
     /// Error number of its last failed call (PatchworkOS keeps one per thread).
     pub errno: u32,
     /// The call being traced.
@@ -29,6 +36,24 @@ pub struct Thread<P: Port> {
 }
 
 impl<P: Port> Thread<P> {
+    /// A thread that has no registers yet.
+    pub fn new(key: ThreadKey, process: ProcessKey, id: u64, place: usize) -> Self {
+        Self {
+            key,
+            process,
+            place,
+            id,
+            context: None,
+            priority: PRIORITY_DEFAULT,
+            wait: None,
+            wait_number: 0,
+            deadline: None,
+            timed_out: false,
+            errno: 0,
+            call: None,
+        }
+    }
+
     /// Notes what the thread waits for from now on.
     pub fn park(&mut self, wait: Wait) {
         self.wait = Some(wait);
@@ -48,6 +73,14 @@ pub enum ThreadMark {}
 pub enum Wait {
     /// A time.
     Sleep,
+    /// Something in a [`crate::object::wait::WaitQueue`]: the call is made
+    /// again, with the registers it was made with.
+    Retry,
+    /// A wake-up at an address of its process ([`crate::object::futex`]).
+    Futex {
+        /// The address.
+        address: u64,
+    },
     /// The host's next request (probe processes).
     Request,
 }

@@ -15,8 +15,11 @@ use mayfly_abi::convention::Place;
 use crate::error::KernelError;
 use crate::frame::TrapFrame;
 use crate::kernel::{Flow, Kernel, Running};
+use crate::object::file::{Handles, Mode, Node, OpenFile};
+use crate::object::inode::Seeds;
 use crate::object::memory::{Backing, Region, Space};
 use crate::object::process::Process;
+use crate::object::stream::Stream;
 use crate::object::thread::{Thread, Wait};
 use crate::port::{Access, Machine, Port};
 use crate::trace::register;
@@ -33,16 +36,28 @@ pub(crate) fn serve<P: Port>(kernel: &mut Kernel<P>, running: &mut Running<P>) -
 
 /// Goes on with a call whose wait is over.
 pub(crate) fn resume<P: Port>(
-    _kernel: &mut Kernel<P>,
+    kernel: &mut Kernel<P>,
     running: &mut Running<P>,
     wait: Wait,
 ) -> Flow {
     match (wait, running.process.abi) {
         (Wait::Request, _) => Flow::Resume,
+        (Wait::Retry, _) => retry(kernel, running),
+        (Wait::Futex { address }, _) => patchwork::thread::woken(running, address),
         (Wait::Sleep, Abi::Xeneva) => xeneva::process::slept(),
         (Wait::Sleep, Abi::Patchwork) => patchwork::process::slept(running),
         (Wait::Sleep, Abi::Veridian) => veridian::process::slept(),
     }
+}
+
+/// Makes a parked call again: what it waited for has changed, or its time is over.
+fn retry<P: Port>(kernel: &mut Kernel<P>, running: &mut Running<P>) -> Flow {
+    let flow = serve(kernel, running);
+    if !matches!(flow, Flow::Park | Flow::ParkUntil(_)) {
+        running.thread.deadline = None;
+        running.thread.timed_out = false;
+    }
+    flow
 }
 
 /// Numbers of the calls that are served, in ascending order.
@@ -90,6 +105,19 @@ pub(crate) fn first_process_id(abi: Abi) -> u64 {
     }
 }
 
+/// First address that a program of an ABI can have. What is below it is never
+/// mapped, so that a null pointer, and one near it, is a fault.
+pub(crate) fn user_start(abi: Abi) -> u64 {
+    match abi {
+        // The argv page and the environment page lie below (specs/xeneva.md §2).
+        Abi::Xeneva => 0x6000,
+        // specs/patchwork.md §9.
+        Abi::Patchwork => 0x40_0000,
+        // specs/veridian.md §2.7.
+        Abi::Veridian => 0x1_0000,
+    }
+}
+
 /// Thread id of a process's main thread. `number` is the process's own.
 pub(crate) fn first_thread_id(abi: Abi, number: u64) -> u64 {
     match abi {
@@ -98,6 +126,33 @@ pub(crate) fn first_thread_id(abi: Abi, number: u64) -> u64 {
         Abi::Patchwork => 0,
         Abi::Veridian => 1,
     }
+}
+
+/// Descriptors of a process that the host starts: the standard streams.
+pub(crate) fn first_handles(abi: Abi) -> Handles {
+    let most = match abi {
+        Abi::Xeneva => 60,
+        Abi::Patchwork => 64,
+        Abi::Veridian => return Handles::default(),
+    };
+    let mut handles = Handles::new(most);
+    let streams = [
+        Node::Input,
+        Node::Stream(Stream::Output),
+        Node::Stream(Stream::Error),
+    ];
+    for (handle, node) in (0..).zip(streams) {
+        handles
+            .set(handle, Some(OpenFile::new(node, Mode::ALL)))
+            .expect("both limits are above three");
+    }
+    handles
+}
+
+/// What the file tree holds from the beginning: PatchworkOS's layout, which
+/// the other interfaces see too.
+pub(crate) fn file_layout() -> Seeds {
+    patchwork::device::LAYOUT
 }
 
 /// Prepares the stack and the registers that a new process starts with.

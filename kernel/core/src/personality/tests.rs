@@ -5,12 +5,17 @@
 //! - `identity`: who am I, and the error number of a thread.
 //! - `time`: clocks and sleeps.
 //! - `write`: output, and the order of its checks.
+//! - `memory`: memory calls of PatchworkOS. `threads`: its threads and futexes.
+//! - `pipes`: calls that wait for another process.
 //! - `text`: the formatter of XenevaOS.
 
 mod identity;
+mod memory;
+mod pipes;
 mod start;
 mod table;
 mod text;
+mod threads;
 mod time;
 mod write;
 

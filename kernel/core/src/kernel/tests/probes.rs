@@ -225,8 +225,9 @@ fn the_error_is_that_of_the_interface() {
         &plain(patchwork::nr::WRITE, &[(false, 9), (false, 1), (false, 1)]),
     );
     assert_eq!((failed.value, failed.error), (u64::MAX, 9));
-    let (_, unserved) = make(&mut bench, key, &plain(patchwork::nr::MMAP, &[]));
-    assert_eq!((unserved.value, unserved.error), (0, 38));
+    let arguments = [(false, 9), (false, 0), (false, 1), (false, 1)];
+    let (_, failed) = make(&mut bench, key, &plain(patchwork::nr::MMAP, &arguments));
+    assert_eq!((failed.value, failed.error), (0, 9));
     let (_, pid) = make(&mut bench, key, &plain(patchwork::nr::GETPID, &[]));
     assert_eq!((pid.value, pid.error), (2, 0));
 }
@@ -248,20 +249,13 @@ fn a_call_that_sleeps_returns_when_it_is_over() {
 }
 
 #[test]
-fn an_alarm_of_an_earlier_wait_wakes_nobody() {
+fn an_alarm_goes_when_its_thread_wakes() {
     let mut bench = Bench::new();
     let key = probe(&mut bench, Abi::Xeneva);
     let thread = bench.process(key).threads[0];
-    let wait = bench.kernel.threads.get(thread).unwrap().wait_number;
     make(&mut bench, key, &plain(xeneva::nr::null_call, &[]));
     // As if something else than its time had ended a sleep.
-    bench.kernel.timers.add(1000, thread, wait);
-    bench.kernel.machine.now = 1000;
-    bench.kernel.timer_fired();
-    assert!(!bench.turn());
-    // Nor a thread that is about to run anyway.
-    let wait = bench.kernel.threads.get(thread).unwrap().wait_number;
-    bench.kernel.timers.add(2000, thread, wait);
+    bench.kernel.timers.set(2000, thread);
     bench
         .kernel
         .probe_call(key, &plain(xeneva::nr::null_call, &[]))

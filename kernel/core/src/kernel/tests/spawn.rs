@@ -259,3 +259,13 @@ fn a_process_owns_its_tables_and_private_pages_only() {
         owned + 1
     );
 }
+
+#[test]
+fn nothing_is_loaded_below_the_first_user_address_of_an_interface() {
+    for (abi, first) in [(Abi::Patchwork, 0x40_0000), (Abi::Veridian, 0x1_0000)] {
+        let mut elf = Elf::program(Some(abi));
+        elf.programs[0].vaddr = first - PAGE_SIZE;
+        let out_of_range = SpawnError::BadImage(ImageError::OutOfRange);
+        assert_eq!(refusal(elf.build()), out_of_range, "{abi:?}");
+    }
+}

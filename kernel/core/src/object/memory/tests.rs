@@ -2,10 +2,12 @@
 //!
 //! - `regions`: what can be added, against a model.
 //! - `pages`: what a touch brings in, and what it holds.
+//! - `ranges`: what is mapped, unmapped and protected, against a model.
 //! - `limits`: no frames, a frame limit, and what goes back.
 
 mod limits;
 mod pages;
+mod ranges;
 mod regions;
 
 use super::{Backing, FilePart, Region, Space};

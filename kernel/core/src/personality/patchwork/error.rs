@@ -20,7 +20,19 @@ pub fn errno(error: KernelError) -> Errno {
         KernelError::NotSupported | KernelError::Unserved => Errno::ENOSYS,
         KernelError::NoMemory => Errno::ENOMEM,
         KernelError::NoRoom => Errno::EMFILE,
+        KernelError::Changed => Errno::EAGAIN,
         KernelError::TimedOut => Errno::ETIMEDOUT,
+        KernelError::IsDirectory => Errno::EISDIR,
+        KernelError::NotDirectory => Errno::ENOTDIR,
+        KernelError::Exists => Errno::EEXIST,
+        KernelError::NotEmpty => Errno::ENOTEMPTY,
+        KernelError::NotSeekable => Errno::ESPIPE,
+        KernelError::BrokenPipe => Errno::EPIPE,
+        KernelError::WrongEnd => Errno::ENOTSUP,
+        KernelError::OtherSystem => Errno::EXDEV,
+        KernelError::TooLarge => Errno::EFBIG,
+        KernelError::BadFlag => Errno::EBADFLAG,
+        KernelError::NoControl => Errno::ENOTTY,
     }
 }
 
@@ -29,6 +41,29 @@ pub fn errno(error: KernelError) -> Errno {
 pub(crate) fn fail<P: Port>(running: &mut Running<P>, number: u64, error: KernelError) -> Flow {
     running.thread.errno = errno(error).code();
     Flow::Return(failure(number))
+}
+
+/// A result as the call returns it.
+#[inline(always)]
+pub(crate) fn answer<P: Port>(
+    running: &mut Running<P>,
+    number: u64,
+    result: Result<u64, KernelError>,
+) -> Flow {
+    match result {
+        Ok(value) => Flow::Return(value),
+        Err(error) => fail(running, number, error),
+    }
+}
+
+/// A flow as the call goes on.
+#[inline(always)]
+pub(crate) fn answer_flow<P: Port>(
+    running: &mut Running<P>,
+    number: u64,
+    result: Result<Flow, KernelError>,
+) -> Flow {
+    result.unwrap_or_else(|error| fail(running, number, error))
 }
 
 /// Result word of a failure.

@@ -1,16 +1,71 @@
-//! Files of PatchworkOS: so far the standard streams.
+//! Calls on open files of PatchworkOS (specs/patchwork.md §5).
+//!
+//! Order of checks: the descriptor, the buffer, what the file is, how it was
+//! opened. A null buffer is an error even for no bytes.
+
+use alloc::rc::Rc;
 
 use mayfly_abi::patchwork::nr;
-use mayfly_abi::table::{Handle, Input};
+use mayfly_abi::table::{Handle, Input, Output};
 
-use super::error;
+use super::error::{answer, answer_flow};
 use crate::error::KernelError;
 use crate::kernel::{Flow, Kernel, Running};
-use crate::object::stream::{self, Stream};
+use crate::object::file::{FileRef, Node};
+use crate::object::{stream, transfer};
 use crate::port::Port;
 
-/// WRITE: a null buffer is an error before anything else is asked, even for
-/// no bytes (specs/patchwork.md §5, 13); but an unknown descriptor comes first.
+/// CLOSE.
+pub(crate) fn close<P: Port>(
+    kernel: &mut Kernel<P>,
+    running: &mut Running<P>,
+    Handle(fd): Handle,
+) -> Flow {
+    let closed = running.process.handles.close(fd);
+    let closed = closed.map(|file| close_file(kernel, file));
+    answer(running, nr::CLOSE, closed)
+}
+
+/// Lets go of a file; whoever waits at the other end of a pipe looks again.
+fn close_file<P: Port>(kernel: &mut Kernel<P>, file: FileRef) -> u64 {
+    let is_pipe = matches!(file.node, Node::Pipe(_));
+    drop(file);
+    if is_pipe {
+        kernel.wake_hung_up();
+    }
+    0
+}
+
+/// READ.
+pub(crate) fn read<P: Port>(
+    kernel: &mut Kernel<P>,
+    running: &mut Running<P>,
+    Handle(fd): Handle,
+    Output(buffer): Output,
+    count: u64,
+) -> Flow {
+    let read = read_checked(kernel, running, fd, buffer, count);
+    answer_flow(running, nr::READ, read)
+}
+
+fn read_checked<P: Port>(
+    kernel: &mut Kernel<P>,
+    running: &mut Running<P>,
+    fd: u64,
+    buffer: u64,
+    count: u64,
+) -> Result<Flow, KernelError> {
+    let file = Rc::clone(running.process.handles.get(fd)?);
+    if buffer == 0 {
+        return Err(KernelError::NullPointer);
+    }
+    transfer::check_output(kernel, running, buffer, count)?;
+    transfer::readable(&file)?;
+    transfer::read(kernel, running, &file, buffer, count)
+}
+
+/// WRITE.
+#[inline(always)]
 pub(crate) fn write<P: Port>(
     kernel: &mut Kernel<P>,
     running: &mut Running<P>,
@@ -18,16 +73,126 @@ pub(crate) fn write<P: Port>(
     Input(buffer): Input,
     count: u64,
 ) -> Flow {
-    let written = match fd {
-        0..=2 if buffer == 0 => Err(KernelError::NullPointer),
-        // Standard input is open and has no write operation, but its buffer is checked first.
-        0 => stream::readable(kernel, running, buffer, count).and(Err(KernelError::NotSupported)),
-        1 => stream::write(kernel, running, Stream::Output, buffer, count),
-        2 => stream::write(kernel, running, Stream::Error, buffer, count),
-        _ => Err(KernelError::BadHandle),
-    };
-    match written {
-        Ok(count) => Flow::Return(count),
-        Err(error) => error::fail(running, nr::WRITE, error),
+    let written = write_checked(kernel, running, fd, buffer, count);
+    answer_flow(running, nr::WRITE, written)
+}
+
+fn write_checked<P: Port>(
+    kernel: &mut Kernel<P>,
+    running: &mut Running<P>,
+    fd: u64,
+    buffer: u64,
+    count: u64,
+) -> Result<Flow, KernelError> {
+    let file = Rc::clone(running.process.handles.get(fd)?);
+    if buffer == 0 {
+        return Err(KernelError::NullPointer);
     }
+    if let Node::Stream(stream) = file.node {
+        // Streams are always writable, and look at the buffer themselves.
+        return stream::write(kernel, running, stream, buffer, count).map(Flow::Return);
+    }
+    stream::readable(kernel, running, buffer, count)?;
+    transfer::writable(&file)?;
+    transfer::write(kernel, running, &file, buffer, count)
+}
+
+/// SEEK: no range is checked; before the beginning is far beyond the end.
+pub(crate) fn seek<P: Port>(
+    running: &mut Running<P>,
+    Handle(fd): Handle,
+    offset: i64,
+    origin: u8,
+) -> Flow {
+    let file = running.process.handles.get(fd);
+    let position = file.and_then(|file| {
+        let size = match &file.node {
+            Node::File(inode) | Node::Directory(inode) => inode.size(),
+            _ => return Err(KernelError::NotSeekable),
+        };
+        let base = match origin {
+            0 => 0,
+            1 => file.position.get(),
+            2 => size,
+            _ => return Err(KernelError::InvalidArgument),
+        };
+        let position = base.wrapping_add_signed(offset);
+        file.position.set(position);
+        Ok(position)
+    });
+    answer(running, nr::SEEK, position)
+}
+
+/// IOCTL: no driver knows any.
+pub(crate) fn ioctl<P: Port>(
+    kernel: &mut Kernel<P>,
+    running: &mut Running<P>,
+    Handle(fd): Handle,
+    Input(argument): Input,
+    size: u64,
+) -> Flow {
+    let refused = ioctl_checked(kernel, running, fd, argument, size);
+    answer(running, nr::IOCTL, refused)
+}
+
+fn ioctl_checked<P: Port>(
+    kernel: &mut Kernel<P>,
+    running: &mut Running<P>,
+    fd: u64,
+    argument: u64,
+    size: u64,
+) -> Result<u64, KernelError> {
+    let file = Rc::clone(running.process.handles.get(fd)?);
+    if argument == 0 && size > 0 {
+        return Err(KernelError::NullPointer);
+    }
+    stream::readable(kernel, running, argument, size)?;
+    match file.node {
+        Node::Directory(_) => Err(KernelError::IsDirectory),
+        _ => Err(KernelError::NoControl),
+    }
+}
+
+/// DUP.
+pub(crate) fn dup<P: Port>(running: &mut Running<P>, Handle(fd): Handle) -> Flow {
+    let handles = &mut running.process.handles;
+    let file = handles.get(fd).cloned();
+    let duplicate = file.and_then(|file| handles.insert(file));
+    answer(running, nr::DUP, duplicate)
+}
+
+/// DUP2: onto itself nothing is looked at.
+pub(crate) fn dup2<P: Port>(
+    kernel: &mut Kernel<P>,
+    running: &mut Running<P>,
+    Handle(old): Handle,
+    Handle(new): Handle,
+) -> Flow {
+    if old == new {
+        return Flow::Return(new);
+    }
+    let replaced = replace(running, old, new);
+    let done = replaced.map(|replaced| {
+        if let Some(file) = replaced {
+            close_file(kernel, file);
+        }
+        new
+    });
+    answer(running, nr::DUP2, done)
+}
+
+/// Puts a file under another descriptor; gives what was there.
+fn replace<P: Port>(
+    running: &mut Running<P>,
+    old: u64,
+    new: u64,
+) -> Result<Option<FileRef>, KernelError> {
+    let handles = &mut running.process.handles;
+    let file = Rc::clone(handles.get(old)?);
+    if new >= handles.most() as u64 {
+        return Err(KernelError::BadHandle);
+    }
+    let replaced = handles.close(new).ok();
+    handles.set(new, Some(file))?;
+    Ok(replaced)
 }

@@ -1,9 +1,12 @@
 //! What a PatchworkOS program starts with (specs/patchwork.md §6).
 
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use crate::error::KernelError;
+use crate::object::memory::Space;
 use crate::object::process::Process;
+use crate::personality::patchwork::memory::USER_START;
 use crate::personality::{Arguments, add_stack};
 use crate::port::{Machine, PAGE_SIZE, Port, USER_END};
 
@@ -11,6 +14,23 @@ use crate::port::{Machine, PAGE_SIZE, Port, USER_END};
 const STACK_TOP: u64 = USER_END;
 /// Pages of a stack; one more below it stays unmapped.
 const STACK_PAGES: u64 = 100;
+
+/// Distance from one thread's stack to the next one's.
+const STACK_STRIDE: u64 = (STACK_PAGES + 1) * PAGE_SIZE;
+
+/// Adds the stack of thread `id`; says where it is.
+pub(super) fn add_thread_stack<M: Machine>(
+    space: &mut Space<M>,
+    id: u64,
+) -> Result<Range<u64>, KernelError> {
+    let offset = id.checked_mul(STACK_STRIDE).ok_or(KernelError::NoMemory)?;
+    let top = STACK_TOP.checked_sub(offset);
+    let top = top.filter(|top| *top >= USER_START + STACK_STRIDE);
+    let top = top.ok_or(KernelError::NoMemory)?;
+    let bottom = top - STACK_PAGES * PAGE_SIZE;
+    add_stack(space, bottom, top).map_err(|_| KernelError::NoMemory)?;
+    Ok(bottom..top)
+}
 
 /// RDI = argc, RSI = argv; strings at the very top of the stack, argv\[0\]
 /// lowest, then the pointers with a null behind them.
@@ -20,11 +40,7 @@ pub(crate) fn prepare<P: Port>(
     context: &mut <P::Machine as Machine>::Context,
     arguments: &Arguments<'_>,
 ) -> Result<(), KernelError> {
-    add_stack(
-        &mut process.space,
-        STACK_TOP - STACK_PAGES * PAGE_SIZE,
-        STACK_TOP,
-    )?;
+    add_thread_stack(&mut process.space, 0)?;
     let strings = STACK_TOP - arguments.bytes().len() as u64;
     let count = arguments.count();
     let array = (strings - (count + 1) * 8) & !7;

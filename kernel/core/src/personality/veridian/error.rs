@@ -8,7 +8,9 @@ use crate::kernel::Flow;
 /// Code of a failure.
 pub fn syscall_error(error: KernelError) -> SyscallError {
     match error {
-        KernelError::InvalidArgument | KernelError::TooLong => SyscallError::InvalidParameter,
+        KernelError::InvalidArgument | KernelError::TooLong | KernelError::Changed => {
+            SyscallError::InvalidParameter
+        }
         KernelError::NullPointer | KernelError::Overflow | KernelError::BadAddress => {
             SyscallError::InvalidAddress
         }
@@ -19,6 +21,18 @@ pub fn syscall_error(error: KernelError) -> SyscallError {
         KernelError::NoMemory => SyscallError::OutOfMemory,
         KernelError::NoRoom => SyscallError::ResourceExhausted,
         KernelError::TimedOut => SyscallError::Timeout,
+        // No call of this interface meets these: its files are streams.
+        KernelError::IsDirectory
+        | KernelError::NotDirectory
+        | KernelError::Exists
+        | KernelError::NotEmpty
+        | KernelError::NotSeekable
+        | KernelError::BrokenPipe
+        | KernelError::WrongEnd
+        | KernelError::OtherSystem
+        | KernelError::TooLarge
+        | KernelError::BadFlag
+        | KernelError::NoControl => SyscallError::NotSupported,
     }
 }
 

@@ -1,0 +1,68 @@
+//! More threads of a process, and the end of one.
+
+use alloc::boxed::Box;
+
+use super::{Kernel, Running};
+use crate::error::KernelError;
+use crate::frame::TrapFrame;
+use crate::object::process::{Cause, Process};
+use crate::object::thread::Thread;
+use crate::port::{Machine, Port};
+
+impl<P: Port> Kernel<P> {
+    /// Makes another thread of the running process, with the running thread's
+    /// priority; it runs when its turn comes.
+    ///
+    /// # Errors
+    /// [`KernelError::NoMemory`].
+    pub(crate) fn add_thread(
+        &mut self,
+        running: &mut Running<P>,
+        id: u64,
+        prepare: impl FnOnce(&mut TrapFrame),
+    ) -> Result<(), KernelError> {
+        let process = &mut running.process;
+        if self.machine.heap_low() || process.threads.try_reserve(1).is_err() {
+            return Err(KernelError::NoMemory);
+        }
+        let key = self.threads.reserve();
+        let place = process.threads.len();
+        let mut thread = Box::new(Thread::new(key, process.key, id, place));
+        thread.priority = running.thread.priority;
+        let mut context = self.machine.context();
+        prepare(P::Machine::registers_mut(&mut context));
+        thread.context = Some(context);
+        process.threads.push(key);
+        self.ready.push(key, thread.priority);
+        self.threads.put(key, thread);
+        Ok(())
+    }
+
+    /// Ends the running thread; its process ends with its last one.
+    pub(super) fn end_thread(&mut self, running: Running<P>) {
+        let Running {
+            thread,
+            mut process,
+            ..
+        } = running;
+        if process.threads.len() == 1 {
+            self.threads.remove(thread.key);
+            return self.bury(process, Cause::Exit, 0);
+        }
+        self.take_out(&mut process, &thread);
+        self.processes.put(process.key, process);
+    }
+
+    /// Takes the running thread out of its process.
+    fn take_out(&mut self, process: &mut Process<P>, thread: &Thread<P>) {
+        if self.loaded == Some(thread.key) {
+            self.loaded = None;
+        }
+        process.threads.swap_remove(thread.place);
+        let moved = process.threads.get(thread.place);
+        if let Some(moved) = moved.and_then(|key| self.threads.get_mut(*key)) {
+            moved.place = thread.place;
+        }
+        self.threads.remove(thread.key);
+    }
+}

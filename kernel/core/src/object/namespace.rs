@@ -1,0 +1,217 @@
+//! Namespaces: which trees a process sees where.
+//!
+//! A [`Mount`] shows an inode, with everything below it, over an entry of
+//! another mount, and caps what may be done there. A process has a
+//! [`Namespace`] of mounts of its own, made when it first names a file; a
+//! child's begins as a copy of its parent's.
+
+use alloc::rc::{Rc, Weak};
+use alloc::vec::Vec;
+use core::cell::RefCell;
+
+use crate::error::KernelError;
+use crate::object::file::Mode;
+use crate::object::inode::Inode;
+
+/// Most mounts of a namespace, its root apart.
+const BINDS_MAX: usize = 64;
+/// Most living children that a namespace propagates to.
+const CHILDREN_MAX: usize = 1024;
+
+/// A tree that is shown somewhere.
+#[derive(Debug)]
+pub struct Mount {
+    /// Number that no other mount has.
+    pub id: u64,
+    /// What it shows.
+    pub root: Rc<Inode>,
+    /// The entry that led to it where it came from.
+    pub root_entry: u64,
+    /// What may be done below it.
+    pub mode: Mode,
+    /// What it covers; the root of all covers nothing.
+    pub covered: Option<Place>,
+}
+
+/// A place in the file tree: an inode as reached through an entry of a mount.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// The mount.
+    pub mount: Rc<Mount>,
+    /// The entry.
+    pub entry: u64,
+    /// What it leads to.
+    pub inode: Rc<Inode>,
+}
+
+impl Mount {
+    /// The place at its top.
+    pub fn top(self: &Rc<Self>) -> Place {
+        Place {
+            mount: Rc::clone(self),
+            entry: self.root_entry,
+            inode: Rc::clone(&self.root),
+        }
+    }
+
+    fn covers(&self, place: &Place) -> bool {
+        let covered = self.covered.as_ref();
+        covered.is_some_and(|covered| {
+            covered.entry == place.entry && covered.mount.id == place.mount.id
+        })
+    }
+}
+
+/// The mounts that a process sees.
+#[derive(Debug, Default)]
+pub struct Namespace {
+    root: Option<Rc<Mount>>,
+    binds: RefCell<Vec<Rc<Mount>>>,
+    parent: Weak<Namespace>,
+    children: RefCell<Vec<Weak<Namespace>>>,
+}
+
+/// Whom a bind is passed on to.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Propagation {
+    /// To parents, and theirs.
+    pub parents: bool,
+    /// To children, and theirs.
+    pub children: bool,
+}
+
+impl Namespace {
+    /// A namespace with that root, or without any.
+    pub fn new(root: Option<Rc<Mount>>) -> Rc<Self> {
+        Rc::new(Self {
+            root,
+            ..Self::default()
+        })
+    }
+
+    /// A copy, linked to this one for binds that are passed on.
+    ///
+    /// # Errors
+    /// [`KernelError::NoMemory`] when it has too many children.
+    pub fn child(self: &Rc<Self>) -> Result<Rc<Self>, KernelError> {
+        let mut children = self.children.borrow_mut();
+        if children.len() == children.capacity() {
+            children.retain(|child| child.strong_count() > 0);
+        }
+        if children.len() >= CHILDREN_MAX {
+            return Err(KernelError::NoMemory);
+        }
+        let child = Rc::new(Self {
+            root: self.root.clone(),
+            binds: self.binds.clone(),
+            parent: Rc::downgrade(self),
+            children: RefCell::default(),
+        });
+        children.push(Rc::downgrade(&child));
+        Ok(child)
+    }
+
+    /// Where absolute paths begin.
+    ///
+    /// # Errors
+    /// [`KernelError::NotFound`] when it has no root.
+    pub fn root(&self) -> Result<Place, KernelError> {
+        let root = self.root.as_ref().ok_or(KernelError::NotFound)?;
+        Ok(self.follow(root.top()))
+    }
+
+    /// What is seen at a place: the newest mount that covers it, if any does.
+    pub fn follow(&self, mut place: Place) -> Place {
+        let binds = self.binds.borrow();
+        // A mount covers an older one only, so this ends.
+        while let Some(mount) = binds.iter().rev().find(|mount| mount.covers(&place)) {
+            place = mount.top();
+        }
+        place
+    }
+
+    /// The place above: through mounts, and the root's is the root.
+    ///
+    /// # Errors
+    /// [`KernelError::NotFound`] when the place is no directory, or was removed.
+    pub fn above(&self, place: Place) -> Result<Place, KernelError> {
+        let mut at = &place;
+        while at.entry == at.mount.root_entry {
+            match &at.mount.covered {
+                Some(covered) => at = covered,
+                None => return Ok(place),
+            }
+        }
+        let directory = at.inode.directory().ok_or(KernelError::NotFound)?;
+        let parent = directory.parent.upgrade().ok_or(KernelError::NotFound)?;
+        let entry = parent.directory().map_or(0, |parent| parent.entry);
+        Ok(self.follow(Place {
+            mount: Rc::clone(&at.mount),
+            entry,
+            inode: parent,
+        }))
+    }
+
+    /// Adds a mount, here and where it is passed on to.
+    ///
+    /// # Errors
+    /// [`KernelError::NoMemory`] when there are too many here.
+    pub fn bind(&self, mount: &Rc<Mount>, propagation: Propagation) -> Result<(), KernelError> {
+        self.add(mount)?;
+        if propagation.parents {
+            let mut above = self.parent.upgrade();
+            while let Some(namespace) = above {
+                namespace.pass_on(mount);
+                above = namespace.parent.upgrade();
+            }
+        }
+        if propagation.children {
+            let mut below = self.living_children();
+            while let Some(namespace) = below.pop() {
+                namespace.pass_on(mount);
+                below.extend(namespace.living_children());
+            }
+        }
+        Ok(())
+    }
+
+    fn add(&self, mount: &Rc<Mount>) -> Result<(), KernelError> {
+        let mut binds = self.binds.borrow_mut();
+        if binds.len() >= BINDS_MAX {
+            return Err(KernelError::NoMemory);
+        }
+        binds.push(Rc::clone(mount));
+        Ok(())
+    }
+
+    /// Adds another namespace's mount, unless something is there already.
+    fn pass_on(&self, mount: &Rc<Mount>) {
+        let taken = mount.covered.as_ref().is_none_or(|place| {
+            let binds = self.binds.borrow();
+            binds.iter().any(|bind| bind.covers(place))
+        });
+        if !taken {
+            // Full is a conflict like any other: silently skipped.
+            let _full = self.add(mount);
+        }
+    }
+
+    fn living_children(&self) -> Vec<Rc<Namespace>> {
+        let children = self.children.borrow();
+        children.iter().filter_map(Weak::upgrade).collect()
+    }
+
+    /// Something is mounted over the place.
+    pub fn is_covered(&self, place: &Place) -> bool {
+        self.binds.borrow().iter().any(|bind| bind.covers(place))
+    }
+}
+
+/// How a process sees files. Nothing is made until it names one.
+#[derive(Debug, Default)]
+pub struct View {
+    /// Its mounts; `None` is the whole tree as the kernel made it.
+    pub namespace: Option<Rc<Namespace>>,
+    /// Its working directory; `None` is the namespace's root.
+    pub directory: Option<Place>,
+}

@@ -1,0 +1,218 @@
+//! Reading and writing open files, whatever they lead to.
+//!
+//! Order of checks that all interfaces share: the caller has looked at the
+//! descriptor and the buffer; then comes what the file is, then how it was
+//! opened ([`readable`], [`writable`]), then the transfer itself.
+
+use alloc::rc::Rc;
+
+use crate::error::KernelError;
+use crate::kernel::{Flow, Kernel, Running};
+use crate::object::file::{Mode, Node, OpenFile, Ready};
+use crate::object::inode::Inode;
+use crate::object::memory::Touch;
+use crate::object::wait::Entry;
+use crate::object::{log, stream};
+use crate::port::{Machine, PAGE_SIZE, Port};
+use crate::user::{self, check_range};
+
+/// Bytes that devices give.
+static ZEROS: [u8; 4096] = [0; 4096];
+static ONES: [u8; 4096] = [0xff; 4096];
+
+/// Checks that a file can be read and was opened for that.
+///
+/// # Errors
+/// [`KernelError::IsDirectory`], [`KernelError::NotSupported`], [`KernelError::BadHandle`].
+pub fn readable(file: &OpenFile) -> Result<(), KernelError> {
+    match file.node {
+        Node::Directory(_) => Err(KernelError::IsDirectory),
+        Node::Stream(_) => Err(KernelError::NotSupported),
+        _ if file.mode.contains(Mode::APPEND) || !file.mode.contains(Mode::READ) => {
+            Err(KernelError::BadHandle)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Checks that a file can be written and was opened for that.
+///
+/// # Errors
+/// As [`readable`].
+pub fn writable(file: &OpenFile) -> Result<(), KernelError> {
+    match file.node {
+        Node::Directory(_) => Err(KernelError::IsDirectory),
+        Node::Input | Node::Zero | Node::One => Err(KernelError::NotSupported),
+        _ if !file.mode.contains(Mode::WRITE) => Err(KernelError::BadHandle),
+        _ => Ok(()),
+    }
+}
+
+/// Checks that a range of user memory can be written, and brings its pages in.
+///
+/// # Errors
+/// [`KernelError::BadAddress`], [`KernelError::Overflow`], [`KernelError::NoMemory`].
+pub fn check_output<P: Port>(
+    kernel: &mut Kernel<P>,
+    running: &mut Running<P>,
+    address: u64,
+    length: u64,
+) -> Result<(), KernelError> {
+    check_range(address, length)?;
+    let end = address + length;
+    let space = &mut running.process.space;
+    let mut at = address;
+    while at < end {
+        let present = kernel.machine.lookup(space.tables(), at);
+        if !present.is_some_and(|(_, access)| access.write) {
+            space.touch(&mut kernel.machine, at, Touch::Write)?;
+        }
+        at = (at | (PAGE_SIZE - 1)) + 1;
+    }
+    Ok(())
+}
+
+/// Reads up to `count` bytes into a buffer that was checked.
+///
+/// # Errors
+/// Those of the file.
+pub fn read<P: Port>(
+    kernel: &mut Kernel<P>,
+    running: &mut Running<P>,
+    file: &OpenFile,
+    address: u64,
+    count: u64,
+) -> Result<Flow, KernelError> {
+    let length = match &file.node {
+        Node::Input | Node::Null => 0,
+        Node::Zero => fill(kernel, running, &ZEROS, address, count)?,
+        Node::One => fill(kernel, running, &ONES, address, count)?,
+        Node::Log => {
+            let (length, position) =
+                log::read(kernel, running, address, count, file.position.get())?;
+            file.position.set(position);
+            length
+        }
+        Node::File(inode) => read_regular(kernel, running, file, inode, address, count)?,
+        Node::Pipe(end) => return end.read(kernel, running, address, count),
+        Node::Stream(_) => return Err(KernelError::NotSupported),
+        Node::Directory(_) => return Err(KernelError::IsDirectory),
+    };
+    Ok(Flow::Return(length))
+}
+
+/// Writes up to `count` bytes from a buffer that was checked.
+///
+/// # Errors
+/// Those of the file.
+pub fn write<P: Port>(
+    kernel: &mut Kernel<P>,
+    running: &mut Running<P>,
+    file: &OpenFile,
+    address: u64,
+    count: u64,
+) -> Result<Flow, KernelError> {
+    let length = match &file.node {
+        Node::Null => count,
+        Node::Stream(stream) => stream::write(kernel, running, *stream, address, count)?,
+        Node::Log => log::write(kernel, running, address, count)?,
+        Node::File(inode) => write_regular(kernel, running, file, inode, address, count)?,
+        Node::Pipe(end) => return end.write(kernel, running, address, count),
+        Node::Input | Node::Zero | Node::One => return Err(KernelError::NotSupported),
+        Node::Directory(_) => return Err(KernelError::IsDirectory),
+    };
+    Ok(Flow::Return(length))
+}
+
+fn fill<P: Port>(
+    kernel: &mut Kernel<P>,
+    running: &mut Running<P>,
+    bytes: &[u8],
+    address: u64,
+    count: u64,
+) -> Result<u64, KernelError> {
+    let mut done = 0;
+    while done < count {
+        let length = usize::try_from(count - done).unwrap_or(usize::MAX);
+        let part = &bytes[..length.min(bytes.len())];
+        let space = &mut running.process.space;
+        user::write(&mut kernel.machine, space, address + done, part)?;
+        done += part.len() as u64;
+    }
+    Ok(count)
+}
+
+fn read_regular<P: Port>(
+    kernel: &mut Kernel<P>,
+    running: &mut Running<P>,
+    file: &OpenFile,
+    inode: &Rc<Inode>,
+    address: u64,
+    count: u64,
+) -> Result<u64, KernelError> {
+    let regular = inode.regular().ok_or(KernelError::NotSupported)?;
+    let position = file.position.get();
+    let length = regular.size.get().saturating_sub(position).min(count);
+    let (machine, space) = (&mut kernel.machine, &mut running.process.space);
+    let store = regular.store.borrow();
+    store.read(machine, space, address, position, length)?;
+    file.position.set(position.wrapping_add(length));
+    inode.times.accessed.set(machine.now());
+    Ok(length)
+}
+
+fn write_regular<P: Port>(
+    kernel: &mut Kernel<P>,
+    running: &mut Running<P>,
+    file: &OpenFile,
+    inode: &Rc<Inode>,
+    address: u64,
+    count: u64,
+) -> Result<u64, KernelError> {
+    let regular = inode.regular().ok_or(KernelError::NotSupported)?;
+    let size = regular.size.get();
+    let position = match file.mode.contains(Mode::APPEND) {
+        true => size,
+        false => file.position.get(),
+    };
+    // One byte is kept from the end of all numbers, so that sizes can be told.
+    if position.checked_add(count).is_none_or(|end| end > MAX_SIZE) {
+        return Err(KernelError::TooLarge);
+    }
+    let (machine, space) = (&mut kernel.machine, &mut running.process.space);
+    let mut store = regular.store.borrow_mut();
+    let written = store.write(machine, space, address, position, count)?;
+    let end = position + written;
+    file.position.set(end);
+    if written > 0 {
+        regular.size.set(size.max(end));
+        inode.times.modify(machine.now());
+    }
+    Ok(written)
+}
+
+/// Largest file, in bytes.
+const MAX_SIZE: u64 = i64::MAX as u64;
+
+/// What can be done without waiting; `None` when that cannot be asked.
+pub fn ready<P: Port>(kernel: &Kernel<P>, file: &OpenFile) -> Option<Ready> {
+    match &file.node {
+        Node::Input => Some(Ready::IN),
+        Node::Stream(_) => Some(Ready::OUT),
+        Node::Pipe(end) => Some(end.ready()),
+        Node::Log => {
+            let more = kernel.files().log.end() > file.position.get();
+            Some(Ready::OUT.and(if more { Ready::IN } else { Ready::NONE }))
+        }
+        Node::Null | Node::Zero | Node::One | Node::File(_) | Node::Directory(_) => None,
+    }
+}
+
+/// Enters a parked thread for any change of what is [`ready`].
+pub fn enter<P: Port>(kernel: &Kernel<P>, file: &OpenFile, entry: Entry) {
+    match &file.node {
+        Node::Pipe(end) => end.enter(entry),
+        Node::Log => kernel.files().log.grown.enter(entry),
+        _ => {}
+    }
+}

@@ -1,0 +1,56 @@
+//! What PatchworkOS has in its file tree from the beginning.
+//!
+//! The layout is that of specs/patchwork.md §12.
+
+use crate::object::inode::{Device, Seed, SeedKind, Seeds, System};
+
+/// The root directory.
+pub(crate) const LAYOUT: Seeds = Seeds::List(&[
+    directory("acpi", System::Devices, Seeds::None),
+    directory("bin", System::Memory, Seeds::Programs),
+    directory("cfg", System::Memory, Seeds::None),
+    directory("dev", System::Devices, Seeds::List(DEVICES)),
+    directory("efi", System::Memory, Seeds::None),
+    directory("home", System::Memory, Seeds::None),
+    directory("kernel", System::Memory, Seeds::None),
+    directory("lib", System::Memory, Seeds::None),
+    directory("net", System::Devices, Seeds::None),
+    directory("proc", System::Processes, Seeds::None),
+    directory("sys", System::Devices, Seeds::None),
+    directory("tmp", System::Memory, Seeds::None),
+    directory("usr", System::Memory, Seeds::List(USER)),
+    directory("var", System::Memory, Seeds::None),
+]);
+
+/// `/usr`.
+const USER: &[Seed] = &[
+    directory("bin", System::Memory, Seeds::None),
+    directory("share", System::Memory, Seeds::None),
+    directory("license", System::Memory, Seeds::None),
+];
+
+/// `/dev`.
+const DEVICES: &[Seed] = &[
+    device("null", Device::Null),
+    device("zero", Device::Zero),
+    device("one", Device::One),
+    device("klog", Device::Log),
+    directory("pipe", System::Devices, Seeds::List(PIPES)),
+];
+
+/// `/dev/pipe`.
+const PIPES: &[Seed] = &[device("new", Device::NewPipe)];
+
+const fn directory(name: &'static str, system: System, seeds: Seeds) -> Seed {
+    Seed {
+        name,
+        kind: SeedKind::Directory(system, seeds),
+    }
+}
+
+const fn device(name: &'static str, device: Device) -> Seed {
+    Seed {
+        name,
+        kind: SeedKind::Device(device),
+    }
+}

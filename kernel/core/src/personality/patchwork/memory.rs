@@ -1,0 +1,171 @@
+//! Memory calls of PatchworkOS (specs/patchwork.md §5, 19 to 21, and §8).
+
+use core::ops::Range;
+
+use mayfly_abi::patchwork::nr;
+use mayfly_abi::table::{Address, Flags, Handle};
+
+use super::error;
+use crate::error::KernelError;
+use crate::kernel::{Flow, Kernel, Running};
+use crate::object::file::{Mode, Node};
+use crate::object::memory::Backing;
+use crate::port::{Access, PAGE_SIZE, Port, USER_END};
+
+/// First address of the user range (§9), where mappings start, too.
+pub(super) const USER_START: u64 = 0x40_0000;
+
+/// Protections that mean something (§3).
+const READ: u32 = 1;
+const READ_WRITE: u32 = 3;
+
+/// MMAP.
+pub(crate) fn mmap<P: Port>(
+    kernel: &mut Kernel<P>,
+    running: &mut Running<P>,
+    Handle(fd): Handle,
+    Address(address): Address,
+    length: u64,
+    Flags(prot): Flags,
+) -> Flow {
+    match map(kernel, running, fd, address, length, prot) {
+        Ok(start) => Flow::Return(start),
+        Err(error) => error::fail(running, nr::MMAP, error),
+    }
+}
+
+/// The checks come in the order of §8.
+fn map<P: Port>(
+    kernel: &mut Kernel<P>,
+    running: &mut Running<P>,
+    fd: u64,
+    address: u64,
+    length: u64,
+    prot: u32,
+) -> Result<u64, KernelError> {
+    if address != 0 {
+        check_user(address, length)?;
+    }
+    let write = writable(prot).ok_or(KernelError::InvalidArgument)?;
+    let process = &mut *running.process;
+    let file = process.handles.get(fd)?;
+    let needed = if write {
+        Mode::READ.and(Mode::WRITE)
+    } else {
+        Mode::READ
+    };
+    if !file.mode.contains(needed) {
+        return Err(KernelError::NotPermitted);
+    }
+    let backing = backing(&file.node)?;
+    let range = match (address, length) {
+        (_, 0) => return Err(KernelError::InvalidArgument),
+        (0, length) => {
+            let length = length.checked_next_multiple_of(PAGE_SIZE);
+            let found = length.and_then(|length| {
+                let start = process.space.find_free(USER_START, length)?;
+                Some(start..start + length)
+            });
+            found.ok_or(KernelError::NoMemory)?
+        }
+        (address, length) => pages(address, length),
+    };
+    let access = Access {
+        write,
+        execute: false,
+    };
+    let start = range.start;
+    process
+        .space
+        .map(&mut kernel.machine, range, access, backing)?;
+    Ok(start)
+}
+
+/// What the memory of a mapped file holds at first.
+fn backing(node: &Node) -> Result<Backing, KernelError> {
+    match node {
+        Node::Zero => Ok(Backing::Zero),
+        Node::One => Ok(Backing::Ones),
+        Node::Directory(_) => Err(KernelError::IsDirectory),
+        _ => Err(KernelError::NotSupported),
+    }
+}
+
+/// MUNMAP: what is not mapped is fine.
+pub(crate) fn munmap<P: Port>(
+    kernel: &mut Kernel<P>,
+    running: &mut Running<P>,
+    Address(address): Address,
+    length: u64,
+) -> Flow {
+    let range = match (address, length) {
+        (0, _) => Err(KernelError::BadAddress),
+        _ if check_user(address, length).is_err() => Err(KernelError::BadAddress),
+        (_, 0) => Err(KernelError::InvalidArgument),
+        _ => Ok(pages(address, length)),
+    };
+    let unmapped = range.and_then(|range| {
+        let start = range.start;
+        let space = &mut running.process.space;
+        space.unmap(&mut kernel.machine, range).map(|()| start)
+    });
+    match unmapped {
+        Ok(start) => Flow::Return(start),
+        Err(error) => error::fail(running, nr::MUNMAP, error),
+    }
+}
+
+/// MPROTECT: a protection that means nothing unmaps.
+pub(crate) fn mprotect<P: Port>(
+    kernel: &mut Kernel<P>,
+    running: &mut Running<P>,
+    Address(address): Address,
+    length: u64,
+    Flags(prot): Flags,
+) -> Flow {
+    let range = match (address, length) {
+        (0, _) => Err(KernelError::NullPointer),
+        (_, 0) => Err(KernelError::InvalidArgument),
+        _ => check_user(address, length).map(|()| pages(address, length)),
+    };
+    let changed = range.and_then(|range| {
+        let start = range.start;
+        let (machine, space) = (&mut kernel.machine, &mut running.process.space);
+        match writable(prot) {
+            Some(write) => space.protect(machine, range, write)?,
+            None => space.unmap(machine, range)?,
+        }
+        Ok(start)
+    });
+    match changed {
+        Ok(start) => Flow::Return(start),
+        Err(error) => error::fail(running, nr::MPROTECT, error),
+    }
+}
+
+/// Whether a protection lets a program write; `None` for one that means nothing.
+fn writable(prot: u32) -> Option<bool> {
+    match prot {
+        READ => Some(false),
+        READ_WRITE => Some(true),
+        _ => None,
+    }
+}
+
+/// Checks that a range lies in the user range.
+///
+/// # Errors
+/// [`KernelError::Overflow`] when it wraps, [`KernelError::BadAddress`].
+pub(super) fn check_user(address: u64, length: u64) -> Result<(), KernelError> {
+    let end = address.checked_add(length).ok_or(KernelError::Overflow)?;
+    if !(USER_START..USER_END).contains(&address) || end > USER_END {
+        return Err(KernelError::BadAddress);
+    }
+    Ok(())
+}
+
+/// The whole pages that a range in the user half touches.
+fn pages(address: u64, length: u64) -> Range<u64> {
+    let end = (address + length).next_multiple_of(PAGE_SIZE);
+    address & !(PAGE_SIZE - 1)..end
+}
