@@ -23,6 +23,7 @@ use mayfly_abi::Abi;
 
 use crate::bundle::Bundles;
 use crate::object::exit::{ExitRef, Exited};
+use crate::object::file::FileRef;
 use crate::object::files::Files;
 use crate::object::process::{Cause, Gate, Process, ProcessKey, ProcessMark};
 use crate::object::thread::{Thread, ThreadKey, ThreadMark, Wait};
@@ -51,6 +52,8 @@ pub struct Kernel<P: Port> {
     ids: start::Ids,
     /// The last processes that ended.
     exited: Exited,
+    /// Files of the standard streams, once a process has them.
+    streams: Option<[FileRef; 3]>,
     /// What all files share, once a program has named one.
     pub(crate) files: OnceCell<Rc<Files>>,
 }
@@ -148,6 +151,7 @@ impl<P: Port> Kernel<P> {
             ids: start::Ids::default(),
             files: OnceCell::new(),
             exited: Exited::default(),
+            streams: None,
         }
     }
 

@@ -151,7 +151,11 @@ impl<P: Port> Kernel<P> {
             exit: ExitRef::default(),
             started: self.machine.ticks(),
             probe: None,
-            handles: personality::first_handles(abi),
+            handles: personality::first_handles(
+                abi,
+                self.streams
+                    .get_or_insert_with(personality::standard_streams),
+            ),
             view: View::default(),
             capabilities: Capabilities::default(),
         });

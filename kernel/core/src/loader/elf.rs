@@ -29,7 +29,7 @@ pub(super) fn read(file: &[u8]) -> Result<Image, ImageError> {
     let programs = header
         .program_headers(endian, file)
         .map_err(|_| ImageError::Malformed)?;
-    let mut segments = Vec::new();
+    let mut segments = Vec::with_capacity(4);
     let mut abi = None;
     for program in programs {
         match program.p_type(endian) {

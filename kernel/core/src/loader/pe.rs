@@ -32,7 +32,7 @@ pub(super) fn read(file: &[u8]) -> Result<Image, ImageError> {
     let optional = &headers.optional_header;
     let base = optional.image_base.get(ENDIAN);
     let header_size = u64::from(optional.size_of_headers.get(ENDIAN));
-    let mut segments = Vec::new();
+    let mut segments = Vec::with_capacity(4);
     segments.push(Segment {
         address: base,
         memory_size: header_size,

@@ -136,7 +136,7 @@ impl Handles {
     /// No descriptor yet, at most `most`.
     pub fn new(most: usize) -> Self {
         Self {
-            files: Vec::new(),
+            files: Vec::with_capacity(most.min(8)),
             most,
         }
     }

@@ -100,7 +100,8 @@ impl<M: Machine> Space<M> {
     pub fn new(machine: &mut M, frames_max: u64) -> Result<Self, NoFrames> {
         Ok(Self {
             tables: machine.tables()?,
-            regions: Vec::new(),
+            // An image, a stack, and some more.
+            regions: Vec::with_capacity(8),
             frames_max,
         })
     }

@@ -9,13 +9,15 @@ pub mod patchwork;
 pub mod veridian;
 pub mod xeneva;
 
+use alloc::rc::Rc;
+
 use mayfly_abi::Abi;
 use mayfly_abi::convention::Place;
 
 use crate::error::KernelError;
 use crate::frame::TrapFrame;
 use crate::kernel::{Flow, Kernel, Running};
-use crate::object::file::{Handles, Mode, Node, OpenFile};
+use crate::object::file::{FileRef, Handles, Mode, Node, OpenFile};
 use crate::object::inode::Seeds;
 use crate::object::memory::{Backing, Region, Space};
 use crate::object::process::Process;
@@ -128,22 +130,31 @@ pub(crate) fn first_thread_id(abi: Abi, number: u64) -> u64 {
     }
 }
 
+/// Bytes that a new stack's first contents take beside a few arguments.
+const BLOCK: usize = 256;
+
+/// The files of the standard streams. They have no position, so that all
+/// processes that the host starts share them.
+pub(crate) fn standard_streams() -> [FileRef; 3] {
+    let streams = [
+        Node::Input,
+        Node::Stream(Stream::Output),
+        Node::Stream(Stream::Error),
+    ];
+    streams.map(|node| OpenFile::new(node, Mode::ALL))
+}
+
 /// Descriptors of a process that the host starts: the standard streams.
-pub(crate) fn first_handles(abi: Abi) -> Handles {
+pub(crate) fn first_handles(abi: Abi, streams: &[FileRef; 3]) -> Handles {
     let most = match abi {
         Abi::Xeneva => 60,
         Abi::Patchwork => 64,
         Abi::Veridian => return Handles::default(),
     };
     let mut handles = Handles::new(most);
-    let streams = [
-        Node::Input,
-        Node::Stream(Stream::Output),
-        Node::Stream(Stream::Error),
-    ];
-    for (handle, node) in (0..).zip(streams) {
+    for (handle, file) in (0..).zip(streams) {
         handles
-            .set(handle, Some(OpenFile::new(node, Mode::ALL)))
+            .set(handle, Some(Rc::clone(file)))
             .expect("both limits are above three");
     }
     handles

@@ -7,7 +7,7 @@ use crate::error::KernelError;
 use crate::object::memory::Space;
 use crate::object::process::Process;
 use crate::personality::patchwork::memory::USER_START;
-use crate::personality::{Arguments, add_stack};
+use crate::personality::{Arguments, BLOCK, add_stack};
 use crate::port::{Machine, PAGE_SIZE, Port, USER_END};
 
 /// Top of thread 0's stack.
@@ -44,7 +44,7 @@ pub(crate) fn prepare<P: Port>(
     let strings = STACK_TOP - arguments.bytes().len() as u64;
     let count = arguments.count();
     let array = (strings - (count + 1) * 8) & !7;
-    let mut block = Vec::new();
+    let mut block = Vec::with_capacity(BLOCK + arguments.bytes().len());
     for offset in arguments.offsets() {
         block.extend_from_slice(&(strings + offset).to_le_bytes());
     }

@@ -9,7 +9,7 @@ use crate::object::capability::{Object, Rights};
 use crate::object::process::Process;
 use crate::object::stream::Stream;
 use crate::object::thread::Thread;
-use crate::personality::{Arguments, add_stack};
+use crate::personality::{Arguments, BLOCK, add_stack};
 use crate::port::{Machine, PAGE_SIZE, Port};
 
 /// Top of the main stack, and its size.
@@ -50,7 +50,7 @@ pub(crate) fn prepare<P: Port>(
         page_size: PAGE_SIZE,
         ..StartInfo::default()
     };
-    let mut block = Vec::new();
+    let mut block = Vec::with_capacity(BLOCK + arguments.bytes().len());
     block.extend_from_slice(&count.to_le_bytes());
     for offset in arguments.offsets() {
         block.extend_from_slice(&(strings + offset).to_le_bytes());

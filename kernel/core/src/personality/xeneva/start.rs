@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use crate::error::KernelError;
 use crate::object::memory::{Backing, Region};
 use crate::object::process::Process;
-use crate::personality::{Arguments, add_stack};
+use crate::personality::{Arguments, BLOCK, add_stack};
 use crate::port::{Access, Machine, PAGE_SIZE, Port};
 
 /// Page of the argv array.
@@ -48,7 +48,7 @@ pub(crate) fn prepare<P: Port>(
         }
         process.space.poke(machine, ARGV, &array)?;
     }
-    let mut block = Vec::new();
+    let mut block = Vec::with_capacity(BLOCK + arguments.bytes().len());
     block.extend_from_slice(&count.to_le_bytes());
     block.extend_from_slice(&argv.to_le_bytes());
     let padding = usize::try_from(strings - frame_base).map_err(|_| KernelError::NoMemory)?;
