@@ -28,9 +28,10 @@ pub(crate) enum Exit {
     Program(u8),
 }
 
-impl From<Exit> for ExitCode {
-    fn from(exit: Exit) -> Self {
-        ExitCode::from(match exit {
+impl Exit {
+    /// The code as the shell sees it.
+    fn code(self) -> u8 {
+        match self {
             Exit::Success => 0,
             Exit::Failure => 1,
             Exit::Usage => 2,
@@ -39,7 +40,13 @@ impl From<Exit> for ExitCode {
             Exit::CannotRun => 126,
             Exit::NotFound => 127,
             Exit::Program(code) => code,
-        })
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        ExitCode::from(exit.code())
     }
 }
 
@@ -109,6 +116,15 @@ mod tests {
         ] {
             assert_eq!(of_end(cause, status), exit);
         }
+    }
+
+    #[test]
+    fn a_panic_of_the_kernel_is_125() {
+        let vm = mayfly::Vm::boot().unwrap();
+        vm.panic_for_test(0).unwrap();
+        let error = anyhow::Error::from(vm.ping().unwrap_err());
+        assert!(error.to_string().contains("kernel panic"), "{error}");
+        assert_eq!(of_error(&error).code(), 125);
     }
 
     #[test]

@@ -87,7 +87,7 @@ impl<P: Port> Kernel<P> {
         } = running;
         self.threads.remove(thread.key);
         drop(thread);
-        let (cause, status) = ending.unwrap_or((Cause::Killed, 0));
+        let (cause, status) = ending.expect("only `Running::end` makes a flow that ends");
         self.bury(process, cause, status);
     }
 

@@ -206,9 +206,10 @@ impl<P: Port> Kernel<P> {
                 self.threads.remove(key);
                 continue;
             };
-            let Some(context) = thread.context.take() else {
-                continue;
-            };
+            let context = thread
+                .context
+                .take()
+                .expect("a thread that is not running keeps its registers");
             if self.loaded != Some(key) {
                 let previous = self.loaded.and_then(|key| self.threads.get_mut(key));
                 let previous = previous.and_then(|thread| thread.context.as_mut());
