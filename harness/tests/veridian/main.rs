@@ -4,4 +4,6 @@
 //! what they test. Neighbours: the other two interfaces have the same files.
 
 mod calls;
+mod capabilities;
 mod programs;
+mod tokens;

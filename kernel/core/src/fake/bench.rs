@@ -1,7 +1,7 @@
 //! A kernel over the fake machine, with programs that tests direct.
 //!
 //! When a [`Bench`] goes, it kills what is left and checks that every frame,
-//! thread and process went with it, so every test is a test for leaks.
+//! thread, process and capability went with it, so every test is a test for leaks.
 
 use mayfly_abi::Abi;
 use mayfly_abi::convention::Place;
@@ -204,6 +204,7 @@ impl Drop for Bench {
             (0, 0, 0),
             "frames, threads and processes left"
         );
+        assert_eq!(self.kernel.capability_count(), 0, "capabilities left");
     }
 }
 

@@ -96,8 +96,11 @@ impl<P: Port> Kernel<P> {
         clippy::boxed_local,
         reason = "processes live in boxes, and are too large to move"
     )]
-    pub(super) fn bury(&mut self, process: ProcessBox<P>, cause: Cause, status: i64) {
+    pub(super) fn bury(&mut self, mut process: ProcessBox<P>, cause: Cause, status: i64) {
         self.processes.remove(process.key);
+        if !process.capabilities.is_empty() {
+            self.surrender(&mut process);
+        }
         for thread in &process.threads {
             if self.loaded == Some(*thread) {
                 self.loaded = None;

@@ -6,7 +6,9 @@
 //! process are out of their tables and owned by that loop.
 //!
 //! - `start.rs`: new processes. `threads.rs`: more threads. `end.rs`: faults and ends.
+//! - `capabilities.rs`: capabilities that come, move and go.
 
+mod capabilities;
 mod end;
 mod probe;
 mod start;
@@ -22,6 +24,7 @@ use core::cell::OnceCell;
 use mayfly_abi::Abi;
 
 use crate::bundle::Bundles;
+use crate::object::capability::Tree;
 use crate::object::exit::{ExitRef, Exited};
 use crate::object::file::FileRef;
 use crate::object::files::Files;
@@ -50,6 +53,8 @@ pub struct Kernel<P: Port> {
     /// Thread whose vector registers and tables the machine has.
     loaded: Option<ThreadKey>,
     ids: start::Ids,
+    /// Who got which capability from whom.
+    capabilities: Tree,
     /// The last processes that ended.
     exited: Exited,
     /// Files of the standard streams, once a process has them.
@@ -150,6 +155,7 @@ impl<P: Port> Kernel<P> {
             loaded: None,
             ids: start::Ids::default(),
             files: OnceCell::new(),
+            capabilities: Tree::default(),
             exited: Exited::default(),
             streams: None,
         }

@@ -166,12 +166,14 @@ impl<P: Port> Kernel<P> {
         let arguments = Arguments::new(request.arguments);
         let started = personality::start(
             &mut self.machine,
+            &mut self.capabilities,
             &mut process,
             &thread,
             &mut context,
             &arguments,
         );
         if started.is_err() {
+            self.surrender(&mut process);
             self.processes.remove(process_key);
             self.threads.remove(thread_key);
             process.space.release(&mut self.machine);

@@ -1,156 +1,153 @@
-//! Capabilities: tokens of a process and what they name.
+//! Capabilities: tokens of a process, what they name, and who gave them.
 //!
-//! A token is local to its process: an index, a serial number that never comes
-//! again, and the type and rights as a hint (specs/veridian.md 4.1). Bit 63 is
-//! always clear. Looking one up is an index and a compare of the whole word.
+//! A token is local to its process and names a slot of its table; everything
+//! that a call needs lies in that slot (`slots.rs`). Who derived or received a
+//! capability from whom is a tree over all processes (`tree.rs`), whose nodes
+//! know the slot that they stand for. Every capability has exactly one node.
+//!
+//! How the rest of the kernel uses this:
+//!
+//! - [`Capabilities::find`] and [`Capabilities::check`] of `process.capabilities`:
+//!   a token's [`Capability`]. The order of errors (specs/veridian.md 2.5) is
+//!   [`KernelError::BadHandle`] for a token that is none or names something of
+//!   another kind, then [`KernelError::NotPermitted`] for a missing right.
+//! - `Kernel::grant`: a new token, as a root or as the child of a node.
+//! - `Kernel::send_off`, `Kernel::deliver`, `Kernel::abandon`: a capability on
+//!   its way in a message. It is a child of the sender's at once, so that it
+//!   dies with it: a message whose capability was revoked delivers none.
+//! - `Kernel::revoke`: a capability and all below it, in every process.
+//! - A new kind of object is a variant of [`Object`], its arms in
+//!   [`Object::kind`] and [`Object::id`], and its arms in the two hooks of
+//!   `kernel/capabilities.rs`: `lost` (this process may not use it any more:
+//!   mappings go, waiting threads look again) and `released` (one reference
+//!   less: objects that need the machine to go are given back).
 
-use alloc::vec::Vec;
+mod rights;
+mod slots;
+#[cfg(test)]
+mod tests;
+mod tree;
 
+pub use rights::Rights;
+pub use slots::{Capabilities, SLOTS_MAX};
+pub use tree::{NODES_MAX, NodeKey, NodeMark, Place, Removed, Tree};
+
+#[cfg(doc)]
 use crate::error::KernelError;
+use crate::object::process::ProcessKey;
 use crate::object::stream::Stream;
 
-/// Tokens a process may hold (specs/veridian.md 4.7).
-pub const TOKENS_MAX: usize = 1024;
+/// Kinds of objects (specs/veridian.md 4.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Kind {
+    /// A memory object.
+    Memory = 0,
+    /// A process.
+    Process = 1,
+    /// A thread.
+    Thread = 2,
+    /// A receive queue.
+    IpcEndpoint = 3,
+    /// A file.
+    File = 4,
+    /// A device.
+    Device = 5,
+    /// A link between two endpoints.
+    IpcChannel = 6,
+    /// An interrupt.
+    Interrupt = 7,
+    /// A range of I/O ports.
+    IoPort = 8,
+    /// The right of a process to mint capabilities.
+    CapSpace = 9,
+    /// A clock.
+    Time = 10,
+}
 
-/// Rights of a capability, as a set (specs/veridian.md 4.3).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Rights(u32);
+impl Kind {
+    /// Every kind, in the order of the codes.
+    pub const ALL: [Kind; 11] = [
+        Kind::Memory,
+        Kind::Process,
+        Kind::Thread,
+        Kind::IpcEndpoint,
+        Kind::File,
+        Kind::Device,
+        Kind::IpcChannel,
+        Kind::Interrupt,
+        Kind::IoPort,
+        Kind::CapSpace,
+        Kind::Time,
+    ];
 
-impl Rights {
-    /// Read, receive, wait, inspect.
-    pub const READ: Self = Self(1);
-    /// Write, send.
-    pub const WRITE: Self = Self(2);
-    /// Pass on to another process.
-    pub const GRANT: Self = Self(8);
-    /// May be named in a revocation.
-    pub const REVOKE: Self = Self(0x10);
-    /// Map, manage.
-    pub const MODIFY: Self = Self(0x40);
-    /// Mint.
-    pub const CREATE: Self = Self(0x80);
-
-    /// Both sets together.
-    #[must_use]
-    pub const fn and(self, other: Self) -> Self {
-        Self(self.0 | other.0)
-    }
-
-    /// All of `other` is in this set.
-    pub const fn contain(self, other: Self) -> bool {
-        self.0 & other.0 == other.0
+    /// The kind with a code.
+    pub fn from_code(code: u64) -> Option<Self> {
+        Self::ALL.get(usize::try_from(code).ok()?).copied()
     }
 }
 
-/// What a token names. The discriminants are the object types of specs/veridian.md 4.2.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a capability names: a reference.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Object {
-    /// The process itself.
-    Process,
+    /// A process, which may have ended.
+    Process {
+        /// Its key.
+        key: ProcessKey,
+        /// Its id.
+        id: u64,
+    },
+    /// A thread, which may have ended.
+    Thread {
+        /// Its process.
+        process: ProcessKey,
+        /// Its id there.
+        id: u64,
+    },
     /// A device: a stream of the console.
     Device(Stream),
     /// The right to mint capabilities.
-    CapSpace,
+    CapSpace {
+        /// Id of the process whose right it is.
+        owner: u64,
+        /// Devices can be minted too: the kernel started the process.
+        boot: bool,
+    },
 }
 
 impl Object {
-    const fn code(self) -> u64 {
+    /// Its kind.
+    pub fn kind(&self) -> Kind {
         match self {
-            Object::Process => 1,
-            Object::Device(_) => 5,
-            Object::CapSpace => 9,
+            Object::Process { .. } => Kind::Process,
+            Object::Thread { .. } => Kind::Thread,
+            Object::Device(_) => Kind::Device,
+            Object::CapSpace { .. } => Kind::CapSpace,
+        }
+    }
+
+    /// Its id, as calls name it.
+    pub fn id(&self) -> u64 {
+        match self {
+            Object::Process { id, .. } | Object::Thread { id, .. } => *id,
+            Object::Device(_) => CONSOLE,
+            Object::CapSpace { owner, .. } => *owner,
         }
     }
 }
+
+/// Id of the only device: the console.
+pub const CONSOLE: u64 = 1;
 
 /// A token's entry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Capability {
+    /// The whole token, which a lookup compares.
     token: u64,
-    /// What it names.
-    pub object: Object,
     /// What it allows.
     pub rights: Rights,
-}
-
-/// The tokens of one process.
-#[derive(Debug, Default)]
-pub struct Capabilities {
-    slots: Vec<Capability>,
-}
-
-const SERIAL_SHIFT: u32 = 16;
-const TYPE_SHIFT: u32 = 56;
-const HINT_SHIFT: u32 = 60;
-/// READ, WRITE and EXECUTE, which the token mirrors.
-const HINTS: u64 = 0b111;
-
-impl Capabilities {
-    /// Makes a token.
-    ///
-    /// # Errors
-    /// [`KernelError::NoRoom`] when the process holds too many.
-    pub fn insert(&mut self, object: Object, rights: Rights) -> Result<u64, KernelError> {
-        // Slot 0 is never used, so that no token is 0.
-        let slot = self.slots.len() as u64 + 1;
-        if slot >= TOKENS_MAX as u64 {
-            return Err(KernelError::NoRoom);
-        }
-        let token = slot
-            | slot << SERIAL_SHIFT
-            | object.code() << TYPE_SHIFT
-            | (u64::from(rights.0) & HINTS) << HINT_SHIFT;
-        self.slots.push(Capability {
-            token,
-            object,
-            rights,
-        });
-        Ok(token)
-    }
-
-    /// The entry of a token.
-    ///
-    /// # Errors
-    /// [`KernelError::BadHandle`] when the process has no such token.
-    pub fn find(&self, token: u64) -> Result<&Capability, KernelError> {
-        let slot = (token & 0xffff) as usize;
-        self.slots
-            .get(slot.wrapping_sub(1))
-            .filter(|capability| capability.token == token)
-            .ok_or(KernelError::BadHandle)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_token_is_found_and_its_neighbours_are_not() {
-        let mut tokens = Capabilities::default();
-        let console = Object::Device(Stream::Output);
-        let token = tokens
-            .insert(console, Rights::READ.and(Rights::WRITE))
-            .unwrap();
-        assert_eq!(tokens.find(token).unwrap().object, console);
-        for bit in 0..64 {
-            assert_eq!(tokens.find(token ^ 1 << bit), Err(KernelError::BadHandle));
-        }
-        assert_eq!(tokens.find(0), Err(KernelError::BadHandle));
-    }
-
-    #[test]
-    fn bit_63_is_clear_and_the_quota_holds() {
-        let mut tokens = Capabilities::default();
-        for _ in 1..TOKENS_MAX {
-            assert_eq!(
-                tokens.insert(Object::CapSpace, Rights::CREATE).unwrap() >> 63,
-                0
-            );
-        }
-        assert_eq!(
-            tokens.insert(Object::CapSpace, Rights::CREATE),
-            Err(KernelError::NoRoom)
-        );
-    }
+    /// Its place in the tree.
+    pub node: NodeKey,
+    /// What it names.
+    pub object: Object,
 }

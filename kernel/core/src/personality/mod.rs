@@ -17,6 +17,7 @@ use mayfly_abi::convention::Place;
 use crate::error::KernelError;
 use crate::frame::TrapFrame;
 use crate::kernel::{Flow, Kernel, Running};
+use crate::object::capability::Tree;
 use crate::object::file::{FileRef, Handles, Mode, Node, OpenFile};
 use crate::object::inode::Seeds;
 use crate::object::memory::{Backing, Region, Space};
@@ -169,6 +170,7 @@ pub(crate) fn file_layout() -> Seeds {
 /// Prepares the stack and the registers that a new process starts with.
 pub(crate) fn start<P: Port>(
     machine: &mut P::Machine,
+    capabilities: &mut Tree,
     process: &mut Process<P>,
     thread: &Thread<P>,
     context: &mut <P::Machine as Machine>::Context,
@@ -177,7 +179,9 @@ pub(crate) fn start<P: Port>(
     match process.abi {
         Abi::Xeneva => xeneva::start::prepare(machine, process, context, arguments),
         Abi::Patchwork => patchwork::start::prepare(machine, process, context, arguments),
-        Abi::Veridian => veridian::start::prepare(machine, process, thread, context, arguments),
+        Abi::Veridian => {
+            veridian::start::prepare(machine, capabilities, process, thread, context, arguments)
+        }
     }
 }
 

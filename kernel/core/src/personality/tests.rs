@@ -2,6 +2,7 @@
 //!
 //! - `table`: every row and every other number; errors and their spelling.
 //! - `start`: the state a program starts in, to the letter of its spec.
+//! - `capabilities`: tokens of VeridianOS, call by call.
 //! - `identity`: who am I, and the error number of a thread.
 //! - `time`: clocks and sleeps.
 //! - `write`: output, and the order of its checks.
@@ -9,6 +10,7 @@
 //! - `pipes`: calls that wait for another process.
 //! - `text`: the formatter of XenevaOS.
 
+mod capabilities;
 mod identity;
 mod memory;
 mod pipes;

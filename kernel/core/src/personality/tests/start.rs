@@ -262,14 +262,22 @@ fn veridian_tokens_name_the_process_its_space_and_the_console() {
     let capabilities = &started.bench.process(started.key).capabilities;
     let find = |token| {
         let capability = capabilities.find(token).unwrap();
-        (capability.object, capability.rights)
+        (capability.object.clone(), capability.rights)
     };
     let both = |one: Rights, other| one.and(other);
+    let process = Object::Process {
+        key: started.key,
+        id: 1,
+    };
+    let space = Object::CapSpace {
+        owner: 1,
+        boot: true,
+    };
     assert_eq!(
         find(info.process_token),
-        (Object::Process, both(Rights::READ, Rights::MODIFY))
+        (process, both(Rights::READ, Rights::MODIFY))
     );
-    assert_eq!(find(info.space_token), (Object::CapSpace, Rights::CREATE));
+    assert_eq!(find(info.space_token), (space, Rights::CREATE));
     let io = both(Rights::READ, Rights::WRITE);
     let pass = both(Rights::GRANT, Rights::REVOKE);
     assert_eq!(

@@ -178,12 +178,18 @@ fn the_veridian_console_takes_bytes_at_any_offset() {
 fn veridian_checks_in_the_order_of_its_spec() {
     let (mut bench, key, console) = veridian_console();
     let mut tokens = [0; 3];
-    bench.with_process(key, |_, running| {
-        let mut insert =
-            |object, rights| running.process.capabilities.insert(object, rights).unwrap();
+    bench.with_process(key, |kernel, running| {
+        let mut insert = |object, rights| {
+            let granted = kernel.grant(&mut running.process, object, rights, None);
+            granted.unwrap()
+        };
+        let space = Object::CapSpace {
+            owner: 1,
+            boot: true,
+        };
         tokens = [
-            insert(Object::Process, Rights::WRITE),
-            insert(Object::CapSpace, Rights::WRITE),
+            insert(Object::Process { key, id: 1 }, Rights::WRITE),
+            insert(space, Rights::WRITE),
             insert(Object::Device(Stream::Output), Rights::READ),
         ];
     });

@@ -39,9 +39,7 @@ fn write_checked<P: Port>(
     let Object::Device(stream) = capability.object else {
         return Err(KernelError::BadHandle);
     };
-    if !capability.rights.contain(Rights::WRITE) {
-        return Err(KernelError::NotPermitted);
-    }
+    capability.need(Rights::WRITE)?;
     if count == 0 {
         return Ok(0);
     }

@@ -1,6 +1,7 @@
 //! VeridianOS (`specs/veridian.md`): bit 63 of the result says error, and
 //! authority comes from tokens.
 
+pub(crate) mod capability;
 pub mod error;
 pub(crate) mod file;
 pub(crate) mod process;
@@ -14,7 +15,17 @@ use crate::port::{Machine, Port};
 use crate::trace::number;
 
 /// Calls with an adaptor.
-pub const SERVED: &[u64] = &[nr::EXIT, nr::WRITE, nr::CLOCK_GET, nr::NANOSLEEP, nr::YIELD];
+pub const SERVED: &[u64] = &[
+    nr::EXIT,
+    nr::WRITE,
+    nr::CAPABILITY_CREATE,
+    nr::CAPABILITY_DERIVE,
+    nr::CAPABILITY_REVOKE,
+    nr::CAPABILITY_VALIDATE,
+    nr::CLOCK_GET,
+    nr::NANOSLEEP,
+    nr::YIELD,
+];
 
 /// Serves one call.
 #[inline(always)]
@@ -45,6 +56,19 @@ fn serve_call<P: Port>(kernel: &mut Kernel<P>, running: &mut Running<P>, call: C
             count,
             offset,
         } => file::write(kernel, running, capability, buffer, count, offset),
+        Call::CapabilityCreate {
+            object_type,
+            object,
+            rights,
+            parent,
+        } => capability::create(kernel, running, object_type, object, rights, parent),
+        Call::CapabilityDerive { parent, rights } => {
+            capability::derive(kernel, running, parent, rights)
+        }
+        Call::CapabilityRevoke { capability } => capability::revoke(kernel, running, capability),
+        Call::CapabilityValidate { capability, rights } => {
+            capability::validate(running, capability, rights)
+        }
         Call::ClockGet { clock, result } => process::clock_get(kernel, running, clock, result),
         Call::Nanosleep { duration } => process::nanosleep(kernel, running, duration),
         Call::Yield {} => Flow::Yield(0),
@@ -63,10 +87,6 @@ fn serve_call<P: Port>(kernel: &mut Kernel<P>, running: &mut Running<P>, call: C
         | Call::ProcessWait { .. }
         | Call::ThreadCreate { .. }
         | Call::ThreadExit { .. }
-        | Call::ThreadJoin { .. }
-        | Call::CapabilityCreate { .. }
-        | Call::CapabilityDerive { .. }
-        | Call::CapabilityRevoke { .. }
-        | Call::CapabilityValidate { .. } => Flow::Return(SyscallError::NotSupported.word()),
+        | Call::ThreadJoin { .. } => Flow::Return(SyscallError::NotSupported.word()),
     }
 }

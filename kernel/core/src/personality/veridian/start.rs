@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use mayfly_abi::veridian::{START_MAGIC, START_VERSION, StartInfo};
 
 use crate::error::KernelError;
-use crate::object::capability::{Object, Rights};
+use crate::object::capability::{Object, Rights, Tree};
 use crate::object::process::Process;
 use crate::object::stream::Stream;
 use crate::object::thread::Thread;
@@ -22,13 +22,14 @@ const FRAME_WORDS: u64 = 5;
 /// granted\[0\] is the console.
 pub(crate) fn prepare<P: Port>(
     machine: &mut P::Machine,
+    capabilities: &mut Tree,
     process: &mut Process<P>,
     thread: &Thread<P>,
     context: &mut <P::Machine as Machine>::Context,
     arguments: &Arguments<'_>,
 ) -> Result<(), KernelError> {
     add_stack(&mut process.space, STACK_TOP - STACK_SIZE, STACK_TOP)?;
-    let tokens = grant(process)?;
+    let tokens = grant(capabilities, process)?;
     let count = arguments.count();
     let strings = STACK_TOP - arguments.bytes().len() as u64;
     let granted = (strings - 8) & !15;
@@ -74,15 +75,27 @@ struct InitialTokens {
     console: u64,
 }
 
-fn grant<P: Port>(process: &mut Process<P>) -> Result<InitialTokens, KernelError> {
+fn grant<P: Port>(
+    capabilities: &mut Tree,
+    process: &mut Process<P>,
+) -> Result<InitialTokens, KernelError> {
+    let (key, id) = (process.key, process.id);
     let tokens = &mut process.capabilities;
+    let mut root = |object, rights| capabilities.insert(key, tokens, object, rights, None);
     let console = Rights::READ
         .and(Rights::WRITE)
         .and(Rights::GRANT)
         .and(Rights::REVOKE);
+    let space = Object::CapSpace {
+        owner: id,
+        boot: true,
+    };
     Ok(InitialTokens {
-        process: tokens.insert(Object::Process, Rights::READ.and(Rights::MODIFY))?,
-        space: tokens.insert(Object::CapSpace, Rights::CREATE)?,
-        console: tokens.insert(Object::Device(Stream::Output), console)?,
+        process: root(
+            Object::Process { key, id },
+            Rights::READ.and(Rights::MODIFY),
+        )?,
+        space: root(space, Rights::CREATE)?,
+        console: root(Object::Device(Stream::Output), console)?,
     })
 }

@@ -1,0 +1,144 @@
+//! Capabilities that come, move and go, with what their objects need then.
+
+use super::{Kernel, Running};
+use crate::error::KernelError;
+use crate::object::capability::{Capability, NodeKey, Object, Place, Rights};
+use crate::object::process::Process;
+use crate::port::{Machine, Port};
+
+impl<P: Port> Kernel<P> {
+    /// Capabilities that there are, in all processes and messages.
+    pub fn capability_count(&self) -> usize {
+        self.capabilities.len()
+    }
+
+    /// Gives a process a token: for a child of `parent`, or a root.
+    ///
+    /// # Errors
+    /// [`KernelError::NoRoom`] when it holds too many,
+    /// [`KernelError::NoMemory`] when the kernel has no memory for one more.
+    pub fn grant(
+        &mut self,
+        process: &mut Process<P>,
+        object: Object,
+        rights: Rights,
+        parent: Option<NodeKey>,
+    ) -> Result<u64, KernelError> {
+        if self.machine.heap_low() {
+            return Err(KernelError::NoMemory);
+        }
+        let tokens = &mut process.capabilities;
+        self.capabilities
+            .insert(process.key, tokens, object, rights, parent)
+    }
+
+    /// Sends a copy of a capability of the running process on its way.
+    ///
+    /// # Errors
+    /// [`KernelError::BadHandle`] when there is no such token,
+    /// [`KernelError::NotPermitted`] when it must not be passed on,
+    /// [`KernelError::NoMemory`].
+    pub fn send_off(&mut self, running: &Running<P>, token: u64) -> Result<NodeKey, KernelError> {
+        let capability = running.process.capabilities.find(token)?;
+        capability.need(Rights::GRANT)?;
+        if self.machine.heap_low() {
+            return Err(KernelError::NoMemory);
+        }
+        let Capability {
+            object,
+            rights,
+            node,
+            ..
+        } = capability;
+        self.capabilities.send_off(object.clone(), *rights, *node)
+    }
+
+    /// Gives the running process what was sent off; `None` when it was revoked
+    /// on its way.
+    ///
+    /// # Errors
+    /// [`KernelError::NoRoom`] and [`KernelError::NoMemory`] as for
+    /// [`grant`](Self::grant): it is on its way still.
+    pub fn deliver(
+        &mut self,
+        running: &mut Running<P>,
+        node: NodeKey,
+    ) -> Result<Option<u64>, KernelError> {
+        let process = &mut running.process;
+        let tokens = &mut process.capabilities;
+        self.capabilities.deliver(node, process.key, tokens)
+    }
+
+    /// Drops what was sent off and will not arrive.
+    pub fn abandon(&mut self, node: NodeKey) {
+        let gone = self.capabilities.take_out(node);
+        if let Some(Place::OnItsWay { object, .. }) = gone.map(|gone| gone.place) {
+            self.released(object);
+        }
+    }
+
+    /// Takes a token of the running process and all that derives from it away,
+    /// in every process.
+    ///
+    /// # Errors
+    /// [`KernelError::BadHandle`] when there is no such token,
+    /// [`KernelError::NotPermitted`] when it must not be revoked.
+    pub fn revoke(&mut self, running: &mut Running<P>, token: u64) -> Result<(), KernelError> {
+        let capability = running.process.capabilities.find(token)?;
+        capability.need(Rights::REVOKE)?;
+        let root = capability.node;
+        let mut at = Some(root);
+        while let Some(gone) = at.and_then(|at| self.capabilities.take_leaf(at)) {
+            match gone.place {
+                Place::Held { holder, slot } if holder == running.process.key => {
+                    self.forget(&mut running.process, slot);
+                }
+                Place::Held { holder, slot } => {
+                    if let Some(mut process) = self.processes.take(holder) {
+                        self.forget(&mut process, slot);
+                        self.processes.put(holder, process);
+                    }
+                }
+                Place::OnItsWay { object, .. } => self.released(object),
+            }
+            at = gone.parent.filter(|_| gone.node != root);
+        }
+        Ok(())
+    }
+
+    /// Empties a slot whose capability was revoked.
+    fn forget(&mut self, process: &mut Process<P>, slot: u16) {
+        if let Some(capability) = process.capabilities.clear(slot) {
+            self.lost(process, &capability);
+            self.released(capability.object);
+        }
+    }
+
+    /// Takes every token of a process that ends.
+    pub(super) fn surrender(&mut self, process: &mut Process<P>) {
+        let tokens = &mut process.capabilities;
+        for object in self.capabilities.surrender(process.key, tokens) {
+            self.released(object);
+        }
+    }
+
+    /// A process lost a capability by revocation: what it did with it ends.
+    fn lost(&mut self, _process: &mut Process<P>, capability: &Capability) {
+        match capability.object {
+            Object::Process { .. }
+            | Object::Thread { .. }
+            | Object::Device(_)
+            | Object::CapSpace { .. } => {}
+        }
+    }
+
+    /// A reference of a capability is gone.
+    fn released(&mut self, object: Object) {
+        match object {
+            Object::Process { .. }
+            | Object::Thread { .. }
+            | Object::Device(_)
+            | Object::CapSpace { .. } => {}
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! CAPABILITY_CREATE, DERIVE, REVOKE and VALIDATE (specs/veridian.md §4, §5).
+
+use mayfly_abi::table::{Bits, Handle};
+
+use super::error::answer;
+use crate::error::KernelError;
+use crate::kernel::{Flow, Kernel, Running};
+use crate::object::capability::{CONSOLE, Kind, Object, Rights};
+use crate::object::stream::Stream;
+use crate::port::Port;
+
+/// Rights of an argument word (§2.4).
+#[inline(always)]
+pub(super) fn rights(Bits(word): Bits) -> Result<Rights, KernelError> {
+    Rights::from_word(word).ok_or(KernelError::InvalidArgument)
+}
+
+/// CAPABILITY_VALIDATE.
+#[inline(always)]
+pub(crate) fn validate<P: Port>(
+    running: &mut Running<P>,
+    Handle(token): Handle,
+    required: Bits,
+) -> Flow {
+    let tokens = &running.process.capabilities;
+    answer(rights(required).and_then(|required| {
+        tokens.find(token)?.need(required)?;
+        Ok(0)
+    }))
+}
+
+/// CAPABILITY_DERIVE: the same object, the same rights or fewer.
+pub(crate) fn derive<P: Port>(
+    kernel: &mut Kernel<P>,
+    running: &mut Running<P>,
+    Handle(parent): Handle,
+    new: Bits,
+) -> Flow {
+    answer(rights(new).and_then(|rights| {
+        let parent = running.process.capabilities.find(parent)?;
+        parent.need(rights)?;
+        let (object, node) = (parent.object.clone(), parent.node);
+        kernel.grant(&mut running.process, object, rights, Some(node))
+    }))
+}
+
+/// CAPABILITY_REVOKE.
+pub(crate) fn revoke<P: Port>(
+    kernel: &mut Kernel<P>,
+    running: &mut Running<P>,
+    Handle(token): Handle,
+) -> Flow {
+    answer(kernel.revoke(running, token).map(|()| 0))
+}
+
+/// CAPABILITY_CREATE (§4.6).
+pub(crate) fn create<P: Port>(
+    kernel: &mut Kernel<P>,
+    running: &mut Running<P>,
+    Bits(kind): Bits,
+    id: u64,
+    new: Bits,
+    Handle(parent): Handle,
+) -> Flow {
+    answer(create_checked(kernel, running, kind, id, new, parent))
+}
+
+fn create_checked<P: Port>(
+    kernel: &mut Kernel<P>,
+    running: &mut Running<P>,
+    kind: u64,
+    id: u64,
+    new: Bits,
+    parent: u64,
+) -> Result<u64, KernelError> {
+    let kind = Kind::from_code(kind).ok_or(KernelError::InvalidArgument)?;
+    let rights = rights(new)?;
+    let parent = running.process.capabilities.find(parent)?;
+    let node = parent.node;
+    let object = match &parent.object {
+        // A child of the same object, with its id told.
+        object if object.kind() == kind => {
+            parent.need(rights)?;
+            match object.id() == id {
+                true => object.clone(),
+                false => return Err(KernelError::NotFound),
+            }
+        }
+        Object::CapSpace { boot, .. } => {
+            parent.need(Rights::CREATE)?;
+            if !Rights::MINTED.contain(rights) {
+                return Err(KernelError::NotPermitted);
+            }
+            mint(kind, id, *boot)?
+        }
+        _ => return Err(KernelError::BadHandle),
+    };
+    kernel.grant(&mut running.process, object, rights, Some(node))
+}
+
+/// The object that a capability space makes or finds.
+fn mint(kind: Kind, id: u64, boot: bool) -> Result<Object, KernelError> {
+    match kind {
+        Kind::Device | Kind::Interrupt | Kind::IoPort | Kind::File if !boot => {
+            Err(KernelError::NotPermitted)
+        }
+        Kind::Device if id == CONSOLE => Ok(Object::Device(Stream::Output)),
+        _ => Err(KernelError::NotFound),
+    }
+}
