@@ -27,6 +27,7 @@ const TESTS: [&str; 13] = [
     include_str!("../../tests/patchwork/devices.rs"),
     include_str!("../../tests/veridian/programs.rs"),
     include_str!("../../tests/veridian/calls.rs"),
+    include_str!("../../tests/veridian/capabilities.rs"),
 ];
 
 /// Options of `mayfly coverage`.

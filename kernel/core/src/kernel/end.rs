@@ -92,10 +92,6 @@ impl<P: Port> Kernel<P> {
     }
 
     /// Gives back all that a process has, and says so.
-    #[expect(
-        clippy::boxed_local,
-        reason = "processes live in boxes, and are too large to move"
-    )]
     pub(super) fn bury(&mut self, mut process: ProcessBox<P>, cause: Cause, status: i64) {
         self.processes.remove(process.key);
         if !process.capabilities.is_empty() {
