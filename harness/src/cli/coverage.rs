@@ -13,7 +13,7 @@ use super::target::{self, Target};
 use super::{calltable, json};
 
 /// The test files, whose `covers` are counted.
-const TESTS: [&str; 13] = [
+const TESTS: &[&str] = &[
     include_str!("../../tests/xeneva/programs.rs"),
     include_str!("../../tests/xeneva/calls.rs"),
     include_str!("../../tests/patchwork/programs.rs"),
