@@ -32,6 +32,8 @@ pub enum KernelError {
     NoRoom,
     /// A value is not what the caller took it for.
     Changed,
+    /// Another one does this already.
+    Busy,
     /// The time is over.
     TimedOut,
     /// It is a directory, and something else is needed.

@@ -71,7 +71,8 @@ pub struct Running<P: Port> {
     pub context: <P::Machine as Machine>::Context,
     /// Its process.
     pub process: Box<Process<P>>,
-    /// How the process ends, with [`Flow::End`].
+    /// How the process ends, with [`Flow::End`], or the thread, with
+    /// [`Flow::EndThread`], where that leaves a code.
     ending: Option<(Cause, i64)>,
 }
 
@@ -131,6 +132,12 @@ impl<P: Port> Running<P> {
                 timeout => machine.now().checked_add(timeout),
             };
         }
+    }
+
+    /// Ends the thread, and leaves its exit code to whoever joins it.
+    pub(crate) fn end_thread(&mut self, code: i32) -> Flow {
+        self.ending = Some((Cause::Exit, code.into()));
+        Flow::EndThread
     }
 
     /// Ends the process with the exit status its ABI gives.

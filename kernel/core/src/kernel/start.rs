@@ -147,6 +147,7 @@ impl<P: Port> Kernel<P> {
             space,
             threads: Vec::from([thread_key]),
             threads_made: 1,
+            joins: None,
             futexes: Futexes::default(),
             exit: ExitRef::default(),
             started: self.machine.ticks(),

@@ -38,19 +38,33 @@ impl<P: Port> Kernel<P> {
         Ok(())
     }
 
+    /// A thread of the running process has that id.
+    pub(crate) fn has_thread(&self, running: &Running<P>, id: u64) -> bool {
+        let mut others = running.process.threads.iter();
+        running.thread.id == id
+            || others.any(|key| self.threads.get(*key).is_some_and(|thread| thread.id == id))
+    }
+
     /// Ends the running thread; its process ends with its last one.
     pub(super) fn end_thread(&mut self, running: Running<P>) {
         let Running {
             thread,
             mut process,
+            ending,
             ..
         } = running;
         if process.threads.len() == 1 {
+            let (cause, status) = ending.unwrap_or((Cause::Exit, 0));
             self.threads.remove(thread.key);
-            return self.bury(process, Cause::Exit, 0);
+            return self.bury(process, cause, status);
         }
         self.take_out(&mut process, &thread);
+        let code = ending.and_then(|(_, status)| i32::try_from(status).ok());
+        let joins = code.map(|code| process.joins.get_or_insert_default().end(thread.id, code));
         self.processes.put(process.key, process);
+        if let Some(joiner) = joins.flatten() {
+            self.wake_entry(joiner);
+        }
     }
 
     /// Takes the running thread out of its process.

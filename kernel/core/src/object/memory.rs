@@ -170,12 +170,7 @@ impl<M: Machine> Space<M> {
         touch: Touch,
     ) -> Result<PageFrame, KernelError> {
         let region = *self.region(address).ok_or(KernelError::BadAddress)?;
-        let allowed = match touch {
-            Touch::Read => true,
-            Touch::Write => region.access.write,
-            Touch::Execute => region.access.execute,
-        };
-        if !allowed {
+        if !region.allows(touch) {
             return Err(KernelError::BadAddress);
         }
         let page = address & !(PAGE_SIZE - 1);

@@ -9,6 +9,7 @@ use crate::object::capability::Capabilities;
 use crate::object::exit::ExitRef;
 use crate::object::file::Handles;
 use crate::object::futex::Futexes;
+use crate::object::join::Joins;
 use crate::object::memory::Space;
 use crate::object::namespace::View;
 use crate::object::thread::ThreadKey;
@@ -39,6 +40,8 @@ pub struct Process<P: Port> {
     pub threads: Vec<ThreadKey>,
     /// Threads it has had: their ids go on from here, where its ABI counts so.
     pub threads_made: u64,
+    /// Exit codes of its threads, once one has left one (VeridianOS).
+    pub joins: Option<Box<Joins>>,
     /// Its threads that wait on addresses.
     pub futexes: Futexes,
     /// How it ends, for whoever waits for that.

@@ -4,6 +4,7 @@
 //! - `start`: the state a program starts in, to the letter of its spec.
 //! - `capabilities`: tokens of VeridianOS, call by call.
 //! - `identity`: who am I, and the error number of a thread.
+//! - `joins`: threads of VeridianOS, and the codes they leave.
 //! - `time`: clocks and sleeps.
 //! - `write`: output, and the order of its checks.
 //! - `memory`: memory calls of PatchworkOS. `threads`: its threads and futexes.
@@ -12,6 +13,7 @@
 
 mod capabilities;
 mod identity;
+mod joins;
 mod memory;
 mod pipes;
 mod start;

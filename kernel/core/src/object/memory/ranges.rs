@@ -3,7 +3,7 @@
 
 use core::ops::Range;
 
-use super::{Backing, Region, Space};
+use super::{Backing, Region, Space, Touch};
 use crate::error::KernelError;
 use crate::port::{Access, Machine, PAGE_SIZE, PageFrame, USER_END};
 
@@ -22,6 +22,18 @@ impl<M: Machine> Space<M> {
             at = region.end;
         }
         (USER_END.saturating_sub(at) >= length).then_some(at)
+    }
+
+    /// Every address of a range may be touched so.
+    pub fn allows(&self, range: Range<u64>, touch: Touch) -> bool {
+        let mut at = range.start;
+        while at < range.end {
+            match self.region(at) {
+                Some(region) if region.allows(touch) => at = region.end,
+                _ => return false,
+            }
+        }
+        true
     }
 
     /// Makes a region of memory without a file in place of whatever is there.
@@ -213,6 +225,15 @@ fn drop_pages<M: Machine>(
 }
 
 impl Region {
+    /// A program may touch it so.
+    pub(super) fn allows(&self, touch: Touch) -> bool {
+        match touch {
+            Touch::Read => true,
+            Touch::Write => self.access.write,
+            Touch::Execute => self.access.execute,
+        }
+    }
+
     /// This region begins where `below` ends, and promises the same.
     pub(super) fn goes_on_from(&self, below: &Region) -> bool {
         let same = matches!(

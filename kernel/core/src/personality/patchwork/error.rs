@@ -21,6 +21,7 @@ pub fn errno(error: KernelError) -> Errno {
         KernelError::NoMemory => Errno::ENOMEM,
         KernelError::NoRoom => Errno::EMFILE,
         KernelError::Changed => Errno::EAGAIN,
+        KernelError::Busy => Errno::EBUSY,
         KernelError::TimedOut => Errno::ETIMEDOUT,
         KernelError::IsDirectory => Errno::EISDIR,
         KernelError::NotDirectory => Errno::ENOTDIR,

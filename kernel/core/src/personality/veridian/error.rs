@@ -20,6 +20,7 @@ pub fn syscall_error(error: KernelError) -> SyscallError {
         KernelError::NotSupported | KernelError::Unserved => SyscallError::NotSupported,
         KernelError::NoMemory => SyscallError::OutOfMemory,
         KernelError::NoRoom => SyscallError::ResourceExhausted,
+        KernelError::Busy => SyscallError::Busy,
         KernelError::TimedOut => SyscallError::Timeout,
         // No call of this interface meets these: its files are streams.
         KernelError::IsDirectory

@@ -6,6 +6,7 @@ pub mod error;
 pub(crate) mod file;
 pub(crate) mod process;
 pub(crate) mod start;
+pub(crate) mod thread;
 
 use mayfly_abi::veridian::{CONVENTION, Call, SyscallError, nr};
 
@@ -18,6 +19,9 @@ use crate::trace::number;
 pub const SERVED: &[u64] = &[
     nr::EXIT,
     nr::WRITE,
+    nr::THREAD_CREATE,
+    nr::THREAD_EXIT,
+    nr::THREAD_JOIN,
     nr::CAPABILITY_CREATE,
     nr::CAPABILITY_DERIVE,
     nr::CAPABILITY_REVOKE,
@@ -56,6 +60,14 @@ fn serve_call<P: Port>(kernel: &mut Kernel<P>, running: &mut Running<P>, call: C
             count,
             offset,
         } => file::write(kernel, running, capability, buffer, count, offset),
+        Call::ThreadCreate {
+            entry,
+            stack_base,
+            stack_size,
+            argument,
+        } => thread::create(kernel, running, entry, stack_base, stack_size, argument),
+        Call::ThreadExit { exit_code } => running.end_thread(exit_code),
+        Call::ThreadJoin { thread, timeout } => thread::join(kernel, running, thread, timeout),
         Call::CapabilityCreate {
             object_type,
             object,
@@ -84,9 +96,6 @@ fn serve_call<P: Port>(kernel: &mut Kernel<P>, running: &mut Running<P>, call: C
         | Call::IpcReply { .. }
         | Call::ProcessCreate { .. }
         | Call::ProcessStart { .. }
-        | Call::ProcessWait { .. }
-        | Call::ThreadCreate { .. }
-        | Call::ThreadExit { .. }
-        | Call::ThreadJoin { .. } => Flow::Return(SyscallError::NotSupported.word()),
+        | Call::ProcessWait { .. } => Flow::Return(SyscallError::NotSupported.word()),
     }
 }
