@@ -28,6 +28,7 @@ const TESTS: &[&str] = &[
     include_str!("../../tests/veridian/programs.rs"),
     include_str!("../../tests/veridian/calls.rs"),
     include_str!("../../tests/veridian/capabilities.rs"),
+    include_str!("../../tests/veridian/threads.rs"),
 ];
 
 /// Options of `mayfly coverage`.

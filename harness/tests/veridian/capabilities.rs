@@ -206,3 +206,43 @@ fn tokens_of_one_probe_are_none_of_another(vm: Vm) -> Result<()> {
     }
     Ok(())
 }
+
+fn program(vm: &Vm, arguments: &[&str]) -> Result<Output> {
+    vm.spawn("veridian-capabilities")
+        .args(arguments.iter().copied())
+        .trace(false)
+        .run()
+}
+
+#[mayfly::test]
+fn every_set_of_rights_is_derived_and_validated(vm: Vm) -> Result<()> {
+    let out = program(&vm, &["rights"])?;
+    assert_eq!(out.stdout_text(), "capabilities ok\n", "{:?}", out.cause);
+    Ok(())
+}
+
+#[mayfly::test]
+fn a_thousand_revocations_never_bring_an_old_token_back(vm: Vm) -> Result<()> {
+    let out = program(&vm, &["reuse", "1000"])?;
+    assert_eq!(out.stdout_text(), "capabilities ok\n", "{:?}", out.cause);
+    Ok(())
+}
+
+#[mayfly::test]
+fn guessed_tokens_reach_nothing(vm: Vm) -> Result<()> {
+    let out = program(&vm, &["guess", "20260821", "2000"])?;
+    let expected = "seed 20260821\ncapabilities ok\n";
+    assert_eq!(out.stdout_text(), expected, "{:?}", out.cause);
+    Ok(())
+}
+
+#[mayfly::test(run_timeout = "600s")]
+#[ignore = "takes a minute or more"]
+fn a_million_guesses_reach_nothing(vm: Vm) -> Result<()> {
+    for seed in ["1", "2", "3", "4"] {
+        let out = program(&vm, &["guess", seed, "250000"])?;
+        let expected = format!("seed {seed}\ncapabilities ok\n");
+        assert_eq!(out.stdout_text(), expected, "{:?}", out.cause);
+    }
+    Ok(())
+}

@@ -6,4 +6,5 @@
 mod calls;
 mod capabilities;
 mod programs;
+mod threads;
 mod tokens;

@@ -88,3 +88,10 @@ fn a_long_line_is_one_write(vm: Vm) -> Result<()> {
     assert_eq!(out.stdout_text().lines().last(), Some(long.as_str()));
     Ok(())
 }
+
+#[mayfly::test(covers = "veridian CLOCK_GET, veridian NANOSLEEP")]
+fn time_goes_on_and_sleeps_are_long_enough(vm: Vm) -> Result<()> {
+    let out = vm.spawn("veridian-clocks").trace(false).run()?;
+    assert_eq!(out.stdout_text(), "clocks ok\n");
+    Ok(())
+}

@@ -1,8 +1,11 @@
 //! VeridianOS system calls for programs (`specs/veridian.md`).
 //!
-//! Purpose: thin typed wrappers over the calls in use, and what [`System`]
-//! asks for. Neighbours: `stub.rs` below; `xeneva.rs` and `patchwork.rs` are
+//! Purpose: thin typed wrappers over the calls that every program makes, and
+//! what [`System`] asks for; the others are in `veridian/`. Neighbours: `stub.rs` below; `xeneva.rs` and `patchwork.rs` are
 //! the same for their interfaces.
+
+pub mod capability;
+pub mod thread;
 
 use core::ptr;
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -19,6 +22,8 @@ use crate::system::System;
 
 /// Token of the console: the first that was granted (§7.4). 0 is none.
 static CONSOLE: AtomicU64 = AtomicU64::new(0);
+/// Address of the start info.
+static START: AtomicU64 = AtomicU64::new(0);
 
 /// Makes a call that writes to no memory but such as this module lends it.
 fn call(number: u64, [a1, a2, a3, a4]: [u64; 4]) -> u64 {
@@ -45,6 +50,21 @@ fn error_code(result: u64) -> u32 {
 /// Token of the console, 0 if the process has none.
 pub fn console() -> u64 {
     CONSOLE.load(Ordering::Relaxed)
+}
+
+/// What the process was started with (§7.4).
+pub fn start_info() -> StartInfo {
+    let info = START.load(Ordering::Relaxed) as *const StartInfo;
+    // SAFETY: the entry code has stored the address that the kernel gave it.
+    unsafe { info.read() }
+}
+
+/// The tokens that the process was granted, in the order of its creator.
+pub fn granted() -> &'static [u64] {
+    let info = start_info();
+    let count = usize::try_from(info.granted_count).unwrap_or(0);
+    // SAFETY: so many tokens lie there, and nothing changes them.
+    unsafe { core::slice::from_raw_parts(info.granted as *const u64, count) }
 }
 
 /// Ends the process.
@@ -104,6 +124,7 @@ impl System for Veridian {
     const NULL: u64 = UNASSIGNED;
 
     unsafe fn begin(registers: &Registers) -> Arguments {
+        START.store(registers.rdi, Ordering::Relaxed);
         let info = registers.rdi as *const StartInfo;
         // SAFETY: a new process finds the address of its StartInfo in RDI (§7.4).
         let info = unsafe { info.read() };
