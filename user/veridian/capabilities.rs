@@ -5,13 +5,14 @@
 //!
 //! - `rights`: deriving narrows, validation says what is missing.
 //! - `reuse N`: N revocations; no old token is ever valid again.
+//! - `full`: 1,024 tokens, and not one more until one goes.
 //! - `guess SEED N`: N guesses at tokens, none of which reaches anything.
 
 #![cfg_attr(target_os = "none", no_std, no_main)]
 
 use mayfly_abi::veridian::SyscallError;
 use mayfly_user::check::Checks;
-use mayfly_user::veridian::capability::{create, derive, revoke, right, validate};
+use mayfly_user::veridian::capability::{create, derive, kind, revoke, right, validate};
 use mayfly_user::{Process, Veridian, say, veridian};
 
 mayfly_user::program!(Veridian, run);
@@ -27,6 +28,7 @@ fn run(process: &Process<Veridian>) -> i32 {
     match process.arguments().get(1).unwrap_or(b"") {
         b"rights" => rights(&mut checks),
         b"reuse" => reuse(&mut checks, number(2)),
+        b"full" => full(&mut checks),
         b"guess" => {
             say!(process, "seed {}", number(2));
             guess(&mut checks, number(2), number(3));
@@ -100,6 +102,25 @@ fn reuse(checks: &mut Checks<'_, Veridian>, count: u64) {
         );
         last = token;
     }
+}
+
+fn full(checks: &mut Checks<'_, Veridian>) {
+    let (console, space) = (veridian::console(), veridian::start_info().space_token);
+    let exhausted = Err(Some(SyscallError::ResourceExhausted));
+    let (mut made, mut last) = (0, 0);
+    while let Ok(token) = derive(console, right::REVOKE) {
+        (made, last) = (made + 1, token);
+    }
+    // Those that it was started with are among the 1,024.
+    checks.holds(format_args!("{made} made"), (1000..1024).contains(&made));
+    let derived = derive(console, 0);
+    checks.holds(format_args!("derived: {derived:?}"), derived == exhausted);
+    let minted = create(kind::DEVICE, 1, right::READ, space);
+    checks.holds(format_args!("minted: {minted:?}"), minted == exhausted);
+    let revoked = revoke(last);
+    checks.holds(format_args!("revoked: {revoked:?}"), revoked == Ok(()));
+    let derived = derive(console, 0);
+    checks.holds(format_args!("derived again: {derived:?}"), derived.is_ok());
 }
 
 /// Guesses: words at random, near real tokens, and old ones; with each, calls

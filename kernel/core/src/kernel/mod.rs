@@ -134,12 +134,6 @@ impl<P: Port> Running<P> {
         }
     }
 
-    /// Ends the thread, and leaves its exit code to whoever joins it.
-    pub(crate) fn end_thread(&mut self, code: i32) -> Flow {
-        self.ending = Some((Cause::Exit, code.into()));
-        Flow::EndThread
-    }
-
     /// Ends the process with the exit status its ABI gives.
     pub(crate) fn end(&mut self, cause: Cause, status: i64) -> Flow {
         self.ending = Some((cause, status));

@@ -2,12 +2,20 @@
 
 use alloc::boxed::Box;
 
-use super::{Kernel, Running};
+use super::{Flow, Kernel, Running};
 use crate::error::KernelError;
 use crate::frame::TrapFrame;
 use crate::object::process::{Cause, Process};
 use crate::object::thread::Thread;
 use crate::port::{Machine, Port};
+
+impl<P: Port> Running<P> {
+    /// Ends the thread, and leaves its exit code to whoever joins it.
+    pub(crate) fn end_thread(&mut self, code: i32) -> Flow {
+        self.ending = Some((Cause::Exit, code.into()));
+        Flow::EndThread
+    }
+}
 
 impl<P: Port> Kernel<P> {
     /// Makes another thread of the running process, with the running thread's
