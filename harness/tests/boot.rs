@@ -29,8 +29,8 @@ fn tcg_offers_every_protection_and_the_kernel_takes_it(vm: Vm) {
     if vm.backend() != BackendKind::Qemu {
         return eprintln!("n/a: the host decides what its processors offer");
     }
-    // NX, WP, SMEP, SMAP, UMIP.
-    assert_eq!(vm.ready().protections & 0b1_1111, 0b1_1111);
+    // NX, WP, SMEP, SMAP, UMIP, FSGSBASE.
+    assert_eq!(vm.ready().protections & 0b11_1111, 0b11_1111);
 }
 
 #[mayfly::test]

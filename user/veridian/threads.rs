@@ -28,6 +28,8 @@ const COUNT: usize = 32;
 const MOST: usize = 255;
 
 static STACKS: [Stack; MOST] = [const { Stack::new() }; MOST];
+/// Opens when it is 1.
+static GATE: AtomicU64 = AtomicU64::new(0);
 /// What the threads add up to.
 static TOTAL: AtomicU64 = AtomicU64::new(0);
 
@@ -96,21 +98,22 @@ fn sum(checks: &mut Checks<'_, Veridian>) {
     let refused = Err(Some(SyscallError::InvalidParameter));
     checks.holds(format_args!("itself: {itself:?}"), itself == refused);
 
-    // One that sleeps: not yet, not in time, and only one joins it.
-    let sleeper = start(checks, 0, sleep, 50_000_000);
+    // One that runs on: not yet, not in time, and only one joins it.
+    let runner = start(checks, 0, run_on, 4);
     for timeout in [0, 1_000_000] {
-        let joined = thread::join(sleeper, timeout);
+        let joined = thread::join(runner, timeout);
         let over = Err(Some(SyscallError::Timeout));
         checks.holds(
             format_args!("after {timeout} ns: {joined:?}"),
             joined == over,
         );
     }
-    let joiner = start(checks, 1, join_it, sleeper);
-    let _ = veridian::yield_now();
-    let joined = thread::join(sleeper, FOREVER);
+    let joiner = start(checks, 1, join_it, runner);
     let busy = Err(Some(SyscallError::Busy));
-    checks.holds(format_args!("beside another: {joined:?}"), joined == busy);
+    while thread::join(runner, 0) != busy {
+        let _ = veridian::yield_now();
+    }
+    GATE.store(1, SeqCst);
     let joined = thread::join(joiner, FOREVER);
     checks.holds(format_args!("the other: {joined:?}"), joined == Ok(5));
 }
@@ -134,6 +137,14 @@ extern "sysv64" fn add(amount: u64) -> ! {
     TOTAL.fetch_add(amount, SeqCst);
     let _ = veridian::yield_now();
     thread::exit(-i32::try_from(amount).unwrap_or(0))
+}
+
+/// Ends when the gate opens.
+extern "sysv64" fn run_on(code: u64) -> ! {
+    while GATE.load(SeqCst) == 0 {
+        let _ = veridian::yield_now();
+    }
+    thread::exit(i32::try_from(code).unwrap_or(0))
 }
 
 extern "sysv64" fn sleep(nanoseconds: u64) -> ! {

@@ -45,6 +45,25 @@ fn a_validation_is_within_its_budget(vm: Vm) -> Result<()> {
     Ok(())
 }
 
+#[mayfly::test]
+fn tokens_are_made_and_taken_within_their_budgets(vm: Vm) -> Result<()> {
+    let probe = vm.probe(Abi::Veridian)?;
+    let (console, space) = (tokens::console(&probe)?, tokens::space(&probe)?);
+    let derive = || probe.call(veridian::CAPABILITY_DERIVE, args![console, right::REVOKE]);
+    let first = derive()?;
+    // Tables that double now and then are not what is measured.
+    for _ in 0..8 {
+        derive()?;
+    }
+    budget!(derive()?, kernel_instr <= 300);
+    let minted = args![kind::DEVICE, 1, right::READ, space];
+    let minted = probe.call(veridian::CAPABILITY_CREATE, minted)?;
+    budget!(minted, kernel_instr <= 330);
+    let revoked = probe.call(veridian::CAPABILITY_REVOKE, args![first.value])?;
+    budget!(revoked, kernel_instr <= 450);
+    Ok(())
+}
+
 #[mayfly::test(
     covers = "veridian CAPABILITY_DERIVE, veridian CAPABILITY_DERIVE InvalidParameter, veridian CAPABILITY_DERIVE InvalidCapability, veridian CAPABILITY_DERIVE PermissionDenied"
 )]

@@ -109,3 +109,15 @@ fn the_only_thread_ends_its_probe_with_its_code(vm: Vm) -> Result<()> {
     assert!(error.to_string().contains("status -9"), "{error}");
     Ok(())
 }
+
+#[mayfly::test]
+fn every_thread_has_its_own_fs_and_gs_base(vm: Vm) -> Result<()> {
+    const FSGSBASE: u32 = 1 << 5;
+    let out = vm.spawn("veridian-bases").trace(false).run()?;
+    let expected = match vm.ready().protections & FSGSBASE {
+        0 => "no FSGSBASE\n",
+        _ => "bases ok\n",
+    };
+    assert_eq!(out.stdout_text(), expected, "{:?}", out.cause);
+    Ok(())
+}

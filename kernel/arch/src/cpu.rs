@@ -19,6 +19,7 @@ use x86_64::structures::DescriptorTablePointer;
 use x86_64::structures::gdt::SegmentSelector;
 use x86_64::structures::tss::TaskStateSegment;
 
+use crate::bases;
 use crate::field;
 use crate::user::UserContext;
 
@@ -164,8 +165,7 @@ fn protect(smap_allowed: bool) -> Protections {
         smep: leaf.ebx >> 7 & 1 == 1,
         smap: smap_allowed && leaf.ebx >> 20 & 1 == 1,
         umip: leaf.ecx >> 2 & 1 == 1,
-        // Switched on with per-thread FS and GS bases (issue: VeridianOS).
-        fsgsbase: false,
+        fsgsbase: leaf.ebx & 1 == 1,
     };
     let mut flags = Cr4Flags::PHYSICAL_ADDRESS_EXTENSION
         | Cr4Flags::PAGE_GLOBAL
@@ -180,10 +180,14 @@ fn protect(smap_allowed: bool) -> Protections {
         protections.smap,
     );
     flags.set(Cr4Flags::USER_MODE_INSTRUCTION_PREVENTION, protections.umip);
+    flags.set(Cr4Flags::FSGSBASE, protections.fsgsbase);
     // SAFETY: only adds protections that CPUID offers; the kernel is built for
     // them (usercopy.rs brackets user accesses for SMAP).
     unsafe { Cr4::write(flags) };
     crate::usercopy::set_smap(protections.smap);
+    if protections.fsgsbase {
+        bases::set_available();
+    }
     protections
 }
 

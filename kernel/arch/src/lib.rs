@@ -20,6 +20,7 @@ extern crate alloc;
 
 pub mod apic;
 pub mod backtrace;
+mod bases;
 pub mod boot;
 pub mod clock;
 pub mod cpu;

@@ -6,6 +6,7 @@ use core::arch::asm;
 use mayfly_core::frame::TrapFrame;
 use mayfly_core::port::Reason;
 
+use crate::bases::{self, Bases};
 use crate::cpu::{self, USER_CS, USER_SS};
 use crate::{apic, trap};
 
@@ -35,6 +36,7 @@ const _: () = assert!(size_of::<Fpu>() == 512);
 #[repr(C, align(64))]
 pub struct UserContext {
     fpu: Fpu,
+    bases: Bases,
     /// Room for what IRETQ's own fault pushes below the frame (trap.s, `3:`).
     pad: [u64; 8],
     frame: TrapFrame,
@@ -71,7 +73,9 @@ impl UserContext {
 
 /// Makes `context` the processor's: its frame receives traps, its vector
 /// registers are loaded. The ones of `previous` are saved into it.
-pub(crate) fn switch(previous: Option<&mut UserContext>, context: &UserContext) {
+pub(crate) fn switch(mut previous: Option<&mut UserContext>, context: &UserContext) {
+    let saved = previous.as_deref_mut().map(|previous| &mut previous.bases);
+    bases::switch(saved, &context.bases);
     if let Some(previous) = previous {
         // SAFETY: the area is 512 bytes, 16-aligned, and the kernel itself is
         // built without vector registers, so they are still the thread's.
