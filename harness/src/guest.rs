@@ -14,7 +14,8 @@ use crate::error::{Error, Result};
 use crate::journal::Answer;
 use crate::metering;
 use crate::microvm::Vm;
-use crate::output::{Output, ticks_as_time};
+use crate::output::{Child, Output, ticks_as_time};
+use crate::transcript::Call;
 
 /// A program to be started.
 #[must_use = "a command does nothing until it is started or run"]
@@ -222,15 +223,26 @@ impl Process<'_> {
             .ready
             .as_ref()
             .map_or(0, |ready| ready.tsc_khz);
+        let family = client.journal.family(self.pid);
+        let known = |pid| Some((pid, client.journal.processes.get(&pid)?));
+        let family: Vec<_> = family.into_iter().filter_map(known).collect();
+        let mut calls: Vec<_> = family.iter().flat_map(|(_, it)| it.calls.clone()).collect();
+        calls.sort_by_key(Call::left_tsc);
+        let children = family.iter().filter_map(|(pid, it)| Child::new(*pid, it));
+        let children: Vec<Child> = children.collect();
+        let roots = children.iter().map(|child| (child.pid, child.root));
+        for (pid, root) in roots.chain([(self.pid, self.root)]) {
+            let own = calls.iter_mut().filter(|call| call.pid() == pid);
+            metering::assign(&visits, root, own);
+        }
         let known = client.journal.process(self.pid);
-        let mut calls = known.calls.clone();
-        metering::assign(&visits, self.root, &mut calls);
         Ok(Output {
             program: self.program.clone(),
             abi: self.abi,
             stdout: known.stdout.clone(),
             stderr: known.stderr.clone(),
             calls,
+            children,
             kernel_instr: metering::total(&visits, self.root),
             visits,
             root: self.root,

@@ -66,6 +66,9 @@ pub(crate) struct Returned {
 pub(crate) struct Known {
     pub(crate) abi: Option<Abi>,
     pub(crate) program: String,
+    /// Who made it, unless the host did.
+    pub(crate) parent: Option<u64>,
+    pub(crate) root: u64,
     pub(crate) stdout: Vec<u8>,
     pub(crate) stderr: Vec<u8>,
     pub(crate) calls: Vec<Call>,
@@ -156,6 +159,19 @@ impl Journal {
                 mayfly_wire::VERSION
             )),
             Event::BadRequest { message } => self.bad_requests.push(message.into()),
+            Event::Child {
+                pid,
+                parent,
+                root,
+                abi,
+                program,
+            } => {
+                let child = self.process(pid);
+                child.parent = Some(parent);
+                child.root = root;
+                child.abi = Abi::from_code(abi);
+                child.program = String::from_utf8_lossy(program).into_owned();
+            }
         }
     }
 
@@ -190,12 +206,24 @@ impl Journal {
         self.processes.entry(pid).or_default()
     }
 
+    /// A process and all that came of it, as far as that is known.
+    pub(crate) fn family(&self, pid: u64) -> Vec<u64> {
+        let mut family = vec![pid];
+        // Whoever makes a process is older, and has a lower number.
+        for (child, known) in self.processes.range(pid..) {
+            if known.parent.is_some_and(|parent| family.contains(&parent)) {
+                family.push(*child);
+            }
+        }
+        family
+    }
+
     /// The program that runs, if only one does.
     pub(crate) fn only_program(&self) -> Option<&str> {
         let mut running = self
             .processes
             .values()
-            .filter(|known| known.exited.is_none());
+            .filter(|known| known.exited.is_none() && known.parent.is_none());
         let only = running.next().filter(|_| running.next().is_none())?;
         Some(only.program.as_str()).filter(|name| !name.is_empty())
     }

@@ -77,6 +77,6 @@ pub use mayfly_macros::test;
 pub use mayfly_wire::message::{Refusal, Stats};
 pub use microvm::Vm;
 pub use options::{Entry, ExtraFile, MEMORY_DEFAULT, VmOptions};
-pub use output::Output;
+pub use output::{Child, Output};
 pub use phase::Phase;
 pub use runner::vm;

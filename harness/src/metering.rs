@@ -25,7 +25,11 @@ pub(crate) fn of_call(visits: &[Visit], abi: Abi, root: u64, number: u64) -> Opt
 /// Gives each call of a process its stay. Both are in order; a stay that is no
 /// call (a page fault, an interrupt) is passed over, and a call whose stay the
 /// meter did not see (it switched to another process) stays without a count.
-pub(crate) fn assign(visits: &[Visit], root: u64, calls: &mut [Call]) {
+pub(crate) fn assign<'a>(
+    visits: &[Visit],
+    root: u64,
+    calls: impl IntoIterator<Item = &'a mut Call>,
+) {
     let mut visits = visits
         .iter()
         .filter(|visit| visit.root == root && visit.is_call);

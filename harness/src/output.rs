@@ -10,6 +10,7 @@ use mayfly_wire::message::Exited;
 
 use crate::backend::Visit;
 use crate::cause::{Cause, ExitStatus};
+use crate::journal::Known;
 use crate::metering;
 use crate::transcript::Call;
 
@@ -29,6 +30,7 @@ pub struct Output {
     pub(crate) program: String,
     pub(crate) abi: Option<Abi>,
     pub(crate) calls: Vec<Call>,
+    pub(crate) children: Vec<Child>,
     pub(crate) exited: Exited,
     pub(crate) kernel_instr: Option<u64>,
     pub(crate) visits: Vec<Visit>,
@@ -56,7 +58,14 @@ impl Output {
         String::from_utf8_lossy(&self.stdout).into_owned()
     }
 
-    /// Its calls of that name, in order; none when it was not traced.
+    /// Processes that came of it; none when it was not traced. Their output
+    /// and their calls are among its own.
+    pub fn children(&self) -> &[Child] {
+        &self.children
+    }
+
+    /// Calls of that name of the program and its children, in order; none when
+    /// it was not traced.
     pub fn calls(&self, name: &str) -> Vec<&Call> {
         self.calls
             .iter()
@@ -64,7 +73,7 @@ impl Output {
             .collect()
     }
 
-    /// All its calls, in the order of their return.
+    /// All its calls and its children's, in the order of their return.
     pub fn all_calls(&self) -> &[Call] {
         &self.calls
     }
@@ -80,16 +89,59 @@ impl Output {
         self.kernel_instr
     }
 
+    /// Kernel instructions that the whole machine spent while it ran, the making
+    /// and the ends of processes included; with [`crate::Command::meter`] only.
+    pub fn machine_instr(&self) -> Option<u64> {
+        let counts = self.visits.iter().map(|visit| visit.instructions);
+        counts.reduce(|sum, count| sum + count)
+    }
+
     /// Takes over the counts of another run of the same program, metered and
     /// not traced: counting spoils times, and tracing spoils counts.
     pub fn take_counts(&mut self, metered: &Output) {
         self.kernel_instr = metered.kernel_instr;
-        metering::assign(&metered.visits, metered.root, &mut self.calls);
+        let pid = self.pid();
+        let mut own: Vec<&mut Call> = self.calls.iter_mut().collect();
+        own.retain(|call| call.pid() == pid);
+        metering::assign(&metered.visits, metered.root, own);
     }
 
     /// TSC cycles from its first instruction to its end.
     pub fn ticks(&self) -> u64 {
         self.exited.ran_tsc
+    }
+}
+
+/// A process that a program made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Child {
+    /// Its process id.
+    pub pid: u64,
+    /// Process id of whoever made it.
+    pub parent: u64,
+    /// Its argv\[0\].
+    pub program: String,
+    /// Interface that it was served.
+    pub abi: Option<Abi>,
+    /// Status it ended with; `None` when it outlived the program.
+    pub status: Option<ExitStatus>,
+    pub(crate) root: u64,
+}
+
+impl Child {
+    /// What the machine told of a process that was made by another one.
+    pub(crate) fn new(pid: u64, known: &Known) -> Option<Self> {
+        Some(Self {
+            pid,
+            parent: known.parent?,
+            program: known.program.clone(),
+            abi: known.abi,
+            status: known.exited.map(|exited| ExitStatus {
+                cause: exited.cause.into(),
+                code: exited.status,
+            }),
+            root: known.root,
+        })
     }
 }
 

@@ -96,6 +96,11 @@ impl Call {
         self.record.left_tsc.saturating_sub(self.record.entered_tsc)
     }
 
+    /// TSC when the kernel was done with it.
+    pub fn left_tsc(&self) -> u64 {
+        self.record.left_tsc
+    }
+
     /// `NAME(arguments)`, without the result.
     pub fn signature(&self) -> String {
         let words = &self.record.arguments;

@@ -286,8 +286,7 @@ fn describe(error: SpawnError) -> (Refusal, &'static str) {
 }
 
 fn kill(kernel: &mut Kernel<Pc>, id: u32, pid: u64) {
-    let found = kernel.process_by_number(pid);
-    if !found.is_some_and(|key| kernel.kill(key)) {
+    if !kernel.kill_program(pid) {
         refuse(kernel, id, Refusal::BadProcess, "no such process");
     }
 }
@@ -349,6 +348,7 @@ fn wire_cause(cause: Cause) -> WireCause {
         Cause::Exit => WireCause::Exit,
         Cause::Killed => WireCause::Killed,
         Cause::OutOfMemory => WireCause::OutOfMemory,
+        Cause::LoadFailed => WireCause::LoadFailed,
         Cause::Fault(fault) => WireCause::Fault(Fault {
             vector: u8::try_from(fault.vector).unwrap_or(u8::MAX),
             error_code: u32::try_from(fault.error).unwrap_or(u32::MAX),

@@ -4,7 +4,7 @@ use core::fmt::{self, Write};
 
 use mayfly_arch::virtio::console::{Console, Port};
 use mayfly_core::event::Event as CoreEvent;
-use mayfly_core::port::{Host, PIECES_MAX, Piece};
+use mayfly_core::port::{Host, NewChild, PIECES_MAX, Piece};
 use mayfly_core::trace::TracedCall;
 use mayfly_wire::frame;
 use mayfly_wire::message::{Event, output_header};
@@ -123,6 +123,16 @@ impl Host for Link {
         self.batch.reserve(BATCH);
         self.batch.extend_from_slice(&record.to_bytes());
         self.batch.extend_from_slice(&call.call.detail[..detail]);
+    }
+
+    fn child(&mut self, child: &NewChild<'_>) {
+        self.send(&Event::Child {
+            pid: child.process,
+            parent: child.parent,
+            root: child.root,
+            abi: child.abi.code(),
+            program: child.program,
+        });
     }
 
     fn event(&mut self, event: CoreEvent) {

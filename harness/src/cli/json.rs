@@ -80,6 +80,17 @@ pub(crate) fn output(stream: u8, bytes: &[u8]) -> Value {
     json!({"stream": stream, "text": String::from_utf8_lossy(bytes)})
 }
 
+/// A process came of a program.
+pub(crate) fn child(child: &mayfly::Child) -> Value {
+    json!({
+        "pid": child.pid,
+        "parent": child.parent,
+        "program": child.program,
+        "abi": child.abi.map(Abi::name),
+        "status": child.status.map(|status| status.code()),
+    })
+}
+
 /// A program ended.
 pub(crate) fn exited(output: &Output) -> Value {
     json!({

@@ -44,6 +44,13 @@ pub(crate) fn run(options: &Options, say: &mut Say) -> anyhow::Result<Exit> {
             say.line(&call.to_string())?;
         }
     }
+    for child in output.children() {
+        if say.is_json() {
+            say.json("child", json::child(child))?;
+        } else {
+            say.line(&styled(QUIET, ending(child)))?;
+        }
+    }
     if say.is_json() {
         say.json("exited", json::exited(&output))?;
     } else {
@@ -53,6 +60,16 @@ pub(crate) fn run(options: &Options, say: &mut Say) -> anyhow::Result<Exit> {
         ))?;
     }
     Ok(exit::of_output(&output))
+}
+
+/// Who a child was, and how it ended.
+fn ending(child: &mayfly::Child) -> String {
+    let status = child.status.map(|status| status.to_string());
+    let status = status.unwrap_or_else(|| "still running".into());
+    format!(
+        "[{}] {}, started by {}: {status}",
+        child.pid, child.program, child.parent
+    )
 }
 
 /// A line with its failed result in the colour of what is wrong.

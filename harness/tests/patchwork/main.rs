@@ -11,4 +11,5 @@ mod memory;
 mod paths;
 mod pipes;
 mod programs;
+mod spawn;
 mod threads;

@@ -16,6 +16,8 @@ pub enum KernelError {
     BadAddress,
     /// A string has no terminator within its limit.
     TooLong,
+    /// A list has no end within its limit.
+    TooMany,
     /// A descriptor or token names nothing.
     BadHandle,
     /// The object does not allow this.

@@ -226,6 +226,21 @@ impl Piece {
 /// Most pieces in one [`Host::output`].
 pub const PIECES_MAX: usize = 14;
 
+/// A process that another one made.
+#[derive(Clone, Copy, Debug)]
+pub struct NewChild<'a> {
+    /// Its number.
+    pub process: u64,
+    /// Number of whoever made it.
+    pub parent: u64,
+    /// Physical address of its root table.
+    pub root: u64,
+    /// Its interface.
+    pub abi: mayfly_abi::Abi,
+    /// Its argv\[0\].
+    pub program: &'a [u8],
+}
+
 /// The host side: what programs and the kernel tell it.
 pub trait Host {
     /// A process wrote to standard output (1) or standard error (2). The bytes
@@ -235,6 +250,9 @@ pub trait Host {
     fn output_bytes(&mut self, process: u64, stream: u8, bytes: &[u8]);
     /// A traced system call returned.
     fn traced(&mut self, call: &crate::trace::TracedCall);
+    /// A process that is traced made another one, which has its image now, or
+    /// was refused one.
+    fn child(&mut self, child: &NewChild<'_>);
     /// Something happened that the host side waits for.
     fn event(&mut self, event: crate::event::Event);
 }

@@ -46,7 +46,8 @@ pub enum Request<'a> {
         #[serde(borrow)]
         call: RawCall<'a>,
     },
-    /// Ends a process with cause [`Cause::Killed`]. Answer: `Exited` of it, or `Refused`.
+    /// Ends a process with cause [`Cause::Killed`], and everything that came of
+    /// it if the host started it. Answer: `Exited` of each, or `Refused`.
     Kill {
         /// Request id.
         id: u32,
@@ -154,7 +155,8 @@ pub enum Event<'a> {
         /// Detail in words.
         message: &'a str,
     },
-    /// A process that the host started, or a descendant of one, ended.
+    /// A process that the host started ended, or a descendant of one which is
+    /// traced or did not simply exit.
     Exited(Exited),
     /// A probe's call returned.
     Returned {
@@ -208,6 +210,20 @@ pub enum Event<'a> {
     BadRequest {
         /// What was wrong.
         message: &'a str,
+    },
+    /// A traced process made another one, which is traced too. Sent before the
+    /// first record of it.
+    Child {
+        /// Process.
+        pid: u64,
+        /// Who made it.
+        parent: u64,
+        /// Page-table root, by which a meter tells processes apart.
+        root: u64,
+        /// ABI code.
+        abi: u8,
+        /// Its argv\[0\], at most 256 bytes.
+        program: &'a [u8],
     },
 }
 

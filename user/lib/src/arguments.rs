@@ -40,11 +40,15 @@ impl Arguments {
 
     /// Argument `index`, without its NUL.
     pub fn get(&self, index: usize) -> Option<&'static [u8]> {
+        Some(self.text(index)?.to_bytes())
+    }
+
+    /// Argument `index`, with its NUL.
+    pub fn text(&self, index: usize) -> Option<&'static CStr> {
         let text = *self.vector.get(index)?;
         // SAFETY: `new` was told that each pointer is to a NUL-terminated
         // string which never changes.
-        let text = unsafe { CStr::from_ptr(text) };
-        Some(text.to_bytes())
+        Some(unsafe { CStr::from_ptr(text) })
     }
 
     /// Argument `index` as a number, if it is one.

@@ -4,7 +4,7 @@
 //! asks for. Neighbours: `stub.rs` below; `xeneva.rs` and `veridian.rs` are
 //! the same for their interfaces.
 
-use core::ffi::c_char;
+use core::ffi::{CStr, c_char};
 use core::ptr;
 use core::sync::atomic::AtomicU64;
 
@@ -103,9 +103,92 @@ pub fn yield_now() -> Result<u64, Option<Errno>> {
 ///
 /// # Errors
 /// Those of `OPEN` (§5).
-pub fn open(path: &core::ffi::CStr) -> Result<u64, Option<Errno>> {
+pub fn open(path: &CStr) -> Result<u64, Option<Errno>> {
     let address = path.as_ptr().expose_provenance() as u64;
     outcome(call(nr::OPEN, address, 0, 0))
+}
+
+/// Opens both ends of a file; `path` ends with a NUL.
+///
+/// # Errors
+/// Those of `OPEN2` (§5).
+pub fn open2(path: &CStr) -> Result<[u64; 2], Option<Errno>> {
+    let mut ends = [0; 2];
+    let (path, out) = (path.as_ptr().expose_provenance(), ends.as_mut_ptr());
+    outcome(call(
+        nr::OPEN2,
+        path as u64,
+        out.expose_provenance() as u64,
+        0,
+    ))?;
+    Ok(ends)
+}
+
+/// Reads from a file; says how many bytes came, 0 at its end.
+///
+/// # Errors
+/// Those of `READ` (§5).
+pub fn read(fd: u64, buffer: &mut [u8]) -> Result<usize, Option<Errno>> {
+    let address = buffer.as_mut_ptr().expose_provenance() as u64;
+    let count = outcome(call(nr::READ, fd, address, buffer.len() as u64))?;
+    Ok(usize::try_from(count).map_or(0, |count| count.min(buffer.len())))
+}
+
+/// Closes a descriptor.
+///
+/// # Errors
+/// Those of `CLOSE` (§5).
+pub fn close(fd: u64) -> Result<u64, Option<Errno>> {
+    outcome(call(nr::CLOSE, fd, 0, 0))
+}
+
+/// Gives a file another descriptor.
+///
+/// # Errors
+/// Those of `DUP` (§5).
+pub fn dup(fd: u64) -> Result<u64, Option<Errno>> {
+    outcome(call(nr::DUP, fd, 0, 0))
+}
+
+/// Gives a file that descriptor, whatever it named before.
+///
+/// # Errors
+/// Those of `DUP2` (§5).
+pub fn dup2(old: u64, new: u64) -> Result<u64, Option<Errno>> {
+    outcome(call(nr::DUP2, old, new, 0))
+}
+
+/// Flags of [`spawn`] (§3).
+pub mod spawn_flags {
+    /// The child waits for `start`.
+    pub const SUSPEND: u32 = 1;
+    /// No descriptors.
+    pub const EMPTY_FDS: u32 = 2;
+    /// The standard descriptors only.
+    pub const STDIO_FDS: u32 = 4;
+    /// No namespace.
+    pub const EMPTY_NS: u32 = 8;
+    /// No environment.
+    pub const EMPTY_ENV: u32 = 16;
+    /// The root as working directory.
+    pub const EMPTY_CWD: u32 = 32;
+}
+
+/// Most arguments of [`spawn`].
+const ARGUMENTS_MAX: usize = 15;
+
+/// Starts a process; says its id. The first argument is the executable's path.
+///
+/// # Errors
+/// Those of `SPAWN` (§5); `E2BIG` for more than 15 arguments.
+pub fn spawn(arguments: &[&CStr], flags: u32) -> Result<u64, Option<Errno>> {
+    let mut array = [ptr::null(); ARGUMENTS_MAX + 1];
+    let places = array[..ARGUMENTS_MAX].get_mut(..arguments.len());
+    for (place, argument) in places.ok_or(Some(Errno::E2BIG))?.iter_mut().zip(arguments) {
+        *place = argument.as_ptr();
+    }
+    let address = array.as_ptr().expose_provenance() as u64;
+    outcome(call(nr::SPAWN, address, flags.into(), 0))
 }
 
 /// Maps memory of a file wherever there is room; says where.

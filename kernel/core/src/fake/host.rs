@@ -4,8 +4,10 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
+use mayfly_abi::Abi;
+
 use crate::event::Event;
-use crate::port::{Host, PAGE_BYTES, PAGE_SIZE, PIECES_MAX, PageFrame, Piece};
+use crate::port::{Host, NewChild, PAGE_BYTES, PAGE_SIZE, PIECES_MAX, PageFrame, Piece};
 use crate::trace::TracedCall;
 
 /// Frame of the first file; all frames below are RAM.
@@ -60,6 +62,8 @@ pub struct FakeHost {
     pub outputs: Vec<(u64, u8, Vec<u8>)>,
     /// Traced calls.
     pub traces: Vec<TracedCall>,
+    /// Children of traced processes: number, number of the maker, interface, program.
+    pub children: Vec<(u64, u64, Abi, Vec<u8>)>,
     /// Events.
     pub events: Vec<Event>,
 }
@@ -70,6 +74,7 @@ impl FakeHost {
             ram: Rc::clone(ram),
             outputs: Vec::new(),
             traces: Vec::new(),
+            children: Vec::new(),
             events: Vec::new(),
         }
     }
@@ -95,6 +100,12 @@ impl Host for FakeHost {
 
     fn traced(&mut self, call: &TracedCall) {
         self.traces.push(*call);
+    }
+
+    fn child(&mut self, child: &NewChild<'_>) {
+        let program = child.program.to_vec();
+        let child = (child.process, child.parent, child.abi, program);
+        self.children.push(child);
     }
 
     fn event(&mut self, event: Event) {

@@ -1,11 +1,13 @@
 //! Faults in ring 3, and the end of a process.
 
+use alloc::vec::Vec;
+
 use super::{Flow, Kernel, Running};
 use crate::error::KernelError;
 use crate::event::Event;
 use crate::object::exit::{ExitRef, Exited};
 use crate::object::memory::Touch;
-use crate::object::process::{Cause, Fault, ProcessBox, ProcessKey};
+use crate::object::process::{Cause, Fault, Gate, ProcessBox, ProcessKey};
 use crate::object::thread::Wait;
 use crate::personality;
 use crate::port::{Host, Machine, Port};
@@ -77,6 +79,19 @@ impl<P: Port> Kernel<P> {
         true
     }
 
+    /// Ends the process of that number and, if the host started it, every one
+    /// that came of it: what the host ends is over. False if there is none.
+    /// Nothing runs now.
+    pub fn kill_program(&mut self, number: u64) -> bool {
+        let all = self.processes.iter();
+        let doomed = all.filter(|(_, it)| it.number == number || it.console == number);
+        let doomed: Vec<ProcessKey> = doomed.map(|(key, _)| key).collect();
+        for key in &doomed {
+            self.kill(*key);
+        }
+        !doomed.is_empty()
+    }
+
     /// Ends the running process.
     pub(super) fn end(&mut self, running: Running<P>) {
         let Running {
@@ -106,14 +121,17 @@ impl<P: Port> Kernel<P> {
             self.ready.remove(*thread);
             self.timers.cancel(*thread);
         }
-        let event = Event::Exited {
+        // Children come and go; the host hears of those that it traces, or that
+        // did not simply exit.
+        let quiet = process.parent != 0 && process.gate != Gate::Watched && cause == Cause::Exit;
+        let event = (!quiet).then(|| Event::Exited {
             number: process.number,
             cause,
             status,
             calls: process.calls,
             records: process.records,
             ran_ticks: self.machine.ticks().wrapping_sub(process.started),
-        };
+        });
         process.exit.status.set(Some(status));
         self.wake_all(&process.exit.waiters);
         if self.processes.is_empty() {
@@ -121,9 +139,12 @@ impl<P: Port> Kernel<P> {
             self.exited = Exited::default();
         } else {
             let (now, exit) = (self.machine.now(), ExitRef::clone(&process.exit));
-            self.exited.note(now, process.abi, process.id, exit);
+            let id = (process.abi, process.id);
+            self.exited.note(now, id, process.alias, exit);
         }
         process.space.release(&mut self.machine);
-        self.host.event(event);
+        if let Some(event) = event {
+            self.host.event(event);
+        }
     }
 }

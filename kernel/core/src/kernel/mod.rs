@@ -5,15 +5,22 @@
 //! looks after the host and the clock in between. The running thread and its
 //! process are out of their tables and owned by that loop.
 //!
-//! - `start.rs`: new processes. `threads.rs`: more threads. `end.rs`: faults and ends.
+//! - `start.rs`: new processes. `load.rs`: their images. `child.rs`: those that
+//!   processes make.
+//! - `threads.rs`: more threads. `end.rs`: faults and ends. `lookup.rs`: who there is.
 //! - `capabilities.rs`: capabilities that come, move and go.
 
 mod capabilities;
+mod child;
 mod end;
+mod load;
+mod lookup;
 mod probe;
 mod start;
 mod threads;
 
+pub use child::Child;
+pub use load::{LoadError, Source};
 pub use probe::{ProbeCall, ProbeResult};
 pub use start::{SpawnError, SpawnRequest};
 
@@ -21,14 +28,12 @@ use alloc::boxed::Box;
 use alloc::rc::Rc;
 use core::cell::OnceCell;
 
-use mayfly_abi::Abi;
-
 use crate::bundle::Bundles;
 use crate::object::capability::Tree;
-use crate::object::exit::{ExitRef, Exited};
+use crate::object::exit::Exited;
 use crate::object::file::FileRef;
 use crate::object::files::Files;
-use crate::object::process::{Cause, Gate, Process, ProcessKey, ProcessMark};
+use crate::object::process::{Cause, Gate, Process, ProcessMark};
 use crate::object::thread::{Thread, ThreadKey, ThreadMark, Wait};
 use crate::object::wait::{Entry, WaitQueue};
 use crate::personality::{self, patchwork, veridian, xeneva};
@@ -159,44 +164,6 @@ impl<P: Port> Kernel<P> {
             capabilities: Tree::default(),
             exited: Exited::default(),
             streams: None,
-        }
-    }
-
-    /// Processes that are not gone.
-    pub fn process_count(&self) -> usize {
-        self.processes.len()
-    }
-
-    /// Threads that are not gone.
-    pub fn thread_count(&self) -> usize {
-        self.threads.len()
-    }
-
-    /// A process that is not running now, by its number.
-    pub fn process_by_number(&self, number: u64) -> Option<ProcessKey> {
-        let mut all = self.processes.iter();
-        all.find(|(_, process)| process.number == number)
-            .map(|(key, _)| key)
-    }
-
-    /// A process that is not running now.
-    pub fn process(&self, key: ProcessKey) -> Option<&Process<P>> {
-        self.processes.get(key).map(|process| &**process)
-    }
-
-    /// A process that is not running now, to change.
-    pub fn process_mut(&mut self, key: ProcessKey) -> Option<&mut Process<P>> {
-        self.processes.get_mut(key).map(|process| &mut **process)
-    }
-
-    /// The end, to come or past, of a process that is not running now, by the
-    /// id that its ABI gives it.
-    pub fn exit_of(&mut self, abi: Abi, id: u64) -> Option<ExitRef> {
-        let mut all = self.processes.iter();
-        let lives = all.find(|(_, process)| (process.abi, process.id) == (abi, id));
-        match lives {
-            Some((_, process)) => Some(ExitRef::clone(&process.exit)),
-            None => self.exited.find(self.machine.now(), abi, id),
         }
     }
 

@@ -1,4 +1,4 @@
-//! New processes: from a file of a bundle to a thread that could run.
+//! New processes: those that the host starts, and what all have in common.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -6,20 +6,20 @@ use alloc::vec::Vec;
 use mayfly_abi::Abi;
 
 use super::Kernel;
-use crate::bundle::BundleFile;
-use crate::loader::{self, Image, ImageError, Segment};
+use super::load::{LoadError, Source, check_start};
+use crate::error::KernelError;
+use crate::loader::{self, ImageError};
 use crate::object::capability::Capabilities;
 use crate::object::exit::ExitRef;
+use crate::object::file::Handles;
 use crate::object::futex::Futexes;
-use crate::object::memory::{Backing, FilePart, Region, Space};
+use crate::object::memory::{Region, Space};
 use crate::object::namespace::View;
-use crate::object::process::{Gate, Process, ProcessKey};
-use crate::object::thread::Thread;
-use crate::personality::{self, Arguments};
-use crate::port::{Machine, PAGE_SIZE, Port};
+use crate::object::process::{Gate, Process, ProcessBox, ProcessKey};
+use crate::object::thread::{Thread, ThreadBox};
+use crate::personality;
+use crate::port::{Machine, Port};
 
-/// Pages of a read-only segment that are mapped before the program runs.
-const MAP_AHEAD: u64 = 8;
 /// Frames that are kept for the kernel's own needs: page tables, mostly.
 const FRAMES_KEPT: u64 = 64;
 
@@ -53,6 +53,16 @@ pub enum SpawnError {
     BadArguments,
 }
 
+impl From<LoadError> for SpawnError {
+    fn from(error: LoadError) -> Self {
+        match error {
+            LoadError::Image(error) => SpawnError::BadImage(error),
+            LoadError::Arguments => SpawnError::BadArguments,
+            LoadError::Kernel(_) => SpawnError::NoRoom,
+        }
+    }
+}
+
 /// Numbers for the next process: the kernel's own, and one for each ABI.
 #[derive(Default)]
 pub(super) struct Ids {
@@ -61,15 +71,30 @@ pub(super) struct Ids {
 }
 
 impl Ids {
-    fn next(&mut self, abi: Abi) -> (u64, u64) {
+    fn number(&mut self) -> u64 {
         self.last_number += 1;
+        self.last_number
+    }
+
+    /// An id that no process of the interface had before.
+    pub(super) fn id(&mut self, abi: Abi) -> u64 {
         let last = &mut self.last_of_abi[usize::from(abi.code()) - 1];
         *last += 1;
-        (
-            self.last_number,
-            *last + personality::first_process_id(abi) - 1,
-        )
+        *last + personality::first_process_id(abi) - 1
     }
+}
+
+/// What a process begins with, its image apart.
+pub(super) struct Birth<M: Machine> {
+    pub(super) abi: Abi,
+    /// Its calls are recorded.
+    pub(super) traced: bool,
+    pub(super) space: Space<M>,
+    /// Numbers of whoever made it and of the program it came of; the host has none.
+    pub(super) made_by: Option<(u64, u64)>,
+    pub(super) arguments: Vec<u8>,
+    pub(super) handles: Handles,
+    pub(super) view: View,
 }
 
 impl<P: Port> Kernel<P> {
@@ -97,54 +122,78 @@ impl<P: Port> Kernel<P> {
             .ok_or(SpawnError::NoProgram)?;
         let image = loader::read(file.contents).map_err(SpawnError::BadImage)?;
         let abi = request.abi.or(image.abi).ok_or(SpawnError::NoAbi)?;
-        let lowest = image.segments.first().map_or(0, |segment| segment.address);
-        if lowest < personality::user_start(abi) {
-            return Err(SpawnError::BadImage(ImageError::OutOfRange));
-        }
+        check_start(abi, &image).map_err(SpawnError::BadImage)?;
         if request.arguments.last().is_some_and(|last| *last != 0) {
             return Err(SpawnError::BadArguments);
-        }
-        if self.machine.heap_low() || self.machine.frames_free() < FRAMES_KEPT {
-            return Err(SpawnError::NoRoom);
         }
         let limit = match request.frames_max {
             0 => u64::MAX,
             limit => limit,
         };
-        let mut space = Space::new(&mut self.machine, limit).map_err(|_| SpawnError::NoRoom)?;
-        match build(&mut self.machine, &mut space, &image, file, regions) {
-            Ok(()) => self.admit(abi, space, &image, request),
+        let mut space = self.new_space(limit).map_err(|_| SpawnError::NoRoom)?;
+        for region in regions {
+            // Regions of the kernel's own making fit an empty space.
+            let _added = space.add(*region);
+        }
+        let streams = self
+            .streams
+            .get_or_insert_with(personality::standard_streams);
+        let birth = Birth {
+            abi,
+            traced: request.traced,
+            space,
+            made_by: None,
+            arguments: request.arguments.to_vec(),
+            handles: personality::first_handles(abi, streams),
+            view: View::default(),
+        };
+        let (mut process, mut thread) = self.bear(birth);
+        let mut context = self.machine.context();
+        let source = &mut Source::Bundle(file);
+        let placed = self.place(&mut process, &thread, &mut context, &image, source);
+        thread.context = Some(context);
+        match placed {
+            Ok(()) => Ok(self.admit(process, thread)),
             Err(error) => {
-                space.release(&mut self.machine);
-                Err(error)
+                self.undo(process, &thread);
+                Err(error.into())
             }
         }
     }
 
-    /// Gives a loaded space a process and a thread.
-    fn admit(
-        &mut self,
-        abi: Abi,
-        space: Space<P::Machine>,
-        image: &Image,
-        request: &SpawnRequest<'_>,
-    ) -> Result<ProcessKey, SpawnError> {
-        let (number, id) = self.ids.next(abi);
+    /// An empty space, unless memory is low.
+    pub(super) fn new_space(&mut self, limit: u64) -> Result<Space<P::Machine>, KernelError> {
+        if self.machine.heap_low() || self.machine.frames_free() < FRAMES_KEPT {
+            return Err(KernelError::NoMemory);
+        }
+        Ok(Space::new(&mut self.machine, limit)?)
+    }
+
+    /// A process and its thread, which are in no table yet: they are to be
+    /// [admitted](Self::admit) or [undone](Self::undo).
+    pub(super) fn bear(&mut self, birth: Birth<P::Machine>) -> (ProcessBox<P>, ThreadBox<P>) {
+        let (number, id) = (self.ids.number(), self.ids.id(birth.abi));
+        let (parent, console) = birth.made_by.unwrap_or((0, number));
         let process_key = self.processes.reserve();
         let thread_key = self.threads.reserve();
-        let mut process = Box::new(Process {
+        let process = Box::new(Process {
             key: process_key,
             number,
-            abi,
-            gate: match request.traced {
+            parent,
+            console,
+            abi: birth.abi,
+            gate: match birth.traced {
                 true => Gate::Watched,
-                false => Gate::of(abi),
+                false => Gate::of(birth.abi),
             },
             panics: false,
+            loaded: false,
             calls: 0,
             records: 0,
             id,
-            space,
+            alias: None,
+            arguments: birth.arguments,
+            space: birth.space,
             threads: Vec::from([thread_key]),
             threads_made: 1,
             joins: None,
@@ -152,89 +201,33 @@ impl<P: Port> Kernel<P> {
             exit: ExitRef::default(),
             started: self.machine.ticks(),
             probe: None,
-            handles: personality::first_handles(
-                abi,
-                self.streams
-                    .get_or_insert_with(personality::standard_streams),
-            ),
-            view: View::default(),
+            handles: birth.handles,
+            view: birth.view,
             capabilities: Capabilities::default(),
         });
-        let id = personality::first_thread_id(abi, number);
-        let mut thread = Box::new(Thread::new(thread_key, process_key, id, 0));
-        let mut context = self.machine.context();
-        P::Machine::registers_mut(&mut context).rip = image.entry;
-        let arguments = Arguments::new(request.arguments);
-        let started = personality::start(
-            &mut self.machine,
-            &mut self.capabilities,
-            &mut process,
-            &thread,
-            &mut context,
-            &arguments,
-        );
-        if started.is_err() {
-            self.surrender(&mut process);
-            self.processes.remove(process_key);
-            self.threads.remove(thread_key);
-            process.space.release(&mut self.machine);
-            return Err(SpawnError::BadArguments);
-        }
-        thread.context = Some(context);
-        self.processes.put(process_key, process);
-        self.threads.put(thread_key, thread);
-        Ok(process_key)
+        let id = personality::first_thread_id(birth.abi, number);
+        let thread = Box::new(Thread::new(thread_key, process_key, id, 0));
+        (process, thread)
+    }
+
+    /// Puts a new process and its thread into their tables.
+    pub(super) fn admit(&mut self, process: ProcessBox<P>, thread: ThreadBox<P>) -> ProcessKey {
+        let key = process.key;
+        self.processes.put(key, process);
+        self.threads.put(thread.key, thread);
+        key
+    }
+
+    /// Gives back all of a process that nobody has heard of.
+    fn undo(&mut self, mut process: ProcessBox<P>, thread: &Thread<P>) {
+        self.surrender(&mut process);
+        self.processes.remove(process.key);
+        self.threads.remove(thread.key);
+        process.space.release(&mut self.machine);
     }
 
     fn threads_of(&self, key: ProcessKey) -> Vec<crate::object::thread::ThreadKey> {
         let process = self.processes.get(key);
         process.map_or_else(Vec::new, |process| process.threads.clone())
-    }
-}
-
-/// Adds an image's segments and other regions to a space.
-fn build<M: Machine>(
-    machine: &mut M,
-    space: &mut Space<M>,
-    image: &Image,
-    file: BundleFile,
-    others: &[Region],
-) -> Result<(), SpawnError> {
-    let overlap = |_| SpawnError::BadImage(ImageError::OutOfRange);
-    for region in others {
-        space.add(*region).map_err(overlap)?;
-    }
-    for segment in &image.segments {
-        let region = region(segment, file);
-        space.add(region).map_err(overlap)?;
-        if !region.access.write {
-            space
-                .map_ahead(machine, region.start, MAP_AHEAD)
-                .map_err(|_| SpawnError::NoRoom)?;
-        }
-    }
-    Ok(())
-}
-
-/// The region of a segment: its pages, backed by its part of the file.
-fn region(segment: &Segment, file: BundleFile) -> Region {
-    let start = segment.address & !(PAGE_SIZE - 1);
-    let end = (segment.address + segment.memory_size).next_multiple_of(PAGE_SIZE);
-    let backing = match segment.file_size {
-        0 => Backing::Zero,
-        size => Backing::File(FilePart {
-            contents: file.contents,
-            // Zeros behind the file's part need a page of the process's own.
-            first: (size == segment.memory_size).then_some(file.first),
-            offset: segment.file_offset,
-            data_start: segment.address,
-            data_end: segment.address + size,
-        }),
-    };
-    Region {
-        start,
-        end,
-        access: segment.access,
-        backing,
     }
 }

@@ -1,10 +1,12 @@
 //! The kernel as a whole, directed through the fake machine.
 //!
 //! - `spawn`: new processes, and what cannot become one.
+//! - `children`: processes that processes make.
 //! - `ends`: every way a process ends gives back all it had.
 //! - `turns`: whose turn it is; sleeping and waking.
 //! - `probes`: raw calls that the host asks for.
 
+mod children;
 mod ends;
 mod probes;
 mod spawn;

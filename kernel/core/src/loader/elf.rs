@@ -8,6 +8,7 @@ use object::elf::{
     EM_X86_64, ET_EXEC, FileHeader64, NoteType, PF_W, PF_X, PT_INTERP, PT_LOAD, PT_NOTE,
     ProgramHeader64,
 };
+use object::read::ReadRef;
 use object::read::elf::{FileHeader, ProgramHeader};
 
 use super::{Image, ImageError, Segment};
@@ -20,7 +21,10 @@ const NOTE_ABI: NoteType = NoteType(1);
 
 type Header = FileHeader64<LittleEndian>;
 
-pub(super) fn read(file: &[u8]) -> Result<Image, ImageError> {
+/// Segments of notes that are looked at: a file could have many that overlap.
+const NOTES_MAX: usize = 4;
+
+pub(super) fn read<'a>(file: impl ReadRef<'a>) -> Result<Image, ImageError> {
     let header = Header::parse(file).map_err(|_| ImageError::Malformed)?;
     let endian = header.endian().map_err(|_| ImageError::Unsupported)?;
     if header.e_machine(endian) != EM_X86_64 || header.e_type(endian) != ET_EXEC {
@@ -30,11 +34,14 @@ pub(super) fn read(file: &[u8]) -> Result<Image, ImageError> {
         .program_headers(endian, file)
         .map_err(|_| ImageError::Malformed)?;
     let mut segments = Vec::with_capacity(4);
-    let mut abi = None;
+    let (mut abi, mut notes) = (None, 0);
     for program in programs {
         match program.p_type(endian) {
             PT_LOAD if program.p_memsz(endian) > 0 => segments.push(segment(program, endian)),
-            PT_NOTE => abi = abi.or(abi_note(program, endian, file)),
+            PT_NOTE if abi.is_none() && notes < NOTES_MAX => {
+                notes += 1;
+                abi = abi_note(program, endian, file);
+            }
             PT_INTERP => return Err(ImageError::Unsupported),
             _ => {}
         }
@@ -62,10 +69,10 @@ fn segment(program: &ProgramHeader64<LittleEndian>, endian: LittleEndian) -> Seg
 }
 
 /// The interface that a note names, if the segment has such a note.
-fn abi_note(
+fn abi_note<'a>(
     program: &ProgramHeader64<LittleEndian>,
     endian: LittleEndian,
-    file: &[u8],
+    file: impl ReadRef<'a>,
 ) -> Option<Abi> {
     let mut notes = program.notes(endian, file).ok()??;
     while let Ok(Some(note)) = notes.next() {

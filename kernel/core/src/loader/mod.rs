@@ -1,14 +1,19 @@
 //! Executables: what an image asks for, whatever its format.
 //!
 //! A loader only reads: it checks the image and lists segments. The process is
-//! built from that list (`kernel.rs`), so that no half-loaded process exists.
+//! built from that list (`kernel/load.rs`). A file that does not lie in one
+//! piece is read through [`Pieces`].
 
 mod elf;
+mod part;
 mod pe;
+
+pub use part::{Part, Pieces};
 
 use alloc::vec::Vec;
 
 use mayfly_abi::Abi;
+use object::read::ReadRef;
 
 use crate::port::Access;
 
@@ -71,22 +76,25 @@ impl ImageError {
 /// # Errors
 /// [`ImageError`].
 pub fn read(file: &[u8]) -> Result<Image, ImageError> {
-    let image = match file {
+    read_from(file, file, file.len() as u64)
+}
+
+/// Reads the headers of a file of `length` bytes that begins with `start`.
+fn read_from<'a>(start: &[u8], file: impl ReadRef<'a>, length: u64) -> Result<Image, ImageError> {
+    let image = match start {
         [0x7f, b'E', b'L', b'F', ..] => elf::read(file)?,
         [b'M', b'Z', ..] => pe::read(file)?,
         _ => return Err(ImageError::UnknownFormat),
     };
-    check(file, image)
+    check(length, image)
 }
 
 /// Checks what holds for every format: segments within the file, ascending.
-fn check(file: &[u8], image: Image) -> Result<Image, ImageError> {
+fn check(length: u64, image: Image) -> Result<Image, ImageError> {
     let mut free = 1;
     for segment in &image.segments {
         let file_end = segment.file_offset.checked_add(segment.file_size);
-        if file_end.is_none_or(|end| end > file.len() as u64)
-            || segment.file_size > segment.memory_size
-        {
+        if file_end.is_none_or(|end| end > length) || segment.file_size > segment.memory_size {
             return Err(ImageError::Malformed);
         }
         let end = segment.address.checked_add(segment.memory_size);

@@ -11,12 +11,13 @@ use object::pe::{
     IMAGE_FILE_MACHINE_AMD64, IMAGE_SCN_MEM_EXECUTE, IMAGE_SCN_MEM_WRITE, ImageDosHeader,
     ImageNtHeaders64, ImageSectionHeader,
 };
+use object::read::ReadRef;
 use object::read::pe::ImageNtHeaders;
 
 use super::{Image, ImageError, Segment};
 use crate::port::Access;
 
-pub(super) fn read(file: &[u8]) -> Result<Image, ImageError> {
+pub(super) fn read<'a>(file: impl ReadRef<'a>) -> Result<Image, ImageError> {
     const ENDIAN: LittleEndian = LittleEndian;
     let malformed = |_| ImageError::Malformed;
     let dos = ImageDosHeader::parse(file).map_err(malformed)?;
@@ -37,7 +38,7 @@ pub(super) fn read(file: &[u8]) -> Result<Image, ImageError> {
         address: base,
         memory_size: header_size,
         file_offset: 0,
-        file_size: header_size.min(file.len() as u64),
+        file_size: header_size.min(file.len().map_err(|()| ImageError::Malformed)?),
         access: Access::READ,
     });
     let sections = headers.sections(file, offset).map_err(malformed)?;

@@ -39,13 +39,21 @@ pub struct Exited {
 struct Record {
     abi: Abi,
     id: u64,
+    alias: Option<(Abi, u64)>,
     since: u64,
     exit: ExitRef,
 }
 
 impl Exited {
-    /// Notes a process that ended now.
-    pub fn note(&mut self, now: u64, abi: Abi, id: u64, exit: ExitRef) {
+    /// Notes the end of a process now, by its id and by the one that it has
+    /// for another interface.
+    pub fn note(
+        &mut self,
+        now: u64,
+        (abi, id): (Abi, u64),
+        alias: Option<(Abi, u64)>,
+        exit: ExitRef,
+    ) {
         if self.records.len() == KEPT {
             self.records.pop_front();
         }
@@ -53,6 +61,7 @@ impl Exited {
         self.records.push_back(Record {
             abi,
             id,
+            alias,
             since: now,
             exit,
         });
@@ -62,7 +71,9 @@ impl Exited {
     pub fn find(&mut self, now: u64, abi: Abi, id: u64) -> Option<ExitRef> {
         self.forget(now);
         let mut records = self.records.iter();
-        let found = records.find(|record| (record.abi, record.id) == (abi, id))?;
+        let found = records.find(|record| {
+            (record.abi, record.id) == (abi, id) || record.alias == Some((abi, id))
+        })?;
         Some(Rc::clone(&found.exit))
     }
 
@@ -88,12 +99,15 @@ mod tests {
     #[test]
     fn an_end_is_found_for_a_while() {
         let mut exited = Exited::default();
-        exited.note(5, Abi::Patchwork, 7, ended(3));
+        let alias = Some((Abi::Veridian, 9));
+        exited.note(5, (Abi::Patchwork, 7), alias, ended(3));
         let found = |exited: &mut Exited, now, abi, id| {
             let exit = exited.find(now, abi, id);
             exit.and_then(|exit| exit.status.get())
         };
         assert_eq!(found(&mut exited, 5, Abi::Patchwork, 7), Some(3));
+        assert_eq!(found(&mut exited, 5, Abi::Veridian, 9), Some(3));
+        assert_eq!(found(&mut exited, 5, Abi::Veridian, 7), None);
         assert_eq!(found(&mut exited, 5, Abi::Xeneva, 7), None);
         assert_eq!(found(&mut exited, 5, Abi::Patchwork, 8), None);
         assert_eq!(found(&mut exited, KEPT_FOR + 5, Abi::Patchwork, 7), Some(3));
@@ -104,7 +118,7 @@ mod tests {
     fn only_so_many_ends_are_kept() {
         let mut exited = Exited::default();
         for id in 0..=KEPT as u64 {
-            exited.note(id, Abi::Patchwork, id, ended(0));
+            exited.note(id, (Abi::Patchwork, id), None, ended(0));
         }
         assert!(exited.find(KEPT as u64, Abi::Patchwork, 0).is_none());
         assert!(exited.find(KEPT as u64, Abi::Patchwork, 1).is_some());

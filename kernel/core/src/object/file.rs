@@ -141,6 +141,26 @@ impl Handles {
         }
     }
 
+    /// The same files under the same numbers, for a child; those from `below`
+    /// on are left out.
+    #[must_use]
+    pub fn inherited(&self, below: usize) -> Self {
+        let mut files = Vec::with_capacity(self.files.len().max(8));
+        files.extend_from_slice(&self.files[..self.files.len().min(below)]);
+        Self {
+            files,
+            most: self.most,
+        }
+    }
+
+    /// Allows as many as `most` descriptors; those beyond are closed.
+    #[must_use]
+    pub fn limited(mut self, most: usize) -> Self {
+        self.files.truncate(most);
+        self.most = most;
+        self
+    }
+
     /// The file of a descriptor.
     ///
     /// # Errors

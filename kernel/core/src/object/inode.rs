@@ -4,6 +4,7 @@ use alloc::rc::{Rc, Weak};
 use alloc::vec::Vec;
 use core::cell::{Cell, RefCell};
 
+use crate::bundle::BundleFile;
 use crate::object::store::{Quota, Store};
 
 /// What an inode costs, its contents apart.
@@ -90,7 +91,20 @@ pub struct Regular {
     /// How many they are.
     pub size: Cell<u64>,
     /// The file of a bundle that it was at first.
-    pub origin: Option<crate::bundle::BundleFile>,
+    pub origin: Option<BundleFile>,
+}
+
+impl Regular {
+    /// The file of a bundle that it still is, nothing having changed;
+    /// `store` are its bytes.
+    pub fn untouched(&self, store: &Store) -> Option<BundleFile> {
+        let whole = |file: &BundleFile| {
+            let length = file.contents.len();
+            let original = store.original();
+            self.size.get() == length as u64 && original.is_some_and(|it| it.len() == length)
+        };
+        self.origin.filter(whole)
+    }
 }
 
 /// A device.

@@ -106,6 +106,11 @@ impl<M: Machine> Space<M> {
         })
     }
 
+    /// Most frames it may own.
+    pub fn frames_max(&self) -> u64 {
+        self.frames_max
+    }
+
     /// Its page tables.
     pub fn tables(&self) -> &M::Tables {
         &self.tables
@@ -253,15 +258,34 @@ impl<M: Machine> Space<M> {
     ///
     /// # Errors
     /// As [`touch`](Space::touch).
-    pub fn poke(
+    pub fn poke(&mut self, machine: &mut M, address: u64, bytes: &[u8]) -> Result<(), KernelError> {
+        self.put(machine, address, bytes, Touch::Write)
+    }
+
+    /// Gives pages of a region without a file their contents, whatever a
+    /// program may do there.
+    ///
+    /// # Errors
+    /// As [`touch`](Space::touch).
+    pub fn fill(&mut self, machine: &mut M, address: u64, bytes: &[u8]) -> Result<(), KernelError> {
+        let end = address + bytes.len() as u64;
+        let region = self.region(address);
+        // Such pages are the space's own; those of a file are everyone's.
+        let own = region.filter(|it| end <= it.end && matches!(it.backing, Backing::Zero));
+        own.ok_or(KernelError::BadAddress)?;
+        self.put(machine, address, bytes, Touch::Read)
+    }
+
+    fn put(
         &mut self,
         machine: &mut M,
         address: u64,
         mut bytes: &[u8],
+        touch: Touch,
     ) -> Result<(), KernelError> {
         let mut at = address;
         while !bytes.is_empty() {
-            let frame = self.touch(machine, at, Touch::Write)?;
+            let frame = self.touch(machine, at, touch)?;
             let offset = in_page(at);
             let length = bytes.len().min(PAGE_BYTES - offset);
             machine.write_frame(frame, offset, &bytes[..length]);

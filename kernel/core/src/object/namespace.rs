@@ -207,6 +207,38 @@ impl Namespace {
     }
 }
 
+impl View {
+    /// The namespace, which is the process's own from now on.
+    pub fn own(&mut self, root: &Rc<Mount>) -> &Rc<Namespace> {
+        self.namespace
+            .get_or_insert_with(|| Namespace::new(Some(Rc::clone(root))))
+    }
+
+    /// The view of a child: the same directory, and a namespace of its own that
+    /// is linked to this one, so that binds are passed on from now on.
+    ///
+    /// # Errors
+    /// As [`Namespace::child`].
+    pub fn child(&mut self, root: &Rc<Mount>) -> Result<Self, KernelError> {
+        Ok(Self {
+            namespace: Some(self.own(root).child()?),
+            directory: self.directory.clone(),
+        })
+    }
+
+    /// The view of a child that sees no tree at all but the directory it begins in.
+    pub fn rootless(&self, root: &Rc<Mount>) -> Self {
+        let top = match &self.namespace {
+            Some(namespace) => namespace.root().unwrap_or_else(|_| root.top()),
+            None => root.top(),
+        };
+        Self {
+            namespace: Some(Namespace::new(None)),
+            directory: Some(self.directory.clone().unwrap_or(top)),
+        }
+    }
+}
+
 /// How a process sees files. Nothing is made until it names one.
 #[derive(Debug, Default)]
 pub struct View {

@@ -22,18 +22,29 @@ pub struct Process<P: Port> {
     pub key: ProcessKey,
     /// Number that no other process of this kernel has, whatever its ABI.
     pub number: u64,
+    /// Number of the process that made it; 0 is the host.
+    pub parent: u64,
+    /// Number of the program that the host started and it came of: its output
+    /// is that program's.
+    pub console: u64,
     /// Its system-call interface.
     pub abi: Abi,
     /// Where its calls go first.
     pub gate: Gate,
     /// The next call panics the kernel (a test asked for it).
     pub panics: bool,
+    /// It has an image, and its first thread registers to run it with.
+    pub loaded: bool,
     /// System calls so far.
     pub calls: u64,
     /// System calls recorded so far.
     pub records: u64,
     /// Process id, as its ABI has it.
     pub id: u64,
+    /// What whoever made it calls it, where that is of another ABI.
+    pub alias: Option<(Abi, u64)>,
+    /// Its arguments, each NUL-terminated.
+    pub arguments: Vec<u8>,
     /// Its memory.
     pub space: Space<P::Machine>,
     /// Its threads that are not gone.
@@ -56,6 +67,13 @@ pub struct Process<P: Port> {
     pub view: View,
     /// Its tokens (VeridianOS).
     pub capabilities: Capabilities,
+}
+
+impl<P: Port> Process<P> {
+    /// Programs of an interface know it by that id.
+    pub fn is(&self, abi: Abi, id: u64) -> bool {
+        (self.abi, self.id) == (abi, id) || self.alias == Some((abi, id))
+    }
 }
 
 /// Where a system call goes first: one test for the ABI and for being watched.
@@ -116,6 +134,8 @@ pub enum Cause {
     Killed,
     /// No memory was left for a page it touched.
     OutOfMemory,
+    /// Its executable could not be loaded.
+    LoadFailed,
 }
 
 /// A processor exception in ring 3.

@@ -35,7 +35,7 @@ pub fn write<P: Port>(
         // More than one page: all must be there before the first byte goes out.
         readable(kernel, running, address, length)?;
     }
-    let number = running.process.number;
+    let number = running.process.console;
     let mut at = address;
     while at < end {
         let mut pieces = [Piece::NONE; PIECES_MAX];

@@ -81,6 +81,10 @@ pub enum Wait {
         /// The address.
         address: u64,
     },
+    /// To be started by whoever made its process.
+    Start,
+    /// Its first turn: its process loads its image, unless it has one.
+    Load,
     /// The host's next request (probe processes).
     Request,
 }

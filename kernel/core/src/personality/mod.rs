@@ -21,7 +21,7 @@ use crate::object::capability::Tree;
 use crate::object::file::{FileRef, Handles, Mode, Node, OpenFile};
 use crate::object::inode::Seeds;
 use crate::object::memory::{Backing, Region, Space};
-use crate::object::process::Process;
+use crate::object::process::{Cause, Process};
 use crate::object::stream::Stream;
 use crate::object::thread::{Thread, Wait};
 use crate::port::{Access, Machine, Port};
@@ -45,6 +45,10 @@ pub(crate) fn resume<P: Port>(
 ) -> Flow {
     match (wait, running.process.abi) {
         (Wait::Request, _) => Flow::Resume,
+        (Wait::Start | Wait::Load, _) if running.process.loaded => Flow::Resume,
+        (Wait::Start | Wait::Load, Abi::Patchwork) => patchwork::spawn::load(kernel, running),
+        // These load what they make before they start it.
+        (Wait::Start | Wait::Load, abi) => running.end(Cause::LoadFailed, load_failed_status(abi)),
         (Wait::Retry, _) => retry(kernel, running),
         (Wait::Futex { address }, _) => patchwork::thread::woken(running, address),
         (Wait::Sleep, Abi::Xeneva) => xeneva::process::slept(),
@@ -99,6 +103,15 @@ pub(crate) fn killed_status(abi: Abi) -> i64 {
     }
 }
 
+/// Exit status of a process whose executable could not be loaded while its
+/// maker ran.
+pub(crate) fn load_failed_status(abi: Abi) -> i64 {
+    match abi {
+        Abi::Patchwork => patchwork::spawn::LOAD_FAILED_STATUS,
+        Abi::Xeneva | Abi::Veridian => 0,
+    }
+}
+
 /// Process id of the first process of an ABI. Ids below it belong to the
 /// system: PatchworkOS has its kernel at 0 and init at 1, XenevaOS its root at 1.
 pub(crate) fn first_process_id(abi: Abi) -> u64 {
@@ -145,14 +158,27 @@ pub(crate) fn standard_streams() -> [FileRef; 3] {
     streams.map(|node| OpenFile::new(node, Mode::ALL))
 }
 
-/// Descriptors of a process that the host starts: the standard streams.
-pub(crate) fn first_handles(abi: Abi, streams: &[FileRef; 3]) -> Handles {
-    let most = match abi {
+/// Most descriptors of a process. VeridianOS has none: what its programs read
+/// and write by tokens are the standard streams of whoever started them.
+fn handles_max(abi: Abi) -> usize {
+    match abi {
         Abi::Xeneva => 60,
         Abi::Patchwork => 64,
-        Abi::Veridian => return Handles::default(),
-    };
-    let mut handles = Handles::new(most);
+        Abi::Veridian => 3,
+    }
+}
+
+/// Descriptors of a child that has another interface than whoever made it.
+pub(crate) fn adopted_handles(abi: Abi, handles: Handles) -> Handles {
+    handles.limited(handles_max(abi))
+}
+
+/// Descriptors of a process that the host starts: the standard streams.
+pub(crate) fn first_handles(abi: Abi, streams: &[FileRef; 3]) -> Handles {
+    if abi == Abi::Veridian {
+        return Handles::default();
+    }
+    let mut handles = Handles::new(handles_max(abi));
     for (handle, file) in (0..).zip(streams) {
         handles
             .set(handle, Some(Rc::clone(file)))

@@ -8,7 +8,7 @@
 //! - `time`: clocks and sleeps.
 //! - `write`: output, and the order of its checks.
 //! - `memory`: memory calls of PatchworkOS. `threads`: its threads and futexes.
-//! - `pipes`: calls that wait for another process.
+//! - `pipes`: calls that wait for another process. `spawn`: those that start one.
 //! - `text`: the formatter of XenevaOS.
 
 mod capabilities;
@@ -16,6 +16,7 @@ mod identity;
 mod joins;
 mod memory;
 mod pipes;
+mod spawn;
 mod start;
 mod table;
 mod text;

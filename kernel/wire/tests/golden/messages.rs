@@ -149,6 +149,13 @@ pub(crate) fn events(values: &Values) -> Vec<Event<'_>> {
         Event::Pong { id },
         Event::WrongVersion { version: VERSION },
         Event::BadRequest { message },
+        Event::Child {
+            pid,
+            parent: values.long(1),
+            root: values.long(2),
+            abi,
+            program: &values.bytes,
+        },
     ];
     let refusals = [
         Refusal::NoProgram,
@@ -233,5 +240,6 @@ pub(crate) fn event_name(event: &Event<'_>) -> &'static str {
         Event::Pong { .. } => "Pong",
         Event::WrongVersion { .. } => "WrongVersion",
         Event::BadRequest { .. } => "BadRequest",
+        Event::Child { .. } => "Child",
     }
 }

@@ -14,6 +14,7 @@ pub fn errno(error: KernelError) -> Errno {
         KernelError::Overflow => Errno::EOVERFLOW,
         KernelError::BadAddress => Errno::EFAULT,
         KernelError::TooLong => Errno::ENAMETOOLONG,
+        KernelError::TooMany => Errno::E2BIG,
         KernelError::BadHandle => Errno::EBADF,
         KernelError::NotPermitted => Errno::EACCES,
         KernelError::NotFound => Errno::ENOENT,

@@ -11,6 +11,7 @@ pub(crate) mod path;
 pub(crate) mod poll;
 pub(crate) mod process;
 pub(crate) mod share;
+pub(crate) mod spawn;
 pub(crate) mod start;
 pub(crate) mod thread;
 
@@ -26,6 +27,7 @@ use crate::trace::number;
 pub const SERVED: &[u64] = &[
     nr::PROCESS_EXIT,
     nr::THREAD_EXIT,
+    nr::SPAWN,
     nr::NANOSLEEP,
     nr::ERRNO,
     nr::GETPID,
@@ -72,18 +74,13 @@ pub(crate) fn serve<P: Port>(kernel: &mut Kernel<P>, running: &mut Running<P>) -
         fetch(machine, &mut process.space, frame, place)
     });
     match call {
-        Ok(Some(call)) => serve_call(kernel, running, number, call),
+        Ok(Some(call)) => serve_call(kernel, running, call),
         _ => error::fail(running, number, KernelError::Unserved),
     }
 }
 
 #[inline(always)]
-fn serve_call<P: Port>(
-    kernel: &mut Kernel<P>,
-    running: &mut Running<P>,
-    number: u64,
-    call: Call,
-) -> Flow {
+fn serve_call<P: Port>(kernel: &mut Kernel<P>, running: &mut Running<P>, call: Call) -> Flow {
     match call {
         Call::ProcessExit { status } => process::exit(running, status),
         Call::ThreadExit {} => Flow::EndThread,
@@ -144,6 +141,6 @@ fn serve_call<P: Port>(
             flags,
         } => share::bind(kernel, running, source, mountpoint, flags),
         Call::Openat { from, path } => open::openat(kernel, running, from, path),
-        Call::Spawn { .. } => error::fail(running, number, KernelError::Unserved),
+        Call::Spawn { argv, flags } => spawn::spawn(kernel, running, argv, flags),
     }
 }

@@ -10,7 +10,7 @@ use super::path::{self, PATH_MAX};
 use crate::error::KernelError;
 use crate::kernel::{Flow, Kernel, Running};
 use crate::object::file::Mode;
-use crate::object::namespace::{Mount, Namespace, Propagation};
+use crate::object::namespace::{Mount, Propagation};
 use crate::object::transfer;
 use crate::port::{Machine, Port};
 use crate::user;
@@ -123,11 +123,7 @@ fn bind_checked<P: Port>(
         mode: Mode(file.mode.0 & Mode::ALL.0),
         covered: Some(covered),
     });
-    let view = &mut running.process.view;
-    let root = Rc::clone(&files.root);
-    let namespace = view
-        .namespace
-        .get_or_insert_with(|| Namespace::new(Some(root)));
+    let namespace = running.process.view.own(&files.root);
     let propagation = Propagation {
         parents: flags & PROPAGATE_PARENT != 0,
         children: flags & PROPAGATE_CHILDREN != 0,

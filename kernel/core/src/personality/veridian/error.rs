@@ -8,9 +8,10 @@ use crate::kernel::Flow;
 /// Code of a failure.
 pub fn syscall_error(error: KernelError) -> SyscallError {
     match error {
-        KernelError::InvalidArgument | KernelError::TooLong | KernelError::Changed => {
-            SyscallError::InvalidParameter
-        }
+        KernelError::InvalidArgument
+        | KernelError::TooLong
+        | KernelError::TooMany
+        | KernelError::Changed => SyscallError::InvalidParameter,
         KernelError::NullPointer | KernelError::Overflow | KernelError::BadAddress => {
             SyscallError::InvalidAddress
         }

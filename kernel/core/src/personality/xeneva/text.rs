@@ -176,7 +176,7 @@ impl<P: Port> Printer<'_, P> {
     }
 
     fn flush(&mut self) {
-        let number = self.running.process.number;
+        let number = self.running.process.console;
         let bytes = &self.buffer[..self.used];
         if !bytes.is_empty() {
             self.kernel

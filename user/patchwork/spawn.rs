@@ -1,0 +1,144 @@
+//! Starts children, with pipes as their standard streams.
+//!
+//! The first argument says what is done:
+//!
+//! - `collect FLAGS PROGRAM ARGS`: starts PROGRAM with its output in a pipe, and
+//!   prints what came out of it.
+//! - `plain FLAGS PROGRAM ARGS`: starts PROGRAM as it is, and waits for its end.
+//! - `many N PROGRAM ARGS`: starts PROGRAM N times, one after the other's end.
+//! - `through TEXT`: sends TEXT through a child that copies its input.
+//! - `copy`: copies standard input to standard output.
+//! - `deep N`: a child does the same with one less, until none is left.
+//! - `orphan PROGRAM ARGS`: starts PROGRAM, and ends at once with status 3.
+//! - `wait FLAGS PROGRAM ARGS`: starts PROGRAM, and waits for ever.
+
+#![cfg_attr(target_os = "none", no_std, no_main)]
+
+use core::ffi::CStr;
+
+use mayfly_abi::patchwork::Errno;
+use mayfly_user::check::Checks;
+use mayfly_user::{Patchwork, Process, patchwork};
+
+mayfly_user::program!(Patchwork, run);
+
+/// Most arguments that are passed on.
+const MOST: usize = 12;
+const STDIN: u64 = 0;
+const STDOUT: u64 = 1;
+
+type Result<T> = core::result::Result<T, Option<Errno>>;
+
+fn run(process: &Process<Patchwork>) -> i32 {
+    let mut checks = Checks::new(process, "spawn");
+    match perform(process) {
+        Ok(Some(status)) => return status,
+        Ok(None) => checks.holds(format_args!("an argument says what to do"), false),
+        Err(error) => checks.holds(format_args!("{error:?}"), false),
+    }
+    checks.finish()
+}
+
+/// Does what the arguments say; the exit status, if they say something.
+fn perform(process: &Process<Patchwork>) -> Result<Option<i32>> {
+    let arguments = process.arguments();
+    let number = |index| arguments.number(index).unwrap_or(0);
+    let flags = u32::try_from(number(2)).unwrap_or(0);
+    let mut rest = [c""; MOST];
+    let from = if arguments.get(1) == Some(b"orphan") {
+        2
+    } else {
+        3
+    };
+    let count = arguments.len().saturating_sub(from).min(MOST);
+    for (index, place) in rest[..count].iter_mut().enumerate() {
+        *place = arguments.text(from + index).unwrap_or(c"");
+    }
+    let program = &rest[..count];
+    match arguments.get(1).unwrap_or(b"") {
+        b"collect" => collect(program, flags)?,
+        b"plain" => {
+            // The child has the only other end of this pipe.
+            let [reader, writer] = patchwork::open2(c"/dev/pipe/new")?;
+            patchwork::spawn(program, flags)?;
+            patchwork::close(writer)?;
+            while patchwork::read(reader, &mut [0])? > 0 {}
+        }
+        b"many" => {
+            for _ in 0..number(2) {
+                collect(program, 0)?;
+            }
+        }
+        b"through" => through(arguments.get(2).unwrap_or(b""))?,
+        b"copy" => copy(STDIN)?,
+        b"deep" => {
+            let name = arguments.text(0).unwrap_or(c"");
+            match number(2) {
+                0 => print(b"bottom\n")?,
+                9 => collect(&[name, c"deep", c"8"], 0)?,
+                8 => collect(&[name, c"deep", c"2"], 0)?,
+                2 => collect(&[name, c"deep", c"1"], 0)?,
+                _ => collect(&[name, c"deep", c"0"], 0)?,
+            }
+        }
+        b"orphan" => {
+            patchwork::spawn(program, 0)?;
+            return Ok(Some(3));
+        }
+        b"wait" => {
+            patchwork::spawn(program, flags)?;
+            patchwork::nanosleep(u64::MAX);
+        }
+        _ => return Ok(None),
+    }
+    Ok(Some(0))
+}
+
+/// Starts a program with its output in a pipe, and prints what comes out of it.
+fn collect(program: &[&CStr], flags: u32) -> Result<()> {
+    let [reader, writer] = patchwork::open2(c"/dev/pipe/new")?;
+    let output = patchwork::dup(STDOUT)?;
+    patchwork::dup2(writer, STDOUT)?;
+    patchwork::close(writer)?;
+    let started = patchwork::spawn(program, flags);
+    patchwork::dup2(output, STDOUT)?;
+    patchwork::close(output)?;
+    started?;
+    copy(reader)?;
+    patchwork::close(reader)?;
+    Ok(())
+}
+
+/// Sends bytes through a child that copies its input to its output.
+fn through(bytes: &[u8]) -> Result<()> {
+    let [far, near] = patchwork::open2(c"/dev/pipe/new")?;
+    let input = patchwork::dup(STDIN)?;
+    patchwork::dup2(far, STDIN)?;
+    patchwork::close(far)?;
+    // The child takes over `near` too, unless it has the standard streams only.
+    let stdio = patchwork::spawn_flags::STDIO_FDS;
+    patchwork::spawn(&[c"/bin/patchwork-spawn", c"copy"], stdio)?;
+    patchwork::dup2(input, STDIN)?;
+    patchwork::close(input)?;
+    for byte in bytes {
+        patchwork::write(near, core::slice::from_ref(byte))?;
+    }
+    patchwork::close(near)?;
+    Ok(())
+}
+
+/// Copies a file to standard output until it ends.
+fn copy(fd: u64) -> Result<()> {
+    let mut buffer = [0; 512];
+    loop {
+        match patchwork::read(fd, &mut buffer)? {
+            0 => return Ok(()),
+            count => print(&buffer[..count])?,
+        }
+    }
+}
+
+fn print(bytes: &[u8]) -> Result<()> {
+    patchwork::write(STDOUT, bytes)?;
+    Ok(())
+}
