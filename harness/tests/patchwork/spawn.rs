@@ -35,26 +35,60 @@ fn a_childs_output_comes_through_a_pipe(vm: Vm) -> Result<()> {
     Ok(())
 }
 
-#[mayfly::test]
-fn figures(vm: Vm) -> Result<()> {
-    let mut counts = Vec::new();
-    for program in ["patchwork-hello", "patchwork-hello", "patchwork-exit"] {
-        let out = vm.spawn(program).trace(false).meter(true).run()?;
-        eprintln!(
-            "{program}: {:?} {:?}",
-            out.machine_instr(),
-            out.kernel_instr()
+#[mayfly::test(covers = "patchwork SPAWN")]
+fn a_childs_input_comes_through_a_pipe(vm: Vm) -> Result<()> {
+    let out = spawn(&vm, &["through", "hello"])?;
+    assert_eq!(out.stdout_text(), "hello", "{:?}", out.all_calls());
+    Ok(())
+}
+
+#[mayfly::test(covers = "patchwork SPAWN")]
+fn children_of_all_interfaces_write_where_the_program_does(vm: Vm) -> Result<()> {
+    for abi in Abi::ALL {
+        let program = format!("/bin/{}-args", abi.name());
+        let out = spawn(&vm, &["plain", "0", &program, "x"])?;
+        assert_eq!(out.stdout_text(), format!("{program}\nx\n"));
+        let [child] = out.children() else {
+            panic!("{:?}", out.children());
+        };
+        assert_eq!((child.abi, child.parent), (Some(abi), out.pid()));
+        assert_eq!(child.program, program);
+        assert!(child.status.is_some_and(ExitStatus::success));
+        assert!(out.all_calls().iter().any(|call| call.pid() == child.pid));
+    }
+    Ok(())
+}
+
+#[mayfly::test(
+    covers = "patchwork SPAWN EINVAL, patchwork SPAWN EFAULT, patchwork SPAWN ENAMETOOLONG, patchwork SPAWN E2BIG"
+)]
+fn an_argv_that_cannot_be_is_refused(vm: Vm) -> Result<()> {
+    let probe = vm.probe(Abi::Patchwork)?;
+    for (argv, error) in [
+        (0_u64, "EINVAL"),
+        (8, "EFAULT"),
+        (u64::MAX - 3, "EFAULT"),
+        (0xffff_8000_0000_0000, "EFAULT"),
+    ] {
+        let call = probe.call(patchwork::SPAWN, args![argv, 0])?;
+        assert_eq!(
+            (call.value, call.result),
+            (u64::MAX, Err(error)),
+            "{argv:#x}"
         );
     }
-    for n in ["1", "2", "12"] {
-        let out = vm
-            .spawn("patchwork-spawn")
-            .args(["many", n, "/bin/patchwork-exit", "0"])
-            .trace(false)
-            .meter(true)
-            .run()?;
-        counts.push(out.machine_instr());
-        eprintln!("{n}: {:?} {}", out.machine_instr(), out.stdout_text());
+    // The probe's buffer: where an array in it begins, its strings' addresses follow.
+    let buffer = 0x10_0001_0000_u64;
+    let word = |word: u64| word.to_le_bytes().to_vec();
+    let long = [&[b'x'; 256][..], b"\0"].concat();
+    for (bytes, error) in [
+        (word(0), "EINVAL"),
+        ([word(8), word(0)].concat(), "EFAULT"),
+        ([word(buffer + 16), word(0), long].concat(), "ENAMETOOLONG"),
+        (word(buffer).repeat(512), "E2BIG"),
+    ] {
+        let call = probe.call(patchwork::SPAWN, args![input(bytes), 0])?;
+        assert_eq!(call.result, Err(error));
     }
     Ok(())
 }
