@@ -58,10 +58,9 @@ fn perform(process: &Process<Patchwork>) -> Result<Option<i32>> {
     match arguments.get(1).unwrap_or(b"") {
         b"collect" => collect(program, flags)?,
         b"plain" => {
-            // The child has the only other end of this pipe.
+            // The child's standard input is the only other end of this pipe.
             let [reader, writer] = patchwork::open2(c"/dev/pipe/new")?;
-            patchwork::spawn(program, flags)?;
-            patchwork::close(writer)?;
+            with(STDIN, writer, || patchwork::spawn(program, flags))?;
             while patchwork::read(reader, &mut [0])? > 0 {}
         }
         b"many" => {
@@ -97,13 +96,7 @@ fn perform(process: &Process<Patchwork>) -> Result<Option<i32>> {
 /// Starts a program with its output in a pipe, and prints what comes out of it.
 fn collect(program: &[&CStr], flags: u32) -> Result<()> {
     let [reader, writer] = patchwork::open2(c"/dev/pipe/new")?;
-    let output = patchwork::dup(STDOUT)?;
-    patchwork::dup2(writer, STDOUT)?;
-    patchwork::close(writer)?;
-    let started = patchwork::spawn(program, flags);
-    patchwork::dup2(output, STDOUT)?;
-    patchwork::close(output)?;
-    started?;
+    with(STDOUT, writer, || patchwork::spawn(program, flags))?;
     copy(reader)?;
     patchwork::close(reader)?;
     Ok(())
@@ -112,19 +105,29 @@ fn collect(program: &[&CStr], flags: u32) -> Result<()> {
 /// Sends bytes through a child that copies its input to its output.
 fn through(bytes: &[u8]) -> Result<()> {
     let [far, near] = patchwork::open2(c"/dev/pipe/new")?;
-    let input = patchwork::dup(STDIN)?;
-    patchwork::dup2(far, STDIN)?;
-    patchwork::close(far)?;
-    // The child takes over `near` too, unless it has the standard streams only.
+    let [reader, writer] = patchwork::open2(c"/dev/pipe/new")?;
+    // With all descriptors the child would keep its own input open.
     let stdio = patchwork::spawn_flags::STDIO_FDS;
-    patchwork::spawn(&[c"/bin/patchwork-spawn", c"copy"], stdio)?;
-    patchwork::dup2(input, STDIN)?;
-    patchwork::close(input)?;
+    let program = [c"/bin/patchwork-spawn", c"copy"];
+    with(STDIN, far, || {
+        with(STDOUT, writer, || patchwork::spawn(&program, stdio))
+    })?;
     for byte in bytes {
         patchwork::write(near, core::slice::from_ref(byte))?;
     }
     patchwork::close(near)?;
-    Ok(())
+    copy(reader)
+}
+
+/// Does something while a standard descriptor is a file, which is closed then.
+fn with<T>(fd: u64, file: u64, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    let before = patchwork::dup(fd)?;
+    patchwork::dup2(file, fd)?;
+    patchwork::close(file)?;
+    let done = work();
+    patchwork::dup2(before, fd)?;
+    patchwork::close(before)?;
+    done
 }
 
 /// Copies a file to standard output until it ends.
