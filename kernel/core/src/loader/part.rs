@@ -1,4 +1,4 @@
-//! Executables that do not lie in one piece: files that were written, and user memory.
+//! Executables that lie in pieces: files that were written, and user memory.
 //!
 //! Only what the headers say is copied for the reading: a look that needs more
 //! than there is says what, and is made again once that was added.

@@ -1,4 +1,4 @@
-//! SPAWN of PatchworkOS, and the first turn of what it starts (specs/patchwork.md §6).
+//! SPAWN of PatchworkOS, and a child's first turn (specs/patchwork.md §6).
 
 use alloc::vec::Vec;
 

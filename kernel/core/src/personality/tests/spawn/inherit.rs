@@ -96,8 +96,8 @@ fn binds_are_passed_on_between_parent_and_child() {
     assert_eq!(family.call(nr::BIND, &[bin, STRINGS, TO_CHILDREN]), 0);
     assert_ne!(family.bench.call(child, nr::OPEN, &[STRINGS]), ERR);
     // And the other way.
-    family.bench.poke(parent, STRINGS, b"/home/patchwork\0");
-    family.bench.poke(child, BUFFER, b"/home\0");
+    family.bench.poke(parent, STRINGS, b"/var/patchwork\0");
+    family.bench.poke(child, BUFFER, b"/var\0");
     family.pass(parent);
     let bound = family
         .bench
