@@ -5,6 +5,7 @@
 //! machine makes progress only inside [`Client::wait`]. Neighbours: a
 //! [`Backend`] below; `microvm`, `guest` and `probe` above.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mayfly_machine::exit;
@@ -17,6 +18,7 @@ use crate::error::{Error, Result};
 use crate::journal::{Answer, Journal};
 use crate::phase::Phase;
 use crate::report::{Death, DeathCause};
+use crate::stdin::{Feeds, Source, Stdin};
 use crate::transcript::Call;
 
 /// A machine and what it has told.
@@ -27,6 +29,7 @@ pub(crate) struct Client {
     records: Vec<u8>,
     next_id: u32,
     ended: Option<String>,
+    feeds: Feeds,
 }
 
 impl Client {
@@ -39,6 +42,7 @@ impl Client {
             records: Vec::new(),
             next_id: 1,
             ended: None,
+            feeds: Feeds::default(),
         }
     }
 
@@ -49,15 +53,20 @@ impl Client {
         id
     }
 
+    /// Gives a process that was just started its standard input.
+    pub(crate) fn connect(&mut self, pid: u64, stdin: Stdin) -> Result<Option<Arc<Source>>> {
+        if !stdin.is_sent() {
+            return Ok(None);
+        }
+        let waker = self.running("send input")?.waker();
+        let source = stdin.source(waker);
+        self.feeds.add(pid, Arc::clone(&source));
+        Ok(Some(source))
+    }
+
     /// Sends a request.
     pub(crate) fn send(&mut self, what: &'static str, request: &Request<'_>) -> Result<()> {
-        let mut buffer = vec![0; frame::HEADER + BODY_MAX];
-        let length = frame::encode(request, &mut buffer).map_err(|_| Error::Usage {
-            what: what.into(),
-            why: "the request does not fit a frame".into(),
-            remedy: format!("arguments and buffers of less than {BODY_MAX} bytes together"),
-        })?;
-        self.send_bytes(what, &buffer[..length])
+        self.send_bytes(what, &framed(what, request)?)
     }
 
     /// Sends bytes as they are.
@@ -101,6 +110,7 @@ impl Client {
     ) -> Result<T> {
         let deadline = Instant::now() + timeout;
         loop {
+            self.feed()?;
             if let Some(found) = found(&mut self.journal) {
                 return Ok(found);
             }
@@ -120,6 +130,17 @@ impl Client {
                 }
             }
         }
+    }
+
+    /// Hands over the standard input that the guest has room for.
+    fn feed(&mut self) -> Result<()> {
+        let Some(backend) = self.backend.as_mut().filter(|_| self.ended.is_none()) else {
+            self.feeds.abandon();
+            return Ok(());
+        };
+        self.feeds.deliver(&mut self.journal, |pid, bytes| {
+            backend.send(&framed("send input", &Request::Input { pid, bytes })?)
+        })
     }
 
     /// Switches the counting of kernel instructions.
@@ -249,112 +270,17 @@ impl Client {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::collections::VecDeque;
-
-    /// A machine that says what it was told to say.
-    #[derive(Default)]
-    struct Fake {
-        script: VecDeque<(Vec<u8>, Stop)>,
-        control: Vec<u8>,
-    }
-
-    impl Backend for Fake {
-        fn run(&mut self, _: Instant) -> Result<Stop> {
-            let (bytes, stop) = self
-                .script
-                .pop_front()
-                .unwrap_or_else(|| (Vec::new(), Stop::Deadline(None)));
-            self.control.extend(bytes);
-            Ok(stop)
-        }
-        fn send(&mut self, _: &[u8]) -> Result<()> {
-            Ok(())
-        }
-        fn take(&mut self, stream: Stream) -> Vec<u8> {
-            match stream {
-                Stream::Control => std::mem::take(&mut self.control),
-                _ => Vec::new(),
-            }
-        }
-        fn meter(&mut self, _: bool) -> Result<bool> {
-            Ok(false)
-        }
-        fn take_visits(&mut self) -> Vec<Visit> {
-            Vec::new()
-        }
-        fn instructions(&self) -> Option<u64> {
-            None
-        }
-    }
-
-    fn client(script: Vec<(Vec<u8>, Stop)>) -> Client {
-        Client::new(Box::new(Fake {
-            script: script.into(),
-            control: Vec::new(),
-        }))
-    }
-
-    fn pong(id: u32) -> Vec<u8> {
-        let mut buffer = [0; 64];
-        let length = frame::encode(&Event::Pong { id }, &mut buffer).unwrap();
-        buffer[..length].into()
-    }
-
-    const TIMEOUT: Duration = Duration::from_secs(1);
-
-    #[test]
-    fn an_answer_is_found_in_pieces_and_behind_others() {
-        let mut bytes = pong(9);
-        bytes.extend(pong(1));
-        let (first, second) = bytes.split_at(7);
-        let mut client = client(vec![
-            (first.into(), Stop::Output),
-            (second.into(), Stop::Output),
-        ]);
-        let answer = client.ask("ping", TIMEOUT, |id| Request::Ping { id });
-        assert_eq!(answer.unwrap(), Answer::Pong);
-        assert!(client.journal.answers.contains_key(&9));
-    }
-
-    #[test]
-    fn a_deadline_is_a_timeout_and_the_machine_lives_on() {
-        let mut client = client(vec![
-            (Vec::new(), Stop::Deadline(None)),
-            (pong(2), Stop::Output),
-        ]);
-        let error = client.ask("ping", TIMEOUT, |id| Request::Ping { id });
-        assert_eq!(error.unwrap_err().kind(), "timeout");
-        let answer = client.ask("ping", TIMEOUT, |id| Request::Ping { id });
-        assert_eq!(answer.unwrap(), Answer::Pong);
-    }
-
-    #[test]
-    fn words_said_with_the_last_breath_count() {
-        let mut client = client(vec![(pong(1), Stop::Ended(End::Exit(exit::EXIT_DONE)))]);
-        let answer = client.ask("ping", TIMEOUT, |id| Request::Ping { id });
-        assert_eq!(answer.unwrap(), Answer::Pong);
-        let error = client.ask("ping", TIMEOUT, |id| Request::Ping { id });
-        assert_eq!(error.unwrap_err().kind(), "ended");
-    }
-
-    #[test]
-    fn an_end_without_words_is_never_success() {
-        for code in [exit::EXIT_DONE, exit::EXIT_FAULT, exit::EXIT_BOOT, 3] {
-            let mut client = client(vec![(Vec::new(), Stop::Ended(End::Exit(code)))]);
-            let error = client.ask("ping", TIMEOUT, |id| Request::Ping { id });
-            assert!(error.unwrap_err().death().is_some(), "code {code}");
-        }
-    }
-
-    #[test]
-    fn a_frame_that_is_none_is_an_error() {
-        for bytes in [vec![0xff; 8], vec![1, 0, 0, 0, 0xee]] {
-            let mut client = client(vec![(bytes, Stop::Output)]);
-            let error = client.ask("ping", TIMEOUT, |id| Request::Ping { id });
-            assert_eq!(error.unwrap_err().kind(), "broken");
-        }
-    }
+/// A request as a frame.
+fn framed(what: &str, request: &Request<'_>) -> Result<Vec<u8>> {
+    let mut buffer = vec![0; frame::HEADER + BODY_MAX];
+    let length = frame::encode(request, &mut buffer).map_err(|_| Error::Usage {
+        what: what.into(),
+        why: "the request does not fit a frame".into(),
+        remedy: format!("arguments and buffers of less than {BODY_MAX} bytes together"),
+    })?;
+    buffer.truncate(length);
+    Ok(buffer)
 }
+
+#[cfg(test)]
+mod tests;

@@ -68,6 +68,19 @@ pub enum Error {
         cause: String,
     },
 
+    /// Input was sent that nobody will read.
+    #[error(
+        "cannot send input to {program} (process {pid}): {why}\n  try: sending it while the program reads; what it does not read is no error"
+    )]
+    NoReader {
+        /// The program.
+        program: String,
+        /// Its process.
+        pid: u64,
+        /// Why nobody will.
+        why: &'static str,
+    },
+
     /// An argument of this library's caller is wrong.
     #[error("{what}: {why}\n  try: {remedy}")]
     Usage {
@@ -112,6 +125,7 @@ impl Error {
             Error::Ended { .. } => "ended",
             Error::Refused { .. } => "refused",
             Error::ProbeEnded { .. } => "probe-ended",
+            Error::NoReader { .. } => "no-reader",
             Error::Usage { .. } | Error::UnknownCall { .. } => "usage",
             Error::Io(_) => "io",
         }

@@ -4,6 +4,8 @@
 //! by [`Vm::spawn`], [`Process`] runs while the host waits on its machine, and
 //! [`Output`] has all of it. Neighbours: `microvm` above, `client` below.
 
+use std::io::Read;
+use std::sync::Arc;
 use std::time::Duration;
 
 use mayfly_abi::Abi;
@@ -15,6 +17,7 @@ use crate::journal::Answer;
 use crate::metering;
 use crate::microvm::Vm;
 use crate::output::{Child, Output, ticks_as_time};
+use crate::stdin::{Source, Stdin};
 use crate::transcript::Call;
 
 /// A program to be started.
@@ -27,6 +30,7 @@ pub struct Command<'vm> {
     trace: bool,
     frames_max: u32,
     meter: bool,
+    stdin: Stdin,
 }
 
 impl<'vm> Command<'vm> {
@@ -39,6 +43,7 @@ impl<'vm> Command<'vm> {
             trace: true,
             frames_max: 0,
             meter: false,
+            stdin: Stdin::Empty,
         }
     }
 
@@ -80,6 +85,28 @@ impl<'vm> Command<'vm> {
         self
     }
 
+    /// Gives it these bytes as its standard input, which ends behind them.
+    /// Without, it is at its end from the beginning.
+    pub fn stdin(mut self, bytes: impl Into<Vec<u8>>) -> Self {
+        self.stdin = Stdin::Bytes(bytes.into());
+        self
+    }
+
+    /// Leaves its standard input to [`Process::input`] and
+    /// [`Process::close_input`].
+    pub fn stdin_piped(mut self) -> Self {
+        self.stdin = Stdin::Piped;
+        self
+    }
+
+    /// Gives it what `reader` gives, as it comes. A thread reads, somewhat
+    /// ahead of the program; it may block for as long as it likes. A wait for
+    /// the program fails when reading does.
+    pub fn stdin_from(mut self, reader: impl Read + Send + 'static) -> Self {
+        self.stdin = Stdin::Reader(Box::new(reader));
+        self
+    }
+
     /// Starts it. It runs whenever the host waits on its machine.
     ///
     /// # Errors
@@ -97,11 +124,13 @@ impl<'vm> Command<'vm> {
             argv: &argv,
             trace: self.trace,
             frames_max: self.frames_max,
+            input: self.stdin.is_sent(),
         };
         client.send("start a program", &Request::Spawn { id, spawn })?;
         match client.answer(&what, timeout, id)? {
             Answer::Started { pid, root, abi } => {
                 client.journal.process(pid).program = self.program.clone();
+                let source = client.connect(pid, self.stdin)?;
                 Ok(Process {
                     vm: self.vm,
                     pid,
@@ -109,6 +138,7 @@ impl<'vm> Command<'vm> {
                     abi: Abi::from_code(abi),
                     program: self.program,
                     metered,
+                    source,
                 })
             }
             answer => Err(unexpected(&what, &answer)),
@@ -151,6 +181,7 @@ pub struct Process<'vm> {
     abi: Option<Abi>,
     program: String,
     metered: bool,
+    source: Option<Arc<Source>>,
 }
 
 impl Process<'_> {
@@ -261,27 +292,49 @@ impl Process<'_> {
         self.vm.client().journal.process(self.pid).stdout.clone()
     }
 
-    /// Sends bytes to its standard input.
+    /// Runs it until what it has written to its standard output is `enough`, or
+    /// it has ended; what it has written by then.
     ///
     /// # Errors
-    /// When the machine has ended.
-    pub fn input(&self, bytes: &[u8]) -> Result<()> {
-        let mut client = self.vm.client();
-        for bytes in bytes.chunks(mayfly_wire::BODY_MAX / 2) {
-            let pid = self.pid;
-            client.send("send input", &Request::Input { pid, bytes })?;
-        }
-        Ok(())
+    /// As [`Process::wait`].
+    pub fn wait_for_stdout(&self, mut enough: impl FnMut(&[u8]) -> bool) -> Result<Vec<u8>> {
+        let timeout = self.vm.options().run_timeout;
+        let doing = format!("hear from {} (process {})", self.program, self.pid);
+        self.vm.client().wait(&doing, timeout, |journal| {
+            let known = journal.process(self.pid);
+            let found = known.finished().is_some() || enough(&known.stdout);
+            found.then(|| known.stdout.clone())
+        })
     }
 
-    /// Ends its standard input.
+    /// Adds bytes to its standard input, which must be
+    /// [piped](Command::stdin_piped). They reach it while its machine is waited
+    /// on, when it reads; another thread may do this meanwhile.
     ///
     /// # Errors
-    /// When the machine has ended.
+    /// When it was not started so, or is known to read no more.
+    pub fn input(&self, bytes: &[u8]) -> Result<()> {
+        self.source(|source| source.write(bytes))
+    }
+
+    /// Ends its standard input behind what was added.
+    ///
+    /// # Errors
+    /// As [`Process::input`].
     pub fn close_input(&self) -> Result<()> {
-        let (pid, bytes) = (self.pid, &[][..]);
-        let request = Request::Input { pid, bytes };
-        self.vm.client().send("end the input", &request)
+        self.source(Source::end)
+    }
+
+    fn source(&self, act: impl FnOnce(&Source) -> Result<(), &'static str>) -> Result<()> {
+        let done = match &self.source {
+            Some(source) => act(source),
+            None => Err("it was started without: Command::stdin_piped gives it some"),
+        };
+        done.map_err(|why| Error::NoReader {
+            program: self.program.clone(),
+            pid: self.pid,
+            why,
+        })
     }
 
     /// Ends it and waits until it is gone.

@@ -73,9 +73,26 @@ pub(crate) struct Known {
     pub(crate) stderr: Vec<u8>,
     pub(crate) calls: Vec<Call>,
     pub(crate) exited: Option<Exited>,
+    /// Bytes of standard input that the guest has room for.
+    pub(crate) input_room: u64,
+    /// Nobody is left to read its standard input.
+    pub(crate) input_closed: bool,
 }
 
 impl Known {
+    /// Why it takes no standard input any more.
+    pub(crate) fn takes_no_input(&self) -> Option<&'static str> {
+        match self {
+            Known {
+                exited: Some(_), ..
+            } => Some("it has ended"),
+            Known {
+                input_closed: true, ..
+            } => Some("it has closed its standard input"),
+            _ => None,
+        }
+    }
+
     /// Its exit, once all its trace records are here too.
     pub(crate) fn finished(&self) -> Option<Exited> {
         self.exited
@@ -172,6 +189,11 @@ impl Journal {
                 child.abi = Abi::from_code(abi);
                 child.program = String::from_utf8_lossy(program).into_owned();
             }
+            Event::InputRoom { pid, bytes } => {
+                let room = &mut self.process(pid).input_room;
+                *room = room.saturating_add(bytes.into());
+            }
+            Event::InputClosed { pid } => self.process(pid).input_closed = true,
         }
     }
 

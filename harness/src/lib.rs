@@ -37,7 +37,8 @@
 //!
 //! - `microvm` ([`Vm`]), `guest` ([`Command`], [`Process`], [`Output`]),
 //!   [`probe`], [`transcript`], [`report`]: what a test uses.
-//! - `client` and `journal`: the wire protocol and what it told.
+//! - `client` and `journal`: the wire protocol and what it told; `stdin`:
+//!   what programs are to read.
 //! - `backend`: the machines.
 //! - [`image`], [`bundle`], [`symbols`]: the guest's files.
 
@@ -65,6 +66,7 @@ mod microvm;
 mod options;
 mod output;
 mod phase;
+mod stdin;
 
 pub use backend::{BackendKind, Position};
 pub use cause::{Cause, ExitStatus};

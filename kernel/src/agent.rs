@@ -10,9 +10,10 @@ use mayfly_arch::exit;
 use mayfly_core::error::KernelError;
 use mayfly_core::event::Event as CoreEvent;
 use mayfly_core::kernel::{Kernel, ProbeCall, SpawnError, SpawnRequest};
+use mayfly_core::object::input::{self, FeedError};
 use mayfly_core::object::process::{Cause, Gate, ProcessKey};
 use mayfly_core::personality;
-use mayfly_core::port::Machine;
+use mayfly_core::port::{Host as _, Machine};
 use mayfly_machine::exit::EXIT_DONE;
 use mayfly_wire::frame::{self, FrameError};
 use mayfly_wire::message::{
@@ -79,12 +80,7 @@ impl Agent {
             Request::OpenProbe { id, abi } => open_probe(kernel, id, abi),
             Request::Call { id, pid, call } => self.call(kernel, id, pid, &call),
             Request::Kill { id, pid } => kill(kernel, id, pid),
-            Request::Input { .. } => refuse(
-                kernel,
-                0,
-                Refusal::BadArgument,
-                "this kernel has no standard input yet",
-            ),
+            Request::Input { pid, bytes } => feed(kernel, pid, bytes),
             Request::Stats { id } => {
                 let stats = stats(kernel);
                 kernel.host.send(&Event::Stats { id, stats });
@@ -231,9 +227,15 @@ fn start(kernel: &mut Kernel<Pc>, id: u32, spawn: &Spawn<'_>) {
         arguments: spawn.argv,
         traced: spawn.trace,
         frames_max: u64::from(spawn.frames_max),
+        input: spawn.input,
     };
     let result = kernel.spawn(&request);
     started(kernel, id, result);
+    let process = result.ok().and_then(|key| kernel.process(key));
+    if let (Some(process), true) = (process, spawn.input) {
+        let number = process.number;
+        kernel.host.input_room(number, input::CAPACITY);
+    }
 }
 
 fn open_probe(kernel: &mut Kernel<Pc>, id: u32, abi: u8) {
@@ -283,6 +285,17 @@ fn describe(error: SpawnError) -> (Refusal, &'static str) {
             "the arguments do not fit the new program's stack",
         ),
     }
+}
+
+fn feed(kernel: &mut Kernel<Pc>, pid: u64, bytes: &[u8]) {
+    let message = match kernel.feed(pid, bytes) {
+        Ok(()) => return,
+        // It may have closed it while the bytes were on their way.
+        Err(FeedError::NoReader) => return kernel.host.input_closed(pid),
+        Err(FeedError::NoRoom) => "more input than there was room for",
+        Err(FeedError::Ended) => "input behind its end",
+    };
+    kernel.host.send(&Event::BadRequest { message });
 }
 
 fn kill(kernel: &mut Kernel<Pc>, id: u32, pid: u64) {

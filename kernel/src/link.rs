@@ -7,7 +7,8 @@ use mayfly_core::event::Event as CoreEvent;
 use mayfly_core::port::{Host, NewChild, PIECES_MAX, Piece};
 use mayfly_core::trace::TracedCall;
 use mayfly_wire::frame;
-use mayfly_wire::message::{Event, output_header};
+use mayfly_wire::message::Event;
+use mayfly_wire::output::output_header;
 use mayfly_wire::trace::{FIXED, Record};
 
 extern crate alloc;
@@ -133,6 +134,18 @@ impl Host for Link {
             abi: child.abi.code(),
             program: child.program,
         });
+    }
+
+    fn input_room(&mut self, process: u64, bytes: usize) {
+        let bytes = u32::try_from(bytes).expect("an input holds less than 4 GiB");
+        self.send(&Event::InputRoom {
+            pid: process,
+            bytes,
+        });
+    }
+
+    fn input_closed(&mut self, process: u64) {
+        self.send(&Event::InputClosed { pid: process });
     }
 
     fn event(&mut self, event: CoreEvent) {

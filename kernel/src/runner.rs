@@ -33,7 +33,9 @@ pub(crate) fn run(kernel: &mut Kernel<Pc>, agent: &mut Agent) -> ! {
                 panic::note(&running);
                 kernel.run(running);
             }
-            None => apic::wait(),
+            // What a request led to is told before the processor sleeps.
+            None if kernel.host.events.is_empty() => apic::wait(),
+            None => {}
         }
         agent.answer(kernel);
     }

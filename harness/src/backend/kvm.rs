@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use mayfly_vmm::{Config, Crash, Module, ModuleFile, Port, meter};
 
-use super::{Backend, End, Position, Stop, Stream, Visit};
+use super::{Backend, End, Position, Stop, Stream, Visit, Waker};
 use crate::error::{Error, Result};
 use crate::image;
 use crate::options::{Entry, VmOptions};
@@ -83,6 +83,11 @@ impl Backend for Kvm {
         self.vm
             .send(Port::Control, bytes)
             .map_err(|error| broken(&error))
+    }
+
+    fn waker(&self) -> Waker {
+        let interrupter = self.vm.interrupter();
+        Waker::new(move || interrupter.interrupt())
     }
 
     fn take(&mut self, stream: Stream) -> Vec<u8> {

@@ -12,6 +12,7 @@ mod sockets;
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Instant;
 
 use crate::error::{Error, Result};
@@ -86,7 +87,7 @@ pub(crate) enum Stream {
 /// Why a run returned.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Stop {
-    /// Some stream has bytes to take.
+    /// Some stream has bytes to take, or a [`Waker`] was used.
     Output,
     /// The deadline passed; where the processor was, if that could be found out.
     Deadline(Option<Position>),
@@ -138,12 +139,30 @@ pub(crate) struct Visit {
     pub(crate) is_call: bool,
 }
 
+/// Makes the run that is under way, or else the next, return, from any thread.
+#[derive(Clone)]
+pub(crate) struct Waker(Arc<dyn Fn() + Send + Sync>);
+
+impl Waker {
+    /// A waker that does this.
+    pub(crate) fn new(wake: impl Fn() + Send + Sync + 'static) -> Self {
+        Self(Arc::new(wake))
+    }
+
+    /// Wakes; nothing happens when the machine is gone.
+    pub(crate) fn wake(&self) {
+        (self.0)();
+    }
+}
+
 /// A machine with a kernel in it.
 pub(crate) trait Backend: Send {
     /// Runs until a stream has bytes, the deadline passes or the machine ends.
     fn run(&mut self, deadline: Instant) -> Result<Stop>;
     /// Sends bytes to the guest on `mayfly.control`.
     fn send(&mut self, bytes: &[u8]) -> Result<()>;
+    /// A way to end a run early.
+    fn waker(&self) -> Waker;
     /// Takes what came out on a stream.
     fn take(&mut self, stream: Stream) -> Vec<u8>;
     /// Switches counting of kernel instructions; `false`: it cannot count.

@@ -17,8 +17,8 @@ use nix::poll::PollFd;
 use tempfile::TempDir;
 
 use super::qmp::Qmp;
-use super::sockets::{accept_all, readable, ready};
-use super::{Backend, End, Stop, Stream, Visit};
+use super::sockets::{Bell, accept_all, readable, ready};
+use super::{Backend, End, Stop, Stream, Visit, Waker};
 use crate::error::{Error, Result};
 use crate::image;
 use crate::options::VmOptions;
@@ -37,6 +37,15 @@ const MONITOR: &str = "monitor";
 /// Bytes read at once.
 const CHUNK: usize = 64 << 10;
 
+/// What a wait ended with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Waited {
+    Deadline,
+    Bell,
+    /// Some stream has bytes, or QEMU has closed one.
+    Bytes,
+}
+
 /// A machine in a QEMU process.
 pub(crate) struct Qemu {
     child: Child,
@@ -44,6 +53,7 @@ pub(crate) struct Qemu {
     streams: Vec<UnixStream>,
     taken: [Vec<u8>; 4],
     monitor: Qmp,
+    bell: Bell,
     ended: Option<End>,
     // Last: the sockets' directory goes when everything else is gone.
     _directory: TempDir,
@@ -85,17 +95,19 @@ impl Qemu {
             streams,
             taken: Default::default(),
             monitor,
+            bell: Bell::new()?,
             ended: None,
             _directory: directory,
         })
     }
 
-    /// Waits for bytes or for QEMU's end; `false`: the deadline passed.
-    fn wait(&mut self, deadline: Instant) -> Result<bool> {
+    /// Waits for bytes, for QEMU's end, or for the bell.
+    fn wait(&mut self, deadline: Instant) -> Result<Waited> {
         let mut fds: Vec<PollFd<'_>> = self.streams.iter().map(|s| readable(s.as_fd())).collect();
+        fds.push(readable(self.bell.as_fd()));
         fds.push(readable(self.stderr.as_fd()));
         if !ready(&mut fds, deadline)? {
-            return Ok(false);
+            return Ok(Waited::Deadline);
         }
         let flags: Vec<bool> = fds.iter().map(|fd| fd.any().unwrap_or(true)).collect();
         for (index, _) in flags.iter().enumerate().filter(|(_, ready)| **ready) {
@@ -107,7 +119,10 @@ impl Qemu {
         if flags.last() == Some(&true) {
             self.finish()?;
         }
-        Ok(true)
+        Ok(match self.bell.silence() {
+            true => Waited::Bell,
+            false => Waited::Bytes,
+        })
     }
 
     /// Reads what a stream has; an end of file is left for [`Qemu::finish`].
@@ -148,10 +163,12 @@ impl Backend for Qemu {
             if let Some(end) = &self.ended {
                 return Ok(Stop::Ended(end.clone()));
             }
-            if !self.wait(deadline)? {
+            let waited = self.wait(deadline)?;
+            if waited == Waited::Deadline {
                 return Ok(Stop::Deadline(self.monitor.position()));
             }
-            if self.ended.is_none() && self.taken.iter().any(|bytes| !bytes.is_empty()) {
+            let output = self.taken.iter().any(|bytes| !bytes.is_empty());
+            if self.ended.is_none() && (output || waited == Waited::Bell) {
                 return Ok(Stop::Output);
             }
             // A stream that QEMU closed is readable for ever: wait for its end.
@@ -172,6 +189,10 @@ impl Backend for Qemu {
             Err(error) => return Err(broken("send to the guest in QEMU", error)),
         }
         Ok(())
+    }
+
+    fn waker(&self) -> Waker {
+        self.bell.waker()
     }
 
     fn take(&mut self, stream: Stream) -> Vec<u8> {

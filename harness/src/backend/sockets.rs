@@ -3,14 +3,16 @@
 //! Purpose: everything that can block, each with a deadline. Neighbours:
 //! [`super::qemu`] owns the sockets.
 
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::ChildStderr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
+use super::Waker;
 use super::qemu::broken;
 use crate::error::Result;
 
@@ -49,6 +51,47 @@ pub(super) fn accept_all(
             .map_err(|error| broken("talk to QEMU", error))?;
     }
     Ok(streams)
+}
+
+/// Something that another thread can do to end a wait: a byte in a socket.
+pub(super) struct Bell {
+    listener: UnixStream,
+    ringer: Arc<UnixStream>,
+}
+
+impl Bell {
+    /// A silent one.
+    pub(super) fn new() -> Result<Self> {
+        let made = UnixStream::pair().and_then(|(listener, ringer)| {
+            listener.set_nonblocking(true)?;
+            ringer.set_nonblocking(true)?;
+            Ok((listener, Arc::new(ringer)))
+        });
+        let (listener, ringer) = made.map_err(|error| broken("make a pair of sockets", error))?;
+        Ok(Self { listener, ringer })
+    }
+
+    /// What rings it.
+    pub(super) fn waker(&self) -> Waker {
+        let ringer = Arc::clone(&self.ringer);
+        // A socket that is full is ringing already.
+        Waker::new(move || drop((&*ringer).write(&[1])))
+    }
+
+    /// What is readable while it rings.
+    pub(super) fn as_fd(&self) -> BorrowedFd<'_> {
+        self.listener.as_fd()
+    }
+
+    /// Silences it; whether it rang.
+    pub(super) fn silence(&mut self) -> bool {
+        let mut rang = false;
+        let mut rings = [0; 256];
+        while self.listener.read(&mut rings).is_ok_and(|count| count > 0) {
+            rang = true;
+        }
+        rang
+    }
 }
 
 /// Something to wait for bytes on.

@@ -26,6 +26,7 @@ const TESTS: &[&str] = &[
     include_str!("../../tests/patchwork/binds.rs"),
     include_str!("../../tests/patchwork/devices.rs"),
     include_str!("../../tests/patchwork/spawn.rs"),
+    include_str!("../../tests/patchwork/input.rs"),
     include_str!("../../tests/veridian/programs.rs"),
     include_str!("../../tests/veridian/calls.rs"),
     include_str!("../../tests/veridian/capabilities.rs"),

@@ -149,7 +149,8 @@ mod tests {
             panic!("not run");
         };
         assert_eq!(options.arguments, ["-a", "b"]);
-        assert_eq!(options.target.timeout, std::time::Duration::from_secs(2));
+        let two = std::time::Duration::from_secs(2);
+        assert_eq!(options.target.timeout, Some(two));
     }
 
     #[test]

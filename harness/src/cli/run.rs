@@ -1,9 +1,14 @@
 //! `mayfly run`: a program, its output, its status.
 //!
 //! Purpose: behaves like running the program here: its standard output and
-//! error become this command's, its exit status too. Neighbours: `program`
-//! finds it, `trace` shows its calls instead.
+//! error become this command's, its exit status too, and its standard input is
+//! this command's with `--stdin`. Neighbours: `program` finds it, `trace` shows
+//! its calls instead.
 
+use std::io::{self, IsTerminal as _, Read as _};
+use std::time::Duration;
+
+use anyhow::Context as _;
 use clap::Args;
 use mayfly::{Abi, Cause, ExtraFile, Output, Vm, VmOptions};
 
@@ -19,7 +24,11 @@ Examples:
   mayfly run --trace patchwork-args -- one two
   mayfly run --abi veridian ./a.elf
   mayfly run --abi patchwork ./cat --file /etc/motd=./motd.txt -- /etc/motd
+  echo hello | mayfly run --stdin patchwork-input -- copy
   mayfly --message-format json run xeneva-hello";
+
+/// Nobody types against a clock that they did not set: a hundred years.
+const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
 /// Options of `mayfly run`.
 #[derive(Args, Debug)]
@@ -42,6 +51,10 @@ pub(crate) struct Options {
     /// A file of this host that the program finds in its root; may be repeated.
     #[arg(long, value_name = "GUESTPATH=HOSTPATH", value_parser = target::file)]
     pub(crate) file: Vec<ExtraFile>,
+    /// Pass this command's standard input on to the program; without, it reads
+    /// nothing. From a terminal there is no time limit unless --timeout sets one.
+    #[arg(long)]
+    pub(crate) stdin: bool,
     #[command(flatten)]
     pub(crate) target: Target,
 }
@@ -49,11 +62,12 @@ pub(crate) struct Options {
 /// Runs the program.
 pub(crate) fn run(options: &Options, say: &mut Say) -> anyhow::Result<Exit> {
     let program = program::find(&options.program, options.abi)?;
+    let input = Input::of(options)?;
     let vm = boot(options, &program, say)?;
     let traced = options.trace || options.meter;
-    let mut output = execute(options, &program, &vm, traced, say)?;
+    let mut output = execute(options, &program, &vm, traced, &input, say)?;
     if options.meter {
-        count(options, &program, &mut output, say)?;
+        count(options, &program, &mut output, &input, say)?;
     }
     if say.is_json() {
         if traced {
@@ -100,16 +114,60 @@ pub(crate) fn execute(
     program: &Program,
     vm: &Vm,
     traced: bool,
+    input: &Input,
     say: &mut Say,
 ) -> anyhow::Result<Output> {
-    let process = command(options, program, vm).trace(traced).start()?;
+    let command = command(options, program, vm).trace(traced);
+    let process = input.connect(command).start()?;
     let mut failed = None;
-    let output = process.wait_with_output(options.target.timeout, |stream, bytes| {
+    let output = process.wait_with_output(timeout(options), |stream, bytes| {
         failed = failed.take().or(say.written(stream, bytes).err());
     })?;
     match failed {
         Some(error) => Err(anyhow::Error::from(error).context("cannot write the program's output")),
         None => Ok(output),
+    }
+}
+
+/// What a program reads.
+pub(crate) enum Input {
+    Empty,
+    /// This command's own.
+    Ours,
+    /// The same for each of two runs.
+    Bytes(Vec<u8>),
+}
+
+impl Input {
+    /// What the options ask for; all of it is read now if there are two runs.
+    pub(crate) fn of(options: &Options) -> anyhow::Result<Self> {
+        if !options.stdin {
+            return Ok(Input::Empty);
+        }
+        if !options.meter {
+            return Ok(Input::Ours);
+        }
+        let mut bytes = Vec::new();
+        let read = io::stdin().lock().read_to_end(&mut bytes);
+        read.context("cannot read the standard input")?;
+        Ok(Input::Bytes(bytes))
+    }
+
+    fn connect<'vm>(&self, command: mayfly::Command<'vm>) -> mayfly::Command<'vm> {
+        match self {
+            Input::Empty => command,
+            Input::Ours => command.stdin_from(io::stdin()),
+            Input::Bytes(bytes) => command.stdin(bytes.as_slice()),
+        }
+    }
+}
+
+/// Longest time to wait for the program.
+fn timeout(options: &Options) -> Duration {
+    let typed = options.stdin && io::stdin().is_terminal();
+    match options.target.timeout {
+        None if typed => FOR_EVER,
+        _ => options.target.options().run_timeout,
     }
 }
 
@@ -129,13 +187,12 @@ fn count(
     options: &Options,
     program: &Program,
     output: &mut Output,
+    input: &Input,
     say: &mut Say,
 ) -> anyhow::Result<()> {
     let vm = Vm::with_options(choices(options, program))?;
-    let metered = command(options, program, &vm)
-        .trace(false)
-        .meter(true)
-        .run()?;
+    let command = command(options, program, &vm).trace(false).meter(true);
+    let metered = input.connect(command).start()?.wait_for(timeout(options))?;
     output.take_counts(&metered);
     if output.kernel_instr().is_none() {
         say.note("this back end does not count instructions: --meter needs kvm");

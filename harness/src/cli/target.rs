@@ -19,9 +19,9 @@ pub(crate) struct Target {
     /// Guest memory.
     #[arg(long, value_name = "SIZE", default_value = "32M", value_parser = units::size)]
     pub(crate) memory: u64,
-    /// Longest time to wait for the program.
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = units::duration)]
-    pub(crate) timeout: Duration,
+    /// Longest time to wait for the program [default: 10s].
+    #[arg(long, value_name = "TIME", value_parser = units::duration)]
+    pub(crate) timeout: Option<Duration>,
     /// Number of processors.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) cpus: u32,
@@ -30,12 +30,13 @@ pub(crate) struct Target {
 impl Target {
     /// The options as the library takes them.
     pub(crate) fn options(&self) -> VmOptions {
+        let default = VmOptions::default();
         VmOptions {
             backend: self.backend,
             memory_bytes: self.memory,
-            run_timeout: self.timeout,
+            run_timeout: self.timeout.unwrap_or(default.run_timeout),
             cpus: self.cpus,
-            ..Default::default()
+            ..default
         }
     }
 }

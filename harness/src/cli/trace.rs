@@ -32,9 +32,10 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options, say: &mut Say) -> anyhow::Result<Exit> {
     let mut say = say.with_json(options.json);
     let program = program::find(&options.run.program, options.run.abi)?;
+    let input = run::Input::of(&options.run)?;
     let vm = run::boot(&options.run, &program, &mut say)?;
     say.results_are_calls();
-    let output = run::execute(&options.run, &program, &vm, true, &mut say)?;
+    let output = run::execute(&options.run, &program, &vm, true, &input, &mut say)?;
     for call in output.all_calls() {
         if say.is_json() {
             say.json("call", json::call(call))?;

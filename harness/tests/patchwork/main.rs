@@ -7,6 +7,7 @@ mod binds;
 mod calls;
 mod devices;
 mod files;
+mod input;
 mod memory;
 mod paths;
 mod pipes;

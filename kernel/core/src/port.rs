@@ -253,6 +253,10 @@ pub trait Host {
     /// A process that is traced made another one, which has its image now, or
     /// was refused one.
     fn child(&mut self, child: &NewChild<'_>);
+    /// There is room for so many bytes more of a process's standard input.
+    fn input_room(&mut self, process: u64, bytes: usize);
+    /// Nobody is left to read a process's standard input.
+    fn input_closed(&mut self, process: u64);
     /// Something happened that the host side waits for.
     fn event(&mut self, event: crate::event::Event);
 }

@@ -54,7 +54,10 @@ pub enum Request<'a> {
         /// Process.
         pid: u64,
     },
-    /// Bytes for a process's standard input; empty means end of input.
+    /// Bytes for the standard input of a process that was started with
+    /// [`Spawn::input`]; none at all are its end, and nothing may follow. No
+    /// answer if they are taken, `InputClosed` if nobody is left to read them,
+    /// `BadRequest` if they are more than the guest gave room for.
     Input {
         /// Process.
         pid: u64,
@@ -102,6 +105,8 @@ pub struct Spawn<'a> {
     pub trace: bool,
     /// Most frames the process may use; 0 is no limit of its own.
     pub frames_max: u32,
+    /// The host will send its standard input; without, that is at its end.
+    pub input: bool,
 }
 
 /// One raw system call for a probe.
@@ -172,7 +177,7 @@ pub enum Event<'a> {
         pid: u64,
         /// 1 is standard output, 2 is standard error.
         stream: u8,
-        /// The bytes. Last field: see [`output_header`].
+        /// The bytes. Last field: see [`crate::output`].
         bytes: &'a [u8],
     },
     /// A line of the kernel's log.
@@ -224,6 +229,22 @@ pub enum Event<'a> {
         abi: u8,
         /// Its argv\[0\], at most 256 bytes.
         program: &'a [u8],
+    },
+    /// The guest has room for more of a process's standard input. Comes after
+    /// `Started`, and again as programs read; the host may send as many bytes
+    /// as all of these together say, so that input that nobody reads stays
+    /// with the host and is in the way of nothing else.
+    InputRoom {
+        /// Process.
+        pid: u64,
+        /// Bytes more.
+        bytes: u32,
+    },
+    /// Nobody is left to read that standard input: the process was started
+    /// without one, or all who had it open have closed it or ended.
+    InputClosed {
+        /// Process.
+        pid: u64,
     },
 }
 
@@ -363,38 +384,4 @@ pub struct Stats {
     pub threads: u64,
     /// Objects of all other kinds.
     pub objects: u64,
-}
-
-/// Writes the frame header and all of an [`Event::Output`] but its bytes, so
-/// that the bytes can follow from where they lie; says how long that is.
-/// `None` when `buffer` (24 bytes are enough) or the frame is too small.
-pub fn output_header(buffer: &mut [u8], pid: u64, stream: u8, length: usize) -> Option<usize> {
-    // postcard: variant number, then each field; `bytes` is length and contents.
-    const OUTPUT: u8 = 5;
-    let body = buffer.get_mut(crate::frame::HEADER..)?;
-    let mut used = 0;
-    *body.get_mut(used)? = OUTPUT;
-    used += 1;
-    used += varint(body.get_mut(used..)?, pid)?;
-    *body.get_mut(used)? = stream;
-    used += 1;
-    used += varint(body.get_mut(used..)?, length as u64)?;
-    let total = used
-        .checked_add(length)
-        .filter(|total| *total <= crate::BODY_MAX)?;
-    let total = u32::try_from(total).ok()?;
-    *buffer.first_chunk_mut()? = total.to_le_bytes();
-    Some(crate::frame::HEADER + used)
-}
-
-fn varint(buffer: &mut [u8], mut value: u64) -> Option<usize> {
-    for (at, byte) in buffer.iter_mut().enumerate() {
-        let low = (value & 0x7f) as u8;
-        value >>= 7;
-        *byte = if value == 0 { low } else { low | 0x80 };
-        if value == 0 {
-            return Some(at + 1);
-        }
-    }
-    None
 }

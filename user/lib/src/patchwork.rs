@@ -91,6 +91,19 @@ pub fn write(fd: u64, bytes: &[u8]) -> Result<u64, Option<Errno>> {
     outcome(call(nr::WRITE, fd, address, bytes.len() as u64))
 }
 
+/// Waits at most `timeout` nanoseconds until a file is ready for one of
+/// `events`; says which came about, 0 for none.
+///
+/// # Errors
+/// Those of `POLL` (§5).
+pub fn poll(fd: u64, events: u32, timeout: u64) -> Result<u32, Option<Errno>> {
+    // The descriptor, what is asked, what is answered.
+    let mut pollfd = [fd, u64::from(events)];
+    let address = pollfd.as_mut_ptr().expose_provenance() as u64;
+    outcome(call(nr::POLL, address, 1, timeout))?;
+    Ok(u32::try_from(pollfd[1] >> 32).unwrap_or(0))
+}
+
 /// Gives the processor away.
 ///
 /// # Errors

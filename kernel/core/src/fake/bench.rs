@@ -216,6 +216,7 @@ pub fn request(program: &str) -> SpawnRequest<'_> {
         arguments: b"program\0",
         traced: false,
         frames_max: 0,
+        input: false,
     }
 }
 

@@ -64,6 +64,9 @@ pub struct FakeHost {
     pub traces: Vec<TracedCall>,
     /// Children of traced processes: number, number of the maker, interface, program.
     pub children: Vec<(u64, u64, Abi, Vec<u8>)>,
+    /// Standard inputs: process number, room for so many bytes more, or none:
+    /// closed.
+    pub inputs: Vec<(u64, Option<usize>)>,
     /// Events.
     pub events: Vec<Event>,
 }
@@ -75,6 +78,7 @@ impl FakeHost {
             outputs: Vec::new(),
             traces: Vec::new(),
             children: Vec::new(),
+            inputs: Vec::new(),
             events: Vec::new(),
         }
     }
@@ -106,6 +110,14 @@ impl Host for FakeHost {
         let program = child.program.to_vec();
         let child = (child.process, child.parent, child.abi, program);
         self.children.push(child);
+    }
+
+    fn input_room(&mut self, process: u64, bytes: usize) {
+        self.inputs.push((process, Some(bytes)));
+    }
+
+    fn input_closed(&mut self, process: u64) {
+        self.inputs.push((process, None));
     }
 
     fn event(&mut self, event: Event) {

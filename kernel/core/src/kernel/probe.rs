@@ -69,6 +69,7 @@ impl<P: Port> Kernel<P> {
             arguments: b"probe\0",
             traced: false,
             frames_max: 0,
+            input: false,
         };
         let regions = [(MAILBOX, PAGE_SIZE), (BUFFER, BUFFER_MAX)].map(|(start, size)| Region {
             start,

@@ -36,6 +36,8 @@ pub struct SpawnRequest<'a> {
     pub traced: bool,
     /// Most frames the process may own; 0 is no limit of its own.
     pub frames_max: u64,
+    /// The host will send its standard input ([`Kernel::feed`]).
+    pub input: bool,
 }
 
 /// Why a process cannot be started.
@@ -103,7 +105,12 @@ impl<P: Port> Kernel<P> {
     /// # Errors
     /// [`SpawnError`]; nothing is left of a process that could not be made.
     pub fn spawn(&mut self, request: &SpawnRequest<'_>) -> Result<ProcessKey, SpawnError> {
+        let input = request.input.then(|| self.input()).transpose();
+        let input = input.map_err(|_| SpawnError::NoRoom)?;
         let key = self.create(request, &[])?;
+        if let Some(input) = input {
+            self.connect(key, input);
+        }
         for thread in self.threads_of(key) {
             self.wake(thread);
         }

@@ -10,6 +10,7 @@ use core::cell::Cell;
 
 use crate::error::KernelError;
 use crate::object::inode::Inode;
+use crate::object::input::InputRef;
 use crate::object::namespace::Place;
 use crate::object::pipe::PipeEnd;
 use crate::object::stream::Stream;
@@ -17,9 +18,9 @@ use crate::object::stream::Stream;
 /// What an open file leads to.
 #[derive(Debug)]
 pub enum Node {
-    /// Standard input of a process the host started: at its end. Input that
-    /// the host sends is to come through a pipe in its place.
-    Input,
+    /// Standard input of a process the host started: what the host sends, or
+    /// nothing at all.
+    Input(Option<InputRef>),
     /// Standard output or error of a process the host started.
     Stream(Stream),
     /// Reads nothing, takes everything.

@@ -17,9 +17,10 @@ use crate::object::inode::{
     Body, Directory, ENTRY_COST, Entry, INODE_COST, Inode, Name, Regular, SeedKind, Seeds, System,
     Target, Times,
 };
+use crate::object::input::Inputs;
 use crate::object::log::Log;
 use crate::object::namespace::{Mount, Namespace, Place};
-use crate::object::pipe::Hangups;
+use crate::object::pipe::{Hangup, Hangups};
 use crate::object::share::Shares;
 use crate::object::store::{Quota, Store};
 use crate::port::{Machine, PAGE_SIZE, Port};
@@ -45,6 +46,8 @@ pub struct Files {
     pub log: Log,
     /// Open files that were left for somebody.
     pub shares: RefCell<Shares>,
+    /// Standard inputs that the host may send.
+    pub inputs: RefCell<Inputs>,
     ids: Cell<u64>,
 }
 
@@ -82,6 +85,7 @@ impl Files {
             quota,
             hangups: Rc::default(),
             shares: RefCell::default(),
+            inputs: RefCell::default(),
             ids: Cell::new(0),
         }
     }
@@ -198,14 +202,18 @@ impl<P: Port> Kernel<P> {
         Rc::clone(self.files.get_or_init(made))
     }
 
-    /// Wakes those whose pipes have lost their other side since the last time.
+    /// Acts on what was noticed when open files went: wakes those whose pipes
+    /// have lost their other side, and tells the host of inputs without readers.
     pub fn wake_hung_up(&mut self) {
         let Some(files) = self.files.get() else {
             return;
         };
         if !files.hangups.is_empty() {
-            for entry in files.hangups.take() {
-                self.wake_entry(entry);
+            for hangup in files.hangups.take() {
+                match hangup {
+                    Hangup::Wake(entry) => drop(self.wake_entry(entry)),
+                    Hangup::Unread(number) => self.unread(number),
+                }
             }
         }
     }

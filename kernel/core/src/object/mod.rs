@@ -6,6 +6,7 @@ pub mod file;
 pub mod files;
 pub mod futex;
 pub mod inode;
+pub mod input;
 pub mod join;
 pub mod log;
 pub mod memory;

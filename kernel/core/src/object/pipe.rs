@@ -21,25 +21,40 @@ pub const CAPACITY: u64 = 4096;
 /// What a pipe costs, its contents apart.
 const PIPE_COST: u64 = 512;
 
-/// Threads whose pipes have lost their other side.
+/// Something that was noticed when an open file went.
+#[derive(Clone, Copy, Debug)]
+pub enum Hangup {
+    /// The thread's pipe has lost its other side: it must look again.
+    Wake(Entry),
+    /// Nobody is left to read the standard input of that process.
+    Unread(u64),
+}
+
+/// What was noticed when open files went, and nobody has acted on yet.
 #[derive(Debug, Default)]
 pub struct Hangups {
-    entries: RefCell<Vec<Entry>>,
+    entries: RefCell<Vec<Hangup>>,
 }
 
 impl Hangups {
-    /// Nobody.
+    /// Nothing.
     pub fn is_empty(&self) -> bool {
         self.entries.borrow().is_empty()
     }
 
     /// Takes all of them.
-    pub fn take(&self) -> Vec<Entry> {
+    pub fn take(&self) -> Vec<Hangup> {
         self.entries.take()
     }
 
+    /// The standard input of process `number` has lost its last reader.
+    pub(crate) fn unread(&self, number: u64) {
+        self.entries.borrow_mut().push(Hangup::Unread(number));
+    }
+
     fn add(&self, queue: &WaitQueue) {
-        self.entries.borrow_mut().extend(queue.take());
+        let woken = queue.take().into_iter().map(Hangup::Wake);
+        self.entries.borrow_mut().extend(woken);
     }
 }
 

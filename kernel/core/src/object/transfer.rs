@@ -42,7 +42,7 @@ pub fn readable(file: &OpenFile) -> Result<(), KernelError> {
 pub fn writable(file: &OpenFile) -> Result<(), KernelError> {
     match file.node {
         Node::Directory(_) => Err(KernelError::IsDirectory),
-        Node::Input | Node::Zero | Node::One => Err(KernelError::NotSupported),
+        Node::Input(_) | Node::Zero | Node::One => Err(KernelError::NotSupported),
         _ if !file.mode.contains(Mode::WRITE) => Err(KernelError::BadHandle),
         _ => Ok(()),
     }
@@ -84,7 +84,8 @@ pub fn read<P: Port>(
     count: u64,
 ) -> Result<Flow, KernelError> {
     let length = match &file.node {
-        Node::Input | Node::Null => 0,
+        Node::Input(Some(input)) => return input.read(kernel, running, address, count),
+        Node::Input(None) | Node::Null => 0,
         Node::Zero => fill(kernel, running, &ZEROS, address, count)?,
         Node::One => fill(kernel, running, &ONES, address, count)?,
         Node::Log => {
@@ -118,7 +119,7 @@ pub fn write<P: Port>(
         Node::Log => log::write(kernel, running, address, count)?,
         Node::File(inode) => write_regular(kernel, running, file, inode, address, count)?,
         Node::Pipe(end) => return end.write(kernel, running, address, count),
-        Node::Input | Node::Zero | Node::One => return Err(KernelError::NotSupported),
+        Node::Input(_) | Node::Zero | Node::One => return Err(KernelError::NotSupported),
         Node::Directory(_) => return Err(KernelError::IsDirectory),
     };
     Ok(Flow::Return(length))
@@ -197,7 +198,8 @@ const MAX_SIZE: u64 = i64::MAX as u64;
 /// What can be done without waiting; `None` when that cannot be asked.
 pub fn ready<P: Port>(kernel: &Kernel<P>, file: &OpenFile) -> Option<Ready> {
     match &file.node {
-        Node::Input => Some(Ready::IN),
+        Node::Input(Some(input)) => Some(input.ready()),
+        Node::Input(None) => Some(Ready::IN),
         Node::Stream(_) => Some(Ready::OUT),
         Node::Pipe(end) => Some(end.ready()),
         Node::Log => {
@@ -212,6 +214,7 @@ pub fn ready<P: Port>(kernel: &Kernel<P>, file: &OpenFile) -> Option<Ready> {
 pub fn enter<P: Port>(kernel: &Kernel<P>, file: &OpenFile, entry: Entry) {
     match &file.node {
         Node::Pipe(end) => end.enter(entry),
+        Node::Input(Some(input)) => input.enter(entry),
         Node::Log => kernel.files().log.grown.enter(entry),
         _ => {}
     }

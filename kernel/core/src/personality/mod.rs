@@ -20,6 +20,7 @@ use crate::kernel::{Flow, Kernel, Running};
 use crate::object::capability::Tree;
 use crate::object::file::{FileRef, Handles, Mode, Node, OpenFile};
 use crate::object::inode::Seeds;
+use crate::object::input::InputRef;
 use crate::object::memory::{Backing, Region, Space};
 use crate::object::process::{Cause, Process};
 use crate::object::stream::Stream;
@@ -151,7 +152,7 @@ const BLOCK: usize = 256;
 /// processes that the host starts share them.
 pub(crate) fn standard_streams() -> [FileRef; 3] {
     let streams = [
-        Node::Input,
+        Node::Input(None),
         Node::Stream(Stream::Output),
         Node::Stream(Stream::Error),
     ];
@@ -185,6 +186,20 @@ pub(crate) fn first_handles(abi: Abi, streams: &[FileRef; 3]) -> Handles {
             .expect("both limits are above three");
     }
     handles
+}
+
+/// Gives a new process its standard input in the place of the empty one.
+pub(crate) fn connect<P: Port>(process: &mut Process<P>, input: InputRef) {
+    match process.abi {
+        Abi::Xeneva | Abi::Patchwork => {
+            let file = OpenFile::new(Node::Input(Some(input)), Mode::ALL);
+            process
+                .handles
+                .set(0, Some(file))
+                .expect("both limits are above zero");
+        }
+        Abi::Veridian => process.capabilities.console_input = Some(input),
+    }
 }
 
 /// What the file tree holds from the beginning: PatchworkOS's layout, which

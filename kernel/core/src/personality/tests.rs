@@ -9,10 +9,12 @@
 //! - `write`: output, and the order of its checks.
 //! - `memory`: memory calls of PatchworkOS. `threads`: its threads and futexes.
 //! - `pipes`: calls that wait for another process. `spawn`: those that start one.
+//! - `input`: what the host sends.
 //! - `text`: the formatter of XenevaOS.
 
 mod capabilities;
 mod identity;
+mod input;
 mod joins;
 mod memory;
 mod pipes;

@@ -2,7 +2,8 @@
 
 use mayfly_wire::BODY_MAX;
 use mayfly_wire::frame::{FrameError, HEADER, decode, encode, split};
-use mayfly_wire::message::{Event, Request, output_header};
+use mayfly_wire::message::{Event, Request};
+use mayfly_wire::output::output_header;
 use proptest::collection::vec;
 use proptest::prelude::*;
 

@@ -50,6 +50,7 @@ pub(crate) fn requests(values: &Values) -> Vec<Request<'_>> {
                 argv: &values.bytes,
                 trace: values.flag,
                 frames_max: values.word(3),
+                input: !values.flag,
             },
         },
         Request::OpenProbe { id, abi },
@@ -156,6 +157,11 @@ pub(crate) fn events(values: &Values) -> Vec<Event<'_>> {
             abi,
             program: &values.bytes,
         },
+        Event::InputRoom {
+            pid,
+            bytes: values.word(2),
+        },
+        Event::InputClosed { pid },
     ];
     let refusals = [
         Refusal::NoProgram,
@@ -241,5 +247,7 @@ pub(crate) fn event_name(event: &Event<'_>) -> &'static str {
         Event::WrongVersion { .. } => "WrongVersion",
         Event::BadRequest { .. } => "BadRequest",
         Event::Child { .. } => "Child",
+        Event::InputRoom { .. } => "InputRoom",
+        Event::InputClosed { .. } => "InputClosed",
     }
 }

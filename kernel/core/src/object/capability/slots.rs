@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 
 use super::{Capability, Kind, NodeKey, Object, Rights};
 use crate::error::KernelError;
+use crate::object::input::InputRef;
 
 /// Slots of a process, the first of which is never used (specs/veridian.md 4.7).
 pub const SLOTS_MAX: usize = 1025;
@@ -31,6 +32,8 @@ pub struct Capabilities {
     /// The free slot to use next; 0 is none.
     free: u16,
     held: u16,
+    /// What the console reads, when the host sends it.
+    pub console_input: Option<InputRef>,
 }
 
 #[derive(Debug)]

@@ -26,11 +26,11 @@ pub(crate) fn close<P: Port>(
     answer(running, nr::CLOSE, closed)
 }
 
-/// Lets go of a file; whoever waits at the other end of a pipe looks again.
+/// Lets go of a file; whoever is at its other end hears of it.
 fn close_file<P: Port>(kernel: &mut Kernel<P>, file: FileRef) -> u64 {
-    let is_pipe = matches!(file.node, Node::Pipe(_));
+    let has_other_end = matches!(file.node, Node::Pipe(_) | Node::Input(Some(_)));
     drop(file);
-    if is_pipe {
+    if has_other_end {
         kernel.wake_hung_up();
     }
     0

@@ -1,0 +1,112 @@
+//! The client against a machine that says what it was told to say.
+
+use super::*;
+use crate::backend::Waker;
+use std::collections::VecDeque;
+
+/// A machine that says what it was told to say.
+#[derive(Default)]
+struct Fake {
+    script: VecDeque<(Vec<u8>, Stop)>,
+    control: Vec<u8>,
+}
+
+impl Backend for Fake {
+    fn run(&mut self, _: Instant) -> Result<Stop> {
+        let (bytes, stop) = self
+            .script
+            .pop_front()
+            .unwrap_or_else(|| (Vec::new(), Stop::Deadline(None)));
+        self.control.extend(bytes);
+        Ok(stop)
+    }
+    fn send(&mut self, _: &[u8]) -> Result<()> {
+        Ok(())
+    }
+    fn take(&mut self, stream: Stream) -> Vec<u8> {
+        match stream {
+            Stream::Control => std::mem::take(&mut self.control),
+            _ => Vec::new(),
+        }
+    }
+    fn waker(&self) -> Waker {
+        Waker::new(|| ())
+    }
+    fn meter(&mut self, _: bool) -> Result<bool> {
+        Ok(false)
+    }
+    fn take_visits(&mut self) -> Vec<Visit> {
+        Vec::new()
+    }
+    fn instructions(&self) -> Option<u64> {
+        None
+    }
+}
+
+fn client(script: Vec<(Vec<u8>, Stop)>) -> Client {
+    Client::new(Box::new(Fake {
+        script: script.into(),
+        control: Vec::new(),
+    }))
+}
+
+fn pong(id: u32) -> Vec<u8> {
+    let mut buffer = [0; 64];
+    let length = frame::encode(&Event::Pong { id }, &mut buffer).unwrap();
+    buffer[..length].into()
+}
+
+const TIMEOUT: Duration = Duration::from_secs(1);
+
+#[test]
+fn an_answer_is_found_in_pieces_and_behind_others() {
+    let mut bytes = pong(9);
+    bytes.extend(pong(1));
+    let (first, second) = bytes.split_at(7);
+    let mut client = client(vec![
+        (first.into(), Stop::Output),
+        (second.into(), Stop::Output),
+    ]);
+    let answer = client.ask("ping", TIMEOUT, |id| Request::Ping { id });
+    assert_eq!(answer.unwrap(), Answer::Pong);
+    assert!(client.journal.answers.contains_key(&9));
+}
+
+#[test]
+fn a_deadline_is_a_timeout_and_the_machine_lives_on() {
+    let mut client = client(vec![
+        (Vec::new(), Stop::Deadline(None)),
+        (pong(2), Stop::Output),
+    ]);
+    let error = client.ask("ping", TIMEOUT, |id| Request::Ping { id });
+    assert_eq!(error.unwrap_err().kind(), "timeout");
+    let answer = client.ask("ping", TIMEOUT, |id| Request::Ping { id });
+    assert_eq!(answer.unwrap(), Answer::Pong);
+}
+
+#[test]
+fn words_said_with_the_last_breath_count() {
+    let mut client = client(vec![(pong(1), Stop::Ended(End::Exit(exit::EXIT_DONE)))]);
+    let answer = client.ask("ping", TIMEOUT, |id| Request::Ping { id });
+    assert_eq!(answer.unwrap(), Answer::Pong);
+    let error = client.ask("ping", TIMEOUT, |id| Request::Ping { id });
+    assert_eq!(error.unwrap_err().kind(), "ended");
+}
+
+#[test]
+fn an_end_without_words_is_never_success() {
+    for code in [exit::EXIT_DONE, exit::EXIT_FAULT, exit::EXIT_BOOT, 3] {
+        let mut client = client(vec![(Vec::new(), Stop::Ended(End::Exit(code)))]);
+        let error = client.ask("ping", TIMEOUT, |id| Request::Ping { id });
+        assert!(error.unwrap_err().death().is_some(), "code {code}");
+    }
+}
+
+#[test]
+fn a_frame_that_is_none_is_an_error() {
+    for bytes in [vec![0xff; 8], vec![1, 0, 0, 0, 0xee]] {
+        let mut client = client(vec![(bytes, Stop::Output)]);
+        let error = client.ask("ping", TIMEOUT, |id| Request::Ping { id });
+        assert_eq!(error.unwrap_err().kind(), "broken");
+    }
+}
