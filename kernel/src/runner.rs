@@ -1,8 +1,9 @@
 //! The kernel loop: programs, the clock and the host take turns.
 
-use mayfly_arch::apic;
 use mayfly_arch::hardware::Hardware;
+use mayfly_arch::{apic, clock};
 use mayfly_core::kernel::Kernel;
+use mayfly_core::object::usage::Activity;
 use mayfly_core::port::Port;
 
 use crate::agent::Agent;
@@ -21,12 +22,16 @@ impl Port for Pc {
 pub(crate) fn run(kernel: &mut Kernel<Pc>, agent: &mut Agent) -> ! {
     loop {
         let pending = apic::take();
-        if pending.timer {
-            kernel.timer_fired();
-        }
-        if pending.device {
-            kernel.host.interrupted();
-            agent.serve(kernel);
+        if pending.timer || pending.device {
+            enter(kernel, Activity::Interrupt);
+            if pending.timer {
+                kernel.timer_fired();
+            }
+            if pending.device {
+                kernel.host.interrupted();
+                agent.serve(kernel);
+            }
+            enter(kernel, Activity::Active);
         }
         match kernel.dispatch() {
             Some(running) => {
@@ -34,9 +39,18 @@ pub(crate) fn run(kernel: &mut Kernel<Pc>, agent: &mut Agent) -> ! {
                 kernel.run(running);
             }
             // What a request led to is told before the processor sleeps.
-            None if kernel.host.events.is_empty() => apic::wait(),
+            None if kernel.host.events.is_empty() => {
+                enter(kernel, Activity::Idle);
+                apic::wait();
+                enter(kernel, Activity::Active);
+            }
             None => {}
         }
         agent.answer(kernel);
     }
+}
+
+/// The processor does something else from now on.
+fn enter(kernel: &mut Kernel<Pc>, activity: Activity) {
+    kernel.clocks.enter(activity, clock::ticks());
 }

@@ -19,6 +19,7 @@ const TESTS: &[&str] = &[
     include_str!("../../tests/patchwork/programs.rs"),
     include_str!("../../tests/patchwork/calls.rs"),
     include_str!("../../tests/patchwork/memory.rs"),
+    include_str!("../../tests/patchwork/shared.rs"),
     include_str!("../../tests/patchwork/threads.rs"),
     include_str!("../../tests/patchwork/files.rs"),
     include_str!("../../tests/patchwork/paths.rs"),

@@ -116,3 +116,101 @@ fn files_cannot_fill_the_kernel(vm: Vm) -> Result<()> {
     write(&probe, file, &[1; 50_000])?;
     Ok(())
 }
+
+/// The text of a file.
+fn text_of(probe: &Probe<'_>, path: &str) -> Result<String> {
+    let file = open(probe, path)?;
+    let text = String::from_utf8(read(probe, file, 500)?).expect("text");
+    assert!(read(probe, file, 500)?.is_empty(), "{path} has an end");
+    close(probe, file)?;
+    Ok(text)
+}
+
+#[mayfly::test(covers = "patchwork OPEN, patchwork READ")]
+fn the_processors_time_is_told_and_only_grows(vm: Vm) -> Result<()> {
+    let probe = vm.probe(Abi::Patchwork)?;
+    let times = || -> Result<Vec<u64>> {
+        let text = text_of(&probe, "/dev/perf/cpu")?;
+        let (header, line) = text.split_once('\n').expect("two lines");
+        assert_eq!(header, "cpu idle_clocks active_clocks interrupt_clocks");
+        let numbers = line.split(' ').map(|word| word.parse().expect("a number"));
+        Ok(numbers.collect())
+    };
+    let first = times()?;
+    assert_eq!((first.len(), first[0]), (4, 0), "{first:?}");
+    let sleep = 3_000_000;
+    probe.call(patchwork::NANOSLEEP, args![sleep])?;
+    let up = probe.call(patchwork::UPTIME, args![])?.value;
+    let second = times()?;
+    // Asleep is idle, and every moment is one of the three.
+    assert!(second[1] >= first[1] + sleep / 2, "{first:?} {second:?}");
+    assert!(second[1..].iter().sum::<u64>() >= up);
+    assert!(second.iter().zip(&first).all(|(now, then)| now >= then));
+    Ok(())
+}
+
+#[mayfly::test(covers = "patchwork OPEN, patchwork READ")]
+fn memory_in_use_is_told(vm: Vm) -> Result<()> {
+    let probe = vm.probe(Abi::Patchwork)?;
+    let pages = || -> Result<Vec<u64>> {
+        let text = text_of(&probe, "/dev/perf/mem")?;
+        let lines = text.split('\n').zip(["total", "free", "used"]);
+        let numbers = lines.map(|(line, name)| {
+            let number = line
+                .strip_prefix(name)
+                .and_then(|it| it.strip_prefix("_pages "));
+            number
+                .and_then(|it| it.parse().ok())
+                .expect("a line of its name")
+        });
+        Ok(numbers.collect())
+    };
+    pages()?;
+    let (before, stats) = (pages()?, vm.stats()?);
+    assert_eq!(
+        before,
+        [
+            stats.frames,
+            stats.frames_free,
+            stats.frames - stats.frames_free
+        ]
+    );
+    let zero = open(&probe, "/dev/zero")?;
+    let map = probe.call(patchwork::MMAP, args![zero, 0, 8 * 4096, 3])?;
+    probe.call(patchwork::READ, args![zero, map.value, 8 * 4096])?;
+    assert!(pages()?[2] >= before[2] + 8);
+    Ok(())
+}
+
+#[mayfly::test(
+    covers = "patchwork READ EBADF, patchwork WRITE ENOSYS, patchwork SEEK ESPIPE, patchwork POLL ENOSYS, patchwork MMAP ENOSYS"
+)]
+fn what_is_told_cannot_be_changed(vm: Vm) -> Result<()> {
+    let probe = vm.probe(Abi::Patchwork)?;
+    for path in ["/dev/perf/cpu", "/dev/perf/mem"] {
+        let file = open(&probe, path)?;
+        let errors = [
+            probe.call(patchwork::WRITE, args![file, input("x"), 1])?,
+            probe.call(patchwork::SEEK, args![file, 0, 0])?,
+            probe.call(patchwork::POLL, args![input(poll(file)), 1, 0])?,
+            probe.call(patchwork::MMAP, args![file, 0, 1, 1])?,
+        ];
+        assert_eq!(
+            errors.map(|call| call.result),
+            [Err("ENOSYS"), Err("ESPIPE"), Err("ENOSYS"), Err("ENOSYS")]
+        );
+        let write_only = open(&probe, &format!("{path}:w"))?;
+        let call = probe.call(patchwork::READ, args![write_only, out(8), 8])?;
+        assert_eq!(call.result, Err("EBADF"));
+        let call = probe.call(patchwork::READ, args![file, 8, 8])?;
+        assert_eq!(call.result, Err("EFAULT"));
+        let call = probe.call(patchwork::STAT, args![text(path), out(168)])?;
+        assert_eq!(call.result, Ok(0));
+    }
+    Ok(())
+}
+
+/// An entry of POLL: reading.
+pub(crate) fn poll(fd: u64) -> [u8; 16] {
+    (u128::from(fd) | 1 << 64).to_le_bytes()
+}

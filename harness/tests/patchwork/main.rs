@@ -12,5 +12,6 @@ mod memory;
 mod paths;
 mod pipes;
 mod programs;
+mod shared;
 mod spawn;
 mod threads;

@@ -47,7 +47,11 @@ impl Clock {
 
     /// Nanoseconds since the base.
     pub fn now(&self) -> u64 {
-        let ticks = ticks().wrapping_sub(self.base_tsc);
+        self.nanoseconds(ticks().wrapping_sub(self.base_tsc))
+    }
+
+    /// How long so many ticks are, in nanoseconds.
+    pub fn nanoseconds(&self, ticks: u64) -> u64 {
         let nanoseconds = (u128::from(ticks) * u128::from(self.scale)) >> 32;
         u64::try_from(nanoseconds).unwrap_or(u64::MAX)
     }

@@ -5,7 +5,10 @@
 //! many there are. Fresh frames are known to be zero where the loader promises
 //! it; used ones are cleared when zeros are asked for, except those known to be zero.
 
-use mayfly_core::port::{Contents, NoFrames, PAGE_SIZE, PageFrame};
+use alloc::rc::Rc;
+use core::cell::OnceCell;
+
+use mayfly_core::port::{Contents, DeadFrames, FrameList, NoFrames, PAGE_SIZE, PageFrame};
 
 use crate::direct;
 
@@ -14,21 +17,6 @@ use crate::direct;
 struct Link {
     previous: u32,
     next: u32,
-}
-
-/// A list of frames.
-#[derive(Debug, Default)]
-pub struct FrameList {
-    head: u32,
-    tail: u32,
-    count: u32,
-}
-
-impl FrameList {
-    /// Frames in the list.
-    pub fn count(&self) -> u64 {
-        u64::from(self.count)
-    }
 }
 
 /// The allocator.
@@ -40,6 +28,8 @@ pub struct Frames {
     free: FrameList,
     /// Free ones that are all zeros: page tables that became empty.
     zeros: FrameList,
+    /// Made for the first object.
+    dead: OnceCell<Rc<DeadFrames>>,
     total: u32,
 }
 
@@ -64,6 +54,7 @@ impl Frames {
             fresh_is_zero: zeroed,
             free: FrameList::default(),
             zeros: FrameList::default(),
+            dead: OnceCell::new(),
             total: end_frame.saturating_sub(fresh),
         }
     }
@@ -78,7 +69,21 @@ impl Frames {
 
     /// Frames not in use.
     pub fn free(&self) -> u64 {
-        u64::from(self.end - self.fresh) + self.free.count() + self.zeros.count()
+        let used = u64::from(self.free.count) + u64::from(self.zeros.count);
+        let dead = self.dead.get().map_or(0, |dead| dead.count());
+        u64::from(self.end - self.fresh) + used + dead
+    }
+
+    /// Where objects leave their frames when they go.
+    pub fn dead(&self) -> &Rc<DeadFrames> {
+        self.dead.get_or_init(Rc::default)
+    }
+
+    /// Takes back the frames of objects that are gone.
+    pub fn reap(&mut self) {
+        while let Some(list) = self.dead.get().and_then(|dead| dead.take()) {
+            self.release_all(list);
+        }
     }
 
     /// Frames in all.
@@ -120,7 +125,11 @@ impl Frames {
             return Some((frame, self.fresh_is_zero));
         }
         match (self.free.head, self.zeros.head) {
-            (0, 0) => None,
+            (0, 0) => {
+                self.reap();
+                let any = self.free.head != 0;
+                any.then(|| (self.pop(|frames| &mut frames.free), false))
+            }
             (0, _) => Some((self.pop(|frames| &mut frames.zeros), true)),
             _ => Some((self.pop(|frames| &mut frames.free), false)),
         }

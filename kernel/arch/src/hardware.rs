@@ -1,10 +1,12 @@
 //! The port of `kernel/core`, on this processor.
 
 use alloc::boxed::Box;
+use alloc::rc::Rc;
 
 use mayfly_core::frame::TrapFrame;
 use mayfly_core::port::{
-    Access, Contents, CopyFault, Machine, NoFrames, PAGE_BYTES, PAGE_SIZE, PageFrame, Reason,
+    Access, Contents, CopyFault, DeadFrames, FrameList, Machine, NoFrames, PAGE_BYTES, PAGE_SIZE,
+    PageFrame, Reason,
 };
 
 use crate::boot::{Boot, BootError, Epoch};
@@ -146,6 +148,22 @@ impl Machine for Hardware {
         tables.free_page(&mut self.frames, frame);
     }
 
+    fn object_page(
+        &mut self,
+        list: &mut FrameList,
+        contents: Contents,
+    ) -> Result<PageFrame, NoFrames> {
+        self.frames.allocate(list, contents)
+    }
+
+    fn dead_frames(&self) -> &Rc<DeadFrames> {
+        self.frames.dead()
+    }
+
+    fn reap(&mut self) {
+        self.frames.reap();
+    }
+
     fn map(
         &mut self,
         tables: &mut Tables,
@@ -170,6 +188,13 @@ impl Machine for Hardware {
 
     fn lookup(&self, tables: &Tables, address: u64) -> Option<(PageFrame, Access)> {
         tables.lookup(address)
+    }
+
+    fn copy_frame(&mut self, from: PageFrame, to: PageFrame) {
+        let (from, to) = (direct::<u64>(from.address()), direct::<u64>(to.address()));
+        // SAFETY: two frames that core names, which are allocated, different
+        // ones, and no reference into one is ever kept.
+        unsafe { to.copy_from_nonoverlapping(from, PAGE_BYTES / 8) };
     }
 
     fn write_frame(&mut self, frame: PageFrame, offset: usize, bytes: &[u8]) {
@@ -199,6 +224,10 @@ impl Machine for Hardware {
 
     fn ticks(&self) -> u64 {
         clock::ticks()
+    }
+
+    fn nanoseconds(&self, ticks: u64) -> u64 {
+        self.clock.nanoseconds(ticks)
     }
 
     fn now(&self) -> u64 {

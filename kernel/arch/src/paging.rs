@@ -7,7 +7,7 @@
 //! the system (SDM volume 3, table 4-19 and others), so that a table without
 //! entries is known and given back.
 
-use mayfly_core::port::{Access, Contents, NoFrames, PAGE_SIZE, PageFrame};
+use mayfly_core::port::{Access, Contents, FrameList, NoFrames, PAGE_SIZE, PageFrame};
 use mayfly_machine::layout;
 use x86_64::PhysAddr;
 use x86_64::VirtAddr;
@@ -17,7 +17,7 @@ use x86_64::structures::paging::page_table::PageTableEntry;
 use x86_64::structures::paging::{PageTableFlags, PhysFrame};
 
 use crate::direct;
-use crate::frames::{FrameList, Frames};
+use crate::frames::Frames;
 
 /// Page tables of one address space and the frames that belong to it.
 #[derive(Debug)]
@@ -59,7 +59,7 @@ impl Tables {
 
     /// Frames that belong to this space.
     pub fn owned(&self) -> u64 {
-        self.frames.count()
+        u64::from(self.frames.count)
     }
 
     /// Gives back everything.
@@ -199,13 +199,14 @@ impl Tables {
         // SAFETY: a leaf of this space; nobody changes it while it is borrowed.
         let entry = unsafe { &*entry };
         let access = Access {
+            read: entry.flags().contains(PageTableFlags::PRESENT),
             write: entry.flags().contains(PageTableFlags::WRITABLE),
             execute: !entry.flags().contains(PageTableFlags::NO_EXECUTE),
         };
         Some((frame_of(entry), access))
     }
 
-    /// The leaf entry for `address`, if the page is present.
+    /// The leaf entry for `address`, if it leads to a frame.
     fn leaf(&self, address: u64) -> Option<*mut PageTableEntry> {
         let mut at = self.root;
         for level in [3, 2, 1] {
@@ -232,8 +233,11 @@ fn count_up(above: Option<*mut PageTableEntry>) {
     }
 }
 
+/// A page that cannot even be read is not present for the processor; its entry
+/// keeps the frame.
 fn leaf_flags(access: Access) -> PageTableFlags {
-    let mut flags = PageTableFlags::PRESENT | PageTableFlags::USER_ACCESSIBLE;
+    let mut flags = PageTableFlags::USER_ACCESSIBLE;
+    flags.set(PageTableFlags::PRESENT, access.read);
     flags.set(PageTableFlags::WRITABLE, access.write);
     flags.set(PageTableFlags::NO_EXECUTE, !access.execute);
     flags

@@ -8,15 +8,18 @@
 //! What ring 3 does is a script per address space. Neighbours, for tests only:
 //!
 //! - [`bench`]: a kernel over this machine, with programs, and its leak check.
-//! - `host`: what the host was told, and the memory that it shares with the machine.
+//! - `copies`: user memory. `objects`: frames that no tables own. `host`: what the host was told, and the memory that it shares with the machine.
 //! - [`image`]: builds executables and bundles. `tables`: what page tables hold.
 
 pub mod bench;
+mod copies;
 mod host;
 pub mod image;
+mod objects;
 mod tables;
 
 pub use host::{FakeHost, Ram};
+use objects::Objects;
 use tables::TablesState;
 
 use std::cell::{Cell, RefCell};
@@ -25,8 +28,8 @@ use std::rc::Rc;
 
 use crate::frame::TrapFrame;
 use crate::port::{
-    Access, Contents, CopyFault, Machine, NoFrames, PAGE_BYTES, PAGE_SIZE, PageFrame, Port, Reason,
-    USER_END,
+    Access, Contents, CopyFault, DeadFrames, FrameList, Machine, NoFrames, PAGE_BYTES, PAGE_SIZE,
+    PageFrame, Port, Reason, USER_END,
 };
 
 /// A kernel of fakes.
@@ -80,6 +83,7 @@ pub struct FakeMachine {
     pub scripts: HashMap<u64, VecDeque<Step>>,
     /// Registers that scripts noted.
     pub seen: Vec<TrapFrame>,
+    objects: Objects,
     ticks: Cell<u64>,
     running: Option<Rc<RefCell<TablesState>>>,
     loaded: u64,
@@ -105,6 +109,7 @@ impl FakeMachine {
             user_reads: Vec::new(),
             scripts: HashMap::new(),
             seen: Vec::new(),
+            objects: Objects::default(),
             ticks: Cell::new(0),
             running: None,
             loaded: 0,
@@ -120,10 +125,16 @@ impl FakeMachine {
 
     /// Frames in use.
     pub fn frames_used(&self) -> u64 {
-        self.ram.borrow().pages.len() as u64
+        self.ram.borrow().pages.len() as u64 - self.objects.dead.count()
     }
 
     fn allocate(&mut self, state: &mut TablesState, fill: u8) -> Result<PageFrame, NoFrames> {
+        let frame = self.new_frame(fill)?;
+        state.owned.insert(frame);
+        Ok(frame)
+    }
+
+    fn new_frame(&mut self, fill: u8) -> Result<PageFrame, NoFrames> {
         if self.frames_used() >= self.total || self.allocations_left == 0 {
             return Err(NoFrames);
         }
@@ -132,49 +143,7 @@ impl FakeMachine {
         ram.last += 1;
         let frame = PageFrame(ram.last);
         ram.pages.insert(frame, Box::new([fill; PAGE_BYTES]));
-        state.owned.insert(frame);
         Ok(frame)
-    }
-
-    /// The frame behind a user page, if the running space lets ring 3 do so.
-    fn user_page(&self, address: u64, write: bool) -> Option<PageFrame> {
-        let running = self
-            .running
-            .as_ref()
-            .expect("user memory needs a loaded space");
-        let state = running.borrow();
-        let (frame, access) = state.pages.get(&(address & !(PAGE_SIZE - 1)))?;
-        (access.write || !write).then_some(*frame)
-    }
-
-    /// Goes through a user range page by page: frame, offset in it, and range of the copy.
-    fn user_copy(
-        &mut self,
-        address: u64,
-        length: usize,
-        write: bool,
-        mut page: impl FnMut(&mut Ram, PageFrame, usize, core::ops::Range<usize>),
-    ) -> Result<(), CopyFault> {
-        assert!(
-            address + length as u64 <= USER_END,
-            "a copy leaves the user half"
-        );
-        let mut done = 0;
-        while done < length {
-            let at = address + done as u64;
-            let Some(frame) = self.user_page(at, write) else {
-                let copied = if self.whole_words { done & !7 } else { done };
-                return Err(CopyFault {
-                    address: at,
-                    copied,
-                });
-            };
-            let offset = (at % PAGE_SIZE) as usize;
-            let end = length.min(done + PAGE_BYTES - offset);
-            page(&mut self.ram.borrow_mut(), frame, offset, done..end);
-            done = end;
-        }
-        Ok(())
     }
 }
 
@@ -253,7 +222,9 @@ impl Machine for FakeMachine {
     fn tables(&mut self) -> Result<FakeTables, NoFrames> {
         let mut state = TablesState::default();
         state.root = self.allocate(&mut state, 0)?;
-        Ok(FakeTables(Rc::new(RefCell::new(state))))
+        let state = Rc::new(RefCell::new(state));
+        self.objects.watch(&state);
+        Ok(FakeTables(state))
     }
 
     fn root(tables: &FakeTables) -> u64 {
@@ -276,12 +247,29 @@ impl Machine for FakeMachine {
     }
 
     fn page(&mut self, tables: &mut FakeTables, contents: Contents) -> Result<PageFrame, NoFrames> {
-        let fill = match contents {
-            Contents::Zero => 0,
-            Contents::Ones => 0xff,
-            Contents::Any => 0xa5,
-        };
-        self.allocate(&mut tables.0.borrow_mut(), fill)
+        self.allocate(&mut tables.0.borrow_mut(), objects::fill(contents))
+    }
+
+    fn object_page(
+        &mut self,
+        list: &mut FrameList,
+        contents: Contents,
+    ) -> Result<PageFrame, NoFrames> {
+        let frame = self.new_frame(objects::fill(contents))?;
+        self.objects.add(list, frame);
+        Ok(frame)
+    }
+
+    fn dead_frames(&self) -> &Rc<DeadFrames> {
+        &self.objects.dead
+    }
+
+    fn reap(&mut self) {
+        let mut ram = self.ram.borrow_mut();
+        self.objects.reap(|frame| {
+            let freed = ram.pages.remove(&frame);
+            assert!(freed.is_some(), "{frame:?} is given back twice");
+        });
     }
 
     fn free_page(&mut self, tables: &mut FakeTables, frame: PageFrame) {
@@ -306,7 +294,7 @@ impl Machine for FakeMachine {
         let own = state.owned.contains(&frame);
         let file = !access.write && self.ram.borrow().file_page(frame).is_some();
         assert!(
-            own || file,
+            own || file || self.objects.has(frame),
             "{frame:?} is mapped with {access:?} where it does not belong"
         );
         for level in [3, 2, 1] {
@@ -353,6 +341,13 @@ impl Machine for FakeMachine {
         tables.0.borrow().pages.get(&page).copied()
     }
 
+    fn copy_frame(&mut self, from: PageFrame, to: PageFrame) {
+        assert_ne!(from, to, "a frame is copied to itself");
+        let mut bytes = [0; PAGE_BYTES];
+        self.read_frame(from, 0, &mut bytes);
+        self.write_frame(to, 0, &bytes);
+    }
+
     fn write_frame(&mut self, frame: PageFrame, offset: usize, bytes: &[u8]) {
         let mut ram = self.ram.borrow_mut();
         let page = ram
@@ -383,6 +378,10 @@ impl Machine for FakeMachine {
     fn ticks(&self) -> u64 {
         self.ticks.set(self.ticks.get() + 1);
         self.ticks.get()
+    }
+
+    fn nanoseconds(&self, ticks: u64) -> u64 {
+        ticks
     }
 
     fn now(&self) -> u64 {

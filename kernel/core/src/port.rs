@@ -5,6 +5,12 @@
 //! `kernel/arch/src/hardware.rs` implements [`Machine`], `kernel/src/link.rs`
 //! implements [`Host`].
 
+mod frames;
+
+pub use frames::{DeadFrames, FrameList};
+
+use alloc::rc::Rc;
+
 use crate::frame::TrapFrame;
 
 /// Size of a page, in bytes.
@@ -36,9 +42,11 @@ pub enum Contents {
     Any,
 }
 
-/// What ring 3 may do with a page. Reading is always allowed.
+/// What ring 3 may do with a page. What it may write or execute it may read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Access {
+    /// Loads.
+    pub read: bool,
     /// Stores.
     pub write: bool,
     /// Instruction fetches.
@@ -46,16 +54,35 @@ pub struct Access {
 }
 
 impl Access {
+    /// Nothing: the page keeps what it holds.
+    pub const NONE: Self = Self {
+        read: false,
+        write: false,
+        execute: false,
+    };
     /// Read only.
     pub const READ: Self = Self {
+        read: true,
         write: false,
         execute: false,
     };
     /// Read and write.
     pub const READ_WRITE: Self = Self {
+        read: true,
         write: true,
         execute: false,
     };
+    /// Everything.
+    pub const ALL: Self = Self {
+        read: true,
+        write: true,
+        execute: true,
+    };
+
+    /// All of `other` is in this one.
+    pub const fn contains(self, other: Self) -> bool {
+        self.read >= other.read && self.write >= other.write && self.execute >= other.execute
+    }
 }
 
 /// No frame is left.
@@ -108,7 +135,7 @@ pub trait Machine {
     /// Address that the last page fault accessed.
     fn fault_address(&self) -> u64;
 
-    /// Frames not in use.
+    /// Frames not in use; those of dead objects are among them.
     fn frames_free(&self) -> u64;
     /// Frames in all.
     fn frames(&self) -> u64;
@@ -140,6 +167,19 @@ pub trait Machine {
     ) -> Result<PageFrame, NoFrames>;
     /// Gives back a frame that belongs to `tables` and is mapped nowhere.
     fn free_page(&mut self, tables: &mut Self::Tables, frame: PageFrame);
+    /// A new frame that belongs to no tables; it goes onto `list`.
+    ///
+    /// # Errors
+    /// [`NoFrames`].
+    fn object_page(
+        &mut self,
+        list: &mut FrameList,
+        contents: Contents,
+    ) -> Result<PageFrame, NoFrames>;
+    /// Where objects leave their frames when they go.
+    fn dead_frames(&self) -> &Rc<DeadFrames>;
+    /// Takes back the frames of objects that are gone. They are mapped nowhere.
+    fn reap(&mut self);
     /// Maps the page at `address` to `frame`, replacing what was there.
     ///
     /// # Errors
@@ -161,6 +201,8 @@ pub trait Machine {
     /// The first page that is present in `start..end`, and what it is mapped to.
     /// The time this takes grows with the tables there are, not with the range.
     fn next_page(&self, tables: &Self::Tables, start: u64, end: u64) -> Option<(u64, PageFrame)>;
+    /// Copies all of a frame to another.
+    fn copy_frame(&mut self, from: PageFrame, to: PageFrame);
     /// Writes into a frame.
     ///
     /// # Panics
@@ -185,6 +227,8 @@ pub trait Machine {
 
     /// Raw time stamp counter.
     fn ticks(&self) -> u64;
+    /// How long so many ticks are, in nanoseconds.
+    fn nanoseconds(&self, ticks: u64) -> u64;
     /// Nanoseconds since boot.
     fn now(&self) -> u64;
     /// Unix time at boot, in seconds.

@@ -59,10 +59,12 @@ pub fn write<M: Machine>(
     Ok(())
 }
 
-/// Reads one little-endian word.
+/// Reads one little-endian word. Never inlined: argument fetching, which is,
+/// must stay small.
 ///
 /// # Errors
 /// As [`read`].
+#[inline(never)]
 pub fn read_word<M: Machine>(
     machine: &mut M,
     space: &mut Space<M>,

@@ -25,6 +25,10 @@ impl Default for TablesState {
 }
 
 impl TablesState {
+    pub(super) fn maps(&self, frame: PageFrame) -> bool {
+        self.pages.values().any(|(mapped, _)| *mapped == frame)
+    }
+
     /// A page went: takes out the tables that have none any more.
     pub(super) fn trim(&mut self, page: u64) -> Vec<PageFrame> {
         let mut empty = Vec::new();

@@ -55,9 +55,10 @@ impl<P: Port> Kernel<P> {
             match running
                 .process
                 .space
-                .touch(&mut self.machine, fault.address, touch)
+                .resolve(&mut self.machine, fault.address, touch)
             {
-                Ok(_) if !present => return Flow::Resume,
+                // A page that is there may be a copy now.
+                Ok((_, changed)) if changed || !present => return Flow::Resume,
                 Err(KernelError::NoMemory) => {
                     let status = personality::fault_status(running.process.abi, fault.vector);
                     return running.end(Cause::OutOfMemory, status);

@@ -35,6 +35,7 @@ use crate::object::file::FileRef;
 use crate::object::files::Files;
 use crate::object::process::{Cause, Gate, Process, ProcessMark};
 use crate::object::thread::{Thread, ThreadKey, ThreadMark, Wait};
+use crate::object::usage::Clocks;
 use crate::object::wait::{Entry, WaitQueue};
 use crate::personality::{self, patchwork, veridian, xeneva};
 use crate::port::{Machine, Port, Reason};
@@ -49,6 +50,8 @@ pub struct Kernel<P: Port> {
     pub host: P::Host,
     /// Files that came with the kernel.
     pub bundles: Bundles,
+    /// What the processor has been used for.
+    pub clocks: Clocks,
     processes: Table<ProcessMark, Box<Process<P>>>,
     threads: Table<ThreadMark, Box<Thread<P>>>,
     ready: RunQueue,
@@ -153,6 +156,7 @@ impl<P: Port> Kernel<P> {
             machine,
             host,
             bundles: Bundles::default(),
+            clocks: Clocks::default(),
             processes: Table::default(),
             threads: Table::default(),
             ready: RunQueue::default(),

@@ -62,6 +62,7 @@ fn segment(program: &ProgramHeader64<LittleEndian>, endian: LittleEndian) -> Seg
         file_offset: program.p_offset(endian),
         file_size: program.p_filesz(endian),
         access: Access {
+            read: true,
             write: flags & PF_W == PF_W,
             execute: flags & PF_X == PF_X,
         },

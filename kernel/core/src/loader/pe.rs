@@ -71,6 +71,7 @@ fn segment(section: &ImageSectionHeader, base: u64) -> Result<Option<Segment>, I
         file_offset: offset.into(),
         file_size: u64::from(size).min(memory_size),
         access: Access {
+            read: true,
             write: flags & IMAGE_SCN_MEM_WRITE == IMAGE_SCN_MEM_WRITE,
             execute: flags & IMAGE_SCN_MEM_EXECUTE == IMAGE_SCN_MEM_EXECUTE,
         },

@@ -11,9 +11,11 @@ use core::cell::Cell;
 use crate::error::KernelError;
 use crate::object::inode::Inode;
 use crate::object::input::InputRef;
+use crate::object::memory::MemoryFile;
 use crate::object::namespace::Place;
 use crate::object::pipe::PipeEnd;
 use crate::object::stream::Stream;
+use crate::object::usage::UsageFile;
 
 /// What an open file leads to.
 #[derive(Debug)]
@@ -37,6 +39,10 @@ pub enum Node {
     Directory(Rc<Inode>),
     /// An end of a pipe, or both.
     Pipe(PipeEnd),
+    /// Memory to share.
+    Memory(MemoryFile),
+    /// What a part of the machine has done so far.
+    Usage(UsageFile),
 }
 
 /// What can be done without waiting. The bits are those of PatchworkOS's POLL

@@ -6,6 +6,7 @@ use core::cell::{Cell, RefCell};
 
 use crate::bundle::BundleFile;
 use crate::object::store::{Quota, Store};
+use crate::object::usage::Usage;
 
 /// What an inode costs, its contents apart.
 pub(crate) const INODE_COST: u64 = 256;
@@ -120,6 +121,10 @@ pub enum Device {
     Log,
     /// Opening it makes a pipe.
     NewPipe,
+    /// Opening it makes memory to share.
+    NewMemory,
+    /// What the machine's parts have done so far.
+    Usage(Usage),
 }
 
 /// A name: padded with zeros.

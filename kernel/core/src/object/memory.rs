@@ -1,13 +1,26 @@
 //! Address spaces: regions that promise pages, and pages brought in on touch.
+//!
+//! - `pages.rs`: which frame a page gets. `ranges.rs`: mapping, unmapping and
+//!   protecting. `object.rs`: memory that spaces share; `mapping.rs`: how they
+//!   do; `file.rs`: it as a file.
 
+mod file;
+mod mapping;
+mod object;
+mod pages;
 mod ranges;
+
+pub use file::MemoryFile;
+pub use mapping::{Manner, Mapping, MappingSlot};
+pub use object::{Charge, MemoryObject};
 
 use alloc::vec::Vec;
 
+use mapping::Mappings;
+use pages::Limit;
+
 use crate::error::KernelError;
-use crate::port::{
-    Access, Contents, Machine, NoFrames, PAGE_BYTES, PAGE_SIZE, PageFrame, USER_END,
-};
+use crate::port::{Access, Machine, NoFrames, PAGE_BYTES, PAGE_SIZE, PageFrame, USER_END};
 
 /// How an address is touched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +42,8 @@ pub enum Backing {
     Ones,
     /// Part of a file that lies in memory for good, then zeros.
     File(FilePart),
+    /// Part of an object that others may map, too.
+    Object(MappingSlot),
 }
 
 /// Part of a file behind a region.
@@ -65,8 +80,8 @@ pub struct Space<M: Machine> {
     /// In descending order, so that a new stack or mapping moves few others:
     /// stacks grow from the top, mappings from the bottom. They do not overlap.
     regions: Vec<Region>,
-    /// Most frames this space may own.
-    frames_max: u64,
+    mappings: Mappings,
+    limit: Limit,
 }
 
 /// Why a region cannot be added.
@@ -102,13 +117,17 @@ impl<M: Machine> Space<M> {
             tables: machine.tables()?,
             // An image, a stack, and some more.
             regions: Vec::with_capacity(8),
-            frames_max,
+            mappings: Mappings::default(),
+            limit: Limit {
+                frames_max,
+                charge: None,
+            },
         })
     }
 
     /// Most frames it may own.
     pub fn frames_max(&self) -> u64 {
-        self.frames_max
+        self.limit.frames_max
     }
 
     /// Its page tables.
@@ -155,103 +174,17 @@ impl<M: Machine> Space<M> {
         grown.and_then(Result::ok).ok_or(NoRegions)
     }
 
-    fn region(&self, address: u64) -> Option<&Region> {
+    /// Place of the region that an address lies in.
+    fn place_of(&self, address: u64) -> Option<usize> {
         let at = self
             .regions
             .partition_point(|region| region.start > address);
-        self.regions.get(at).filter(|region| address < region.end)
+        let region = self.regions.get(at)?;
+        (address < region.end).then_some(at)
     }
 
-    /// Makes the page at `address` present for such a touch, if a region
-    /// promises it; says which frame it is.
-    ///
-    /// # Errors
-    /// [`KernelError::BadAddress`] when no region allows it,
-    /// [`KernelError::NoMemory`] when there is no frame for it.
-    pub fn touch(
-        &mut self,
-        machine: &mut M,
-        address: u64,
-        touch: Touch,
-    ) -> Result<PageFrame, KernelError> {
-        let region = *self.region(address).ok_or(KernelError::BadAddress)?;
-        if !region.allows(touch) {
-            return Err(KernelError::BadAddress);
-        }
-        let page = address & !(PAGE_SIZE - 1);
-        if let Some((frame, _)) = machine.lookup(&self.tables, page) {
-            // Present with all that the region allows: a race that is over.
-            return Ok(frame);
-        }
-        self.bring_in(machine, &region, page)
-    }
-
-    fn bring_in(
-        &mut self,
-        machine: &mut M,
-        region: &Region,
-        page: u64,
-    ) -> Result<PageFrame, KernelError> {
-        let part = match region.backing {
-            Backing::File(part) if page < part.data_end && page + PAGE_SIZE > part.data_start => {
-                part
-            }
-            _ => return self.private_page(machine, region, page, None),
-        };
-        match part.frame_of(page) {
-            Some(frame) if !region.access.write => {
-                machine.map(&mut self.tables, page, frame, region.access)?;
-                Ok(frame)
-            }
-            _ => self.private_page(machine, region, page, Some(part)),
-        }
-    }
-
-    /// A page of the space's own: zeros, with the file's part copied in.
-    fn private_page(
-        &mut self,
-        machine: &mut M,
-        region: &Region,
-        page: u64,
-        part: Option<FilePart>,
-    ) -> Result<PageFrame, KernelError> {
-        if M::owned(&self.tables) >= self.frames_max {
-            return Err(KernelError::NoMemory);
-        }
-        let contents = match region.backing {
-            Backing::Ones => Contents::Ones,
-            _ => Contents::Zero,
-        };
-        let frame = machine.page(&mut self.tables, contents)?;
-        if let Some(part) = part {
-            let (offset, bytes) = part.bytes_of(page);
-            machine.write_frame(frame, offset, bytes);
-        }
-        match machine.map(&mut self.tables, page, frame, region.access) {
-            Ok(()) => Ok(frame),
-            Err(no_frames) => {
-                machine.free_page(&mut self.tables, frame);
-                Err(no_frames.into())
-            }
-        }
-    }
-
-    /// Maps the pages of a read-only file region ahead of the first touch, up
-    /// to `most` of them.
-    ///
-    /// # Errors
-    /// [`KernelError::NoMemory`].
-    pub fn map_ahead(&mut self, machine: &mut M, start: u64, most: u64) -> Result<(), KernelError> {
-        let Some(region) = self.region(start).copied() else {
-            return Ok(());
-        };
-        let end = region.end.min(start + most * PAGE_SIZE);
-        let mut page = start;
-        while page < end {
-            self.bring_in(machine, &region, page)?;
-            page += PAGE_SIZE;
-        }
-        Ok(())
+    fn region(&self, address: u64) -> Option<&Region> {
+        self.place_of(address).map(|at| &self.regions[at])
     }
 
     /// Writes into this space whether it is the running one or not.
@@ -316,30 +249,6 @@ impl<M: Machine> Space<M> {
             at += length as u64;
         }
         Ok(())
-    }
-}
-
-impl FilePart {
-    /// The file's own frame for a page that is wholly in the file, or whose
-    /// missing rest lies in the same page of the file.
-    fn frame_of(&self, page: u64) -> Option<PageFrame> {
-        let first = self.first?;
-        let aligned = self.offset % PAGE_SIZE == self.data_start % PAGE_SIZE;
-        let file_page = (self.offset + page).checked_sub(self.data_start)?;
-        aligned.then_some(PageFrame(first.0 + file_page / PAGE_SIZE))
-    }
-
-    /// The file's bytes in a page, and where in the page they start.
-    fn bytes_of(&self, page: u64) -> (usize, &'static [u8]) {
-        let start = page.max(self.data_start);
-        let end = (page + PAGE_SIZE).min(self.data_end);
-        let from = usize::try_from(self.offset + (start - self.data_start));
-        let length = usize::try_from(end.saturating_sub(start));
-        let bytes = match (from, length) {
-            (Ok(from), Ok(length)) => self.contents.get(from..from + length),
-            _ => None,
-        };
-        (in_page(start), bytes.unwrap_or_default())
     }
 }
 

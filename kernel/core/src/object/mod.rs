@@ -18,5 +18,6 @@ pub mod store;
 pub mod stream;
 pub mod thread;
 pub mod transfer;
+pub mod usage;
 pub mod wait;
 pub mod walk;

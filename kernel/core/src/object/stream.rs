@@ -79,7 +79,9 @@ fn present<P: Port>(
     address: u64,
 ) -> Result<crate::port::PageFrame, KernelError> {
     let space = &mut running.process.space;
-    if let Some((frame, _)) = kernel.machine.lookup(space.tables(), address) {
+    if let Some((frame, access)) = kernel.machine.lookup(space.tables(), address)
+        && access.read
+    {
         return Ok(frame);
     }
     space.touch(&mut kernel.machine, address, Touch::Read)

@@ -27,7 +27,7 @@ static ONES: [u8; 4096] = [0xff; 4096];
 pub fn readable(file: &OpenFile) -> Result<(), KernelError> {
     match file.node {
         Node::Directory(_) => Err(KernelError::IsDirectory),
-        Node::Stream(_) => Err(KernelError::NotSupported),
+        Node::Stream(_) | Node::Memory(_) => Err(KernelError::NotSupported),
         _ if file.mode.contains(Mode::APPEND) || !file.mode.contains(Mode::READ) => {
             Err(KernelError::BadHandle)
         }
@@ -42,7 +42,9 @@ pub fn readable(file: &OpenFile) -> Result<(), KernelError> {
 pub fn writable(file: &OpenFile) -> Result<(), KernelError> {
     match file.node {
         Node::Directory(_) => Err(KernelError::IsDirectory),
-        Node::Input(_) | Node::Zero | Node::One => Err(KernelError::NotSupported),
+        Node::Input(_) | Node::Zero | Node::One | Node::Memory(_) | Node::Usage(_) => {
+            Err(KernelError::NotSupported)
+        }
         _ if !file.mode.contains(Mode::WRITE) => Err(KernelError::BadHandle),
         _ => Ok(()),
     }
@@ -96,7 +98,8 @@ pub fn read<P: Port>(
         }
         Node::File(inode) => read_regular(kernel, running, file, inode, address, count)?,
         Node::Pipe(end) => return end.read(kernel, running, address, count),
-        Node::Stream(_) => return Err(KernelError::NotSupported),
+        Node::Usage(usage) => usage.read(kernel, running, file, address, count)?,
+        Node::Stream(_) | Node::Memory(_) => return Err(KernelError::NotSupported),
         Node::Directory(_) => return Err(KernelError::IsDirectory),
     };
     Ok(Flow::Return(length))
@@ -119,7 +122,9 @@ pub fn write<P: Port>(
         Node::Log => log::write(kernel, running, address, count)?,
         Node::File(inode) => write_regular(kernel, running, file, inode, address, count)?,
         Node::Pipe(end) => return end.write(kernel, running, address, count),
-        Node::Input(_) | Node::Zero | Node::One => return Err(KernelError::NotSupported),
+        Node::Input(_) | Node::Zero | Node::One | Node::Memory(_) | Node::Usage(_) => {
+            return Err(KernelError::NotSupported);
+        }
         Node::Directory(_) => return Err(KernelError::IsDirectory),
     };
     Ok(Flow::Return(length))
@@ -207,6 +212,7 @@ pub fn ready<P: Port>(kernel: &Kernel<P>, file: &OpenFile) -> Option<Ready> {
             Some(Ready::OUT.and(if more { Ready::IN } else { Ready::NONE }))
         }
         Node::Null | Node::Zero | Node::One | Node::File(_) | Node::Directory(_) => None,
+        Node::Memory(_) | Node::Usage(_) => None,
     }
 }
 

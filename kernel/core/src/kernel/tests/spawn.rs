@@ -50,6 +50,7 @@ fn code_is_mapped_before_it_runs_and_data_is_not() {
         let key = bench.spawn(abi);
         let process = bench.process(key);
         let code = Access {
+            read: true,
             write: false,
             execute: true,
         };
@@ -236,6 +237,7 @@ fn no_page_of_a_process_is_writable_and_code_unless_it_asks_for_both() {
     let key = bench.kernel.spawn(&request("both")).unwrap();
     bench.poke(key, TEXT, b"x");
     let both = Access {
+        read: true,
         write: true,
         execute: true,
     };

@@ -12,6 +12,7 @@ use crate::port::{Access, USER_END};
 
 const WRITE: Access = Access::READ_WRITE;
 const CODE: Access = Access {
+    read: true,
     write: false,
     execute: true,
 };
@@ -68,6 +69,7 @@ fn flags_become_access() {
         (
             W | X,
             Access {
+                read: true,
                 write: true,
                 execute: true,
             },

@@ -31,6 +31,7 @@ fn the_header_page_and_the_sections_are_segments() {
             // The section is padded to pages in the file.
             file_size: TEXT_SIZE,
             access: Access {
+                read: true,
                 write: false,
                 execute: true,
             },

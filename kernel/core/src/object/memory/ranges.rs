@@ -3,7 +3,8 @@
 
 use core::ops::Range;
 
-use super::{Backing, Region, Space, Touch};
+use super::mapping::Mappings;
+use super::{Backing, Mapping, Region, Space, Touch};
 use crate::error::KernelError;
 use crate::port::{Access, Machine, PAGE_SIZE, PageFrame, USER_END};
 
@@ -51,6 +52,31 @@ impl<M: Machine> Space<M> {
         // One more where an old region is split, and the new one.
         self.make_room(2)?;
         let at = self.clear(machine, &range);
+        self.insert(at, range, access, backing);
+        Ok(())
+    }
+
+    /// Makes a region of an object's memory in place of whatever is there.
+    /// `range` is whole pages in the user half.
+    ///
+    /// # Errors
+    /// [`KernelError::NoMemory`] when there are too many regions.
+    pub fn map_object(
+        &mut self,
+        machine: &mut M,
+        range: Range<u64>,
+        access: Access,
+        mapping: Mapping,
+    ) -> Result<(), KernelError> {
+        self.make_room(2)?;
+        self.mappings.make_room()?;
+        let at = self.clear(machine, &range);
+        let slot = self.mappings.add(mapping);
+        self.insert(at, range, access, Backing::Object(slot));
+        Ok(())
+    }
+
+    fn insert(&mut self, at: usize, range: Range<u64>, access: Access, backing: Backing) {
         let region = Region {
             start: range.start,
             end: range.end,
@@ -59,7 +85,6 @@ impl<M: Machine> Space<M> {
         };
         self.regions.insert(at, region);
         self.join_around(at..at + 1);
-        Ok(())
     }
 
     /// Ends every promise in a range, and gives its pages back. `range` is
@@ -73,31 +98,34 @@ impl<M: Machine> Space<M> {
         Ok(())
     }
 
-    /// Lets programs write to a range or not; what they may execute stays as it
-    /// is. `range` is whole pages.
+    /// Changes what programs may do with the pages of a range. `range` is whole
+    /// pages.
     ///
     /// # Errors
-    /// [`KernelError::NotFound`] when nothing is there,
+    /// [`KernelError::NotPermitted`] when part of it was mapped with a right to
+    /// less, then [`KernelError::NotFound`] when nothing is there,
     /// [`KernelError::InvalidArgument`] when not all of it is,
-    /// [`KernelError::NoMemory`] when there are too many regions.
+    /// [`KernelError::NoMemory`] when there are too many regions. Nothing has
+    /// changed then.
     pub fn protect(
         &mut self,
         machine: &mut M,
         range: Range<u64>,
-        write: bool,
+        change: impl Fn(Access) -> Access,
     ) -> Result<(), KernelError> {
         let found = self.overlapping(&range);
         if found.is_empty() {
             return Err(KernelError::NotFound);
         }
-        let mut covered = range.end;
+        let (mut covered, mut whole) = (range.end, true);
         for region in &self.regions[found] {
-            if region.end < covered {
-                return Err(KernelError::InvalidArgument);
+            if !region.may_become(&self.mappings, change(region.access)) {
+                return Err(KernelError::NotPermitted);
             }
+            whole &= region.end >= covered;
             covered = region.start;
         }
-        if covered > range.start {
+        if !whole || covered > range.start {
             return Err(KernelError::InvalidArgument);
         }
         self.make_room(2)?;
@@ -105,27 +133,25 @@ impl<M: Machine> Space<M> {
         self.split(range.start);
         let changed = self.overlapping(&range);
         for index in changed.clone() {
-            if self.regions[index].access.write != write {
-                self.regions[index].access.write = write;
-                let region = self.regions[index];
-                self.protect_pages(machine, &region);
+            let region = &mut self.regions[index];
+            let access = change(region.access);
+            if region.access != access {
+                region.access = access;
+                protect_pages(machine, &mut self.tables, &self.mappings, region);
             }
         }
         self.join_around(changed);
         Ok(())
     }
 
-    /// Gives the pages of a region, which has changed, its access.
-    fn protect_pages(&mut self, machine: &mut M, region: &Region) {
-        let mut at = region.start;
-        while let Some((page, frame)) = machine.next_page(&self.tables, at, region.end) {
-            if region.access.write && region.is_of_file(page, frame) {
-                // A store brings in a copy.
-                machine.unmap(&mut self.tables, page);
-            } else {
-                machine.protect(&mut self.tables, page, region.access);
-            }
-            at = page + PAGE_SIZE;
+    /// Ends the mappings of objects that `ends` picks.
+    pub fn unmap_where(&mut self, machine: &mut M, ends: impl Fn(&Mapping) -> bool) {
+        while let Some(region) = self.regions.iter().find(|region| match region.backing {
+            Backing::Object(slot) => ends(self.mappings.get(slot)),
+            _ => false,
+        }) {
+            let range = region.start..region.end;
+            self.clear(machine, &range);
         }
     }
 
@@ -142,14 +168,37 @@ impl<M: Machine> Space<M> {
     /// Removes pages and promises in a range. There is room for one more
     /// region. Says at which place a region of that range belongs.
     fn clear(&mut self, machine: &mut M, range: &Range<u64>) -> usize {
-        let Range { mut start, mut end } = self.overlapping(range);
+        let Range { start, end } = self.overlapping(range);
         if start == end {
             return start;
         }
+        let mut objects = false;
         for region in &self.regions[start..end] {
             let part = region.start.max(range.start)..region.end.min(range.end);
-            drop_pages(machine, &mut self.tables, region, part);
+            drop_pages(machine, &mut self.tables, &self.mappings, region, part);
+            objects |= matches!(region.backing, Backing::Object(_));
         }
+        let at = self.cut_out(range, start..end);
+        if objects {
+            self.forget_mappings(machine);
+        }
+        at
+    }
+
+    /// Regions of objects went: their mappings may have gone with them.
+    #[cold]
+    fn forget_mappings(&mut self, machine: &mut M) {
+        let regions = &self.regions;
+        self.mappings.retain(|slot| {
+            let mut all = regions.iter();
+            all.any(|region| matches!(region.backing, Backing::Object(other) if other == slot))
+        });
+        machine.reap();
+    }
+
+    /// Removes the promises in a range, which `places` are of.
+    fn cut_out(&mut self, range: &Range<u64>, places: Range<usize>) -> usize {
+        let Range { mut start, mut end } = places;
         let top = &mut self.regions[start];
         if top.end > range.end {
             start += 1;
@@ -193,6 +242,7 @@ impl<M: Machine> Space<M> {
 
     /// Joins the regions at these places and their neighbours where they are
     /// one promise.
+    #[inline]
     fn join_around(&mut self, places: Range<usize>) {
         let mut at = places.end;
         while at > 0 && at >= places.start {
@@ -211,14 +261,35 @@ impl<M: Machine> Space<M> {
 fn drop_pages<M: Machine>(
     machine: &mut M,
     tables: &mut M::Tables,
+    mappings: &Mappings,
     region: &Region,
     part: Range<u64>,
 ) {
     let mut at = part.start;
     while let Some((page, frame)) = machine.next_page(tables, at, part.end) {
         machine.unmap(tables, page);
-        if !region.is_of_file(page, frame) {
+        if !region.lends(mappings, page, frame) {
             machine.free_page(tables, frame);
+        }
+        at = page + PAGE_SIZE;
+    }
+}
+
+/// Gives the pages of a region, which has changed, its access.
+fn protect_pages<M: Machine>(
+    machine: &mut M,
+    tables: &mut M::Tables,
+    mappings: &Mappings,
+    region: &Region,
+) {
+    let mut at = region.start;
+    while let Some((page, frame)) = machine.next_page(tables, at, region.end) {
+        let copied = region.access.write && region.copies_on_write(mappings);
+        if copied && region.lends(mappings, page, frame) {
+            // A store brings in a copy.
+            machine.unmap(tables, page);
+        } else {
+            machine.protect(tables, page, region.access);
         }
         at = page + PAGE_SIZE;
     }
@@ -228,7 +299,7 @@ impl Region {
     /// A program may touch it so.
     pub(super) fn allows(&self, touch: Touch) -> bool {
         match touch {
-            Touch::Read => true,
+            Touch::Read => self.access.read,
             Touch::Write => self.access.write,
             Touch::Execute => self.access.execute,
         }
@@ -236,18 +307,42 @@ impl Region {
 
     /// This region begins where `below` ends, and promises the same.
     pub(super) fn goes_on_from(&self, below: &Region) -> bool {
-        let same = matches!(
-            (self.backing, below.backing),
-            (Backing::Zero, Backing::Zero) | (Backing::Ones, Backing::Ones)
-        );
+        let same = match (self.backing, below.backing) {
+            (Backing::Zero, Backing::Zero) | (Backing::Ones, Backing::Ones) => true,
+            (Backing::Object(this), Backing::Object(other)) => this == other,
+            _ => false,
+        };
         self.start == below.end && same && self.access == below.access
     }
 
-    /// The frame behind a page is the file's own.
-    fn is_of_file(&self, page: u64, frame: PageFrame) -> bool {
+    /// The frame behind a page does not belong to the space: it is a file's or
+    /// an object's.
+    fn lends(&self, mappings: &Mappings, page: u64, frame: PageFrame) -> bool {
         match self.backing {
             Backing::File(part) => part.frame_of(page) == Some(frame),
+            Backing::Object(slot) => {
+                let mapping = mappings.get(slot);
+                !mapping.manner.private
+                    || mapping.object.frame(mapping.page_at(page)) == Some(frame)
+            }
             Backing::Zero | Backing::Ones => false,
+        }
+    }
+
+    /// Stores go to copies of the space's own.
+    fn copies_on_write(&self, mappings: &Mappings) -> bool {
+        match self.backing {
+            Backing::File(_) => true,
+            Backing::Object(slot) => mappings.get(slot).manner.private,
+            Backing::Zero | Backing::Ones => false,
+        }
+    }
+
+    /// Programs may be given such an access.
+    fn may_become(&self, mappings: &Mappings, access: Access) -> bool {
+        match self.backing {
+            Backing::Object(slot) => mappings.get(slot).manner.most.contains(access),
+            _ => true,
         }
     }
 }

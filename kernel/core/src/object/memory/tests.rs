@@ -3,12 +3,15 @@
 //! - `regions`: what can be added, against a model.
 //! - `pages`: what a touch brings in, and what it holds.
 //! - `ranges`: what is mapped, unmapped and protected, against a model.
+//! - `objects`: memory that spaces share, against a model; `sharing`: one by one.
 //! - `limits`: no frames, a frame limit, and what goes back.
 
 mod limits;
+mod objects;
 mod pages;
 mod ranges;
 mod regions;
+mod sharing;
 
 use super::{Backing, FilePart, Region, Space};
 use crate::error::KernelError;
@@ -21,6 +24,7 @@ const START: u64 = 0x40_0000;
 const PAGES: u64 = 4;
 
 const CODE: Access = Access {
+    read: true,
     write: false,
     execute: true,
 };

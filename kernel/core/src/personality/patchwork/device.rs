@@ -3,6 +3,7 @@
 //! The layout is that of specs/patchwork.md §12.
 
 use crate::object::inode::{Device, Seed, SeedKind, Seeds, System};
+use crate::object::usage::Usage;
 
 /// The root directory.
 pub(crate) const LAYOUT: Seeds = Seeds::List(&[
@@ -35,8 +36,19 @@ const DEVICES: &[Seed] = &[
     device("zero", Device::Zero),
     device("one", Device::One),
     device("klog", Device::Log),
+    directory("perf", System::Devices, Seeds::List(USAGE)),
     directory("pipe", System::Devices, Seeds::List(PIPES)),
+    directory("shmem", System::Devices, Seeds::List(MEMORY)),
 ];
+
+/// `/dev/perf`.
+const USAGE: &[Seed] = &[
+    device("cpu", Device::Usage(Usage::Processor)),
+    device("mem", Device::Usage(Usage::Memory)),
+];
+
+/// `/dev/shmem`.
+const MEMORY: &[Seed] = &[device("new", Device::NewMemory)];
 
 /// `/dev/pipe`.
 const PIPES: &[Seed] = &[device("new", Device::NewPipe)];

@@ -1,5 +1,6 @@
 //! Memory calls of PatchworkOS (specs/patchwork.md §5, 19 to 21, and §8).
 
+use alloc::rc::Rc;
 use core::ops::Range;
 
 use mayfly_abi::patchwork::nr;
@@ -8,9 +9,9 @@ use mayfly_abi::table::{Address, Flags, Handle};
 use super::error;
 use crate::error::KernelError;
 use crate::kernel::{Flow, Kernel, Running};
-use crate::object::file::{Mode, Node};
-use crate::object::memory::Backing;
-use crate::port::{Access, PAGE_SIZE, Port, USER_END};
+use crate::object::file::{Mode, Node, OpenFile};
+use crate::object::memory::{Backing, Manner, Mapping, MemoryObject, Space};
+use crate::port::{Access, Machine, PAGE_SIZE, Port, USER_END};
 
 /// First address of the user range (§9), where mappings start, too.
 pub(super) const USER_START: u64 = 0x40_0000;
@@ -57,28 +58,64 @@ fn map<P: Port>(
     if !file.mode.contains(needed) {
         return Err(KernelError::NotPermitted);
     }
+    if let Node::Memory(_) = file.node {
+        let file = Rc::clone(file);
+        return map_object(kernel, running, &file, address, length, access(write));
+    }
     let backing = backing(&file.node)?;
-    let range = match (address, length) {
-        (_, 0) => return Err(KernelError::InvalidArgument),
-        (0, length) => {
-            let length = length.checked_next_multiple_of(PAGE_SIZE);
-            let found = length.and_then(|length| {
-                let start = process.space.find_free(USER_START, length)?;
-                Some(start..start + length)
-            });
-            found.ok_or(KernelError::NoMemory)?
-        }
-        (address, length) => pages(address, length),
-    };
-    let access = Access {
-        write,
-        execute: false,
-    };
+    let range = place(&process.space, address, length)?;
     let start = range.start;
     process
         .space
-        .map(&mut kernel.machine, range, access, backing)?;
+        .map(&mut kernel.machine, range, access(write), backing)?;
     Ok(start)
+}
+
+/// Maps memory to share. Its first mapping settles its size, and a later one
+/// has no more pages than that.
+#[cold]
+fn map_object<P: Port>(
+    kernel: &mut Kernel<P>,
+    running: &mut Running<P>,
+    file: &OpenFile,
+    address: u64,
+    length: u64,
+    access: Access,
+) -> Result<u64, KernelError> {
+    let Node::Memory(memory) = &file.node else {
+        return Err(KernelError::NotSupported);
+    };
+    let space = &mut running.process.space;
+    let Range { start, end } = place(space, address, length)?;
+    let object = memory.object(|| {
+        let quota = Rc::clone(&kernel.files().quota);
+        let pages = (end - start) / PAGE_SIZE;
+        MemoryObject::new(&mut kernel.machine, &quota, space.charge(), pages)
+    })?;
+    let end = end.min(start + object.pages() * PAGE_SIZE);
+    let mapping = Mapping::new(object, start, 0, Manner::SHARED);
+    space.map_object(&mut kernel.machine, start..end, access, mapping)?;
+    Ok(start)
+}
+
+/// Where a mapping goes: the lowest free range, or the pages that are named.
+fn place<M: Machine>(
+    space: &Space<M>,
+    address: u64,
+    length: u64,
+) -> Result<Range<u64>, KernelError> {
+    match (address, length) {
+        (_, 0) => Err(KernelError::InvalidArgument),
+        (0, length) => {
+            let length = length.checked_next_multiple_of(PAGE_SIZE);
+            let found = length.and_then(|length| {
+                let start = space.find_free(USER_START, length)?;
+                Some(start..start + length)
+            });
+            found.ok_or(KernelError::NoMemory)
+        }
+        (address, length) => Ok(pages(address, length)),
+    }
 }
 
 /// What the memory of a mapped file holds at first.
@@ -132,7 +169,7 @@ pub(crate) fn mprotect<P: Port>(
         let start = range.start;
         let (machine, space) = (&mut kernel.machine, &mut running.process.space);
         match writable(prot) {
-            Some(write) => space.protect(machine, range, write)?,
+            Some(write) => space.protect(machine, range, |access| Access { write, ..access })?,
             None => space.unmap(machine, range)?,
         }
         Ok(start)
@@ -162,6 +199,14 @@ pub(super) fn check_user(address: u64, length: u64) -> Result<(), KernelError> {
         return Err(KernelError::BadAddress);
     }
     Ok(())
+}
+
+/// What a program may do with memory that it may write or not.
+fn access(write: bool) -> Access {
+    Access {
+        write,
+        ..Access::READ
+    }
 }
 
 /// The whole pages that a range in the user half touches.

@@ -11,8 +11,10 @@ use crate::error::KernelError;
 use crate::kernel::{Flow, Kernel, Running};
 use crate::object::file::{FileRef, Mode, Node, OpenFile};
 use crate::object::inode::{Body, Device};
+use crate::object::memory::MemoryFile;
 use crate::object::namespace::{Namespace, Place};
 use crate::object::pipe::Pipe;
+use crate::object::usage::UsageFile;
 use crate::port::{Machine, Port};
 use crate::user;
 
@@ -215,6 +217,8 @@ pub(crate) fn node<P: Port>(kernel: &Kernel<P>, place: &Place) -> Result<Node, K
         Body::Device(Device::Zero) => Node::Zero,
         Body::Device(Device::One) => Node::One,
         Body::Device(Device::Log) => Node::Log,
+        Body::Device(Device::NewMemory) => Node::Memory(MemoryFile::default()),
+        Body::Device(Device::Usage(usage)) => Node::Usage(UsageFile::new(*usage)),
         Body::Device(Device::NewPipe) => Node::Pipe(new_pipe(kernel)?.end(true, true)),
     })
 }

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::super::{Backing, Region, Touch};
+use super::super::{Backing, Region, Space, Touch};
 use super::{CODE, Fixture, PAGES, START, file, part, region};
 use crate::error::KernelError::{self, BadAddress, InvalidArgument, NotFound};
 use crate::fake::FakeMachine;
@@ -53,6 +53,16 @@ fn places(first: u64, count: u64) -> core::ops::Range<usize> {
     usize::try_from(first).unwrap()..usize::try_from(first + count).unwrap()
 }
 
+/// Lets a range be written or not.
+fn protect(
+    space: &mut Space<FakeMachine>,
+    machine: &mut FakeMachine,
+    range: core::ops::Range<u64>,
+    write: bool,
+) -> Result<(), KernelError> {
+    space.protect(machine, range, |access| Access { write, ..access })
+}
+
 /// Does a step to both; the answers must agree.
 fn step(fixture: &mut Fixture, model: &mut [Option<Page>], step: &Step) {
     match *step {
@@ -63,6 +73,7 @@ fn step(fixture: &mut Fixture, model: &mut [Option<Page>], step: &Step) {
                 (Backing::Zero, 0)
             };
             let access = Access {
+                read: true,
                 write,
                 execute: false,
             };
@@ -82,7 +93,7 @@ fn step(fixture: &mut Fixture, model: &mut [Option<Page>], step: &Step) {
         }
         Step::Protect(first, count, write) => {
             let (machine, space) = fixture.parts();
-            let protected = space.protect(machine, bytes(first, count), write);
+            let protected = protect(space, machine, bytes(first, count), write);
             let pages = &mut model[places(first, count)];
             let expected = match pages.iter().flatten().count() {
                 0 => Err(NotFound),
@@ -187,7 +198,7 @@ fn a_huge_range_is_mapped_and_unmapped_by_its_pages_alone() {
         fixture.poke(START + place, b"x").unwrap();
     }
     let (machine, space) = fixture.parts();
-    space.protect(machine, range.clone(), false).unwrap();
+    protect(space, machine, range.clone(), false).unwrap();
     assert_eq!(fixture.poke(START, b"x"), Err(BadAddress));
     let (machine, space) = fixture.parts();
     space.unmap(machine, range).unwrap();
@@ -203,14 +214,14 @@ fn a_file_page_that_becomes_writable_is_copied_on_the_store() {
     fixture.space().add(region(CODE, backing)).unwrap();
     let before = fixture.peek(START, 8).unwrap();
     let (machine, space) = fixture.parts();
-    space.protect(machine, bytes(0, 1), true).unwrap();
+    protect(space, machine, bytes(0, 1), true).unwrap();
     assert_eq!(fixture.peek(START, 8).unwrap(), before);
     fixture.poke(START, b"mine").unwrap();
     assert_eq!(contents.0[..8], before);
     // What it may execute stays, and its copy when it becomes read-only again.
     assert!(fixture.touch(START, Touch::Execute).is_ok());
     let (machine, space) = fixture.parts();
-    space.protect(machine, bytes(0, 1), false).unwrap();
+    protect(space, machine, bytes(0, 1), false).unwrap();
     assert_eq!(fixture.peek(START, 4).unwrap(), b"mine");
     assert_eq!(fixture.poke(START, b"x"), Err(BadAddress));
     // Unmapping gives back the copy, and leaves the file's own pages alone.

@@ -32,6 +32,7 @@ fn an_executable_that_was_written_is_copied() {
     let tables = family.bench.process(child).space.tables();
     let (_, access) = family.bench.kernel.machine.lookup(tables, TEXT).unwrap();
     let code = Access {
+        read: true,
         write: false,
         execute: true,
     };

@@ -1,0 +1,33 @@
+//! Open files that are memory: PatchworkOS's `/dev/shmem/new`.
+
+use alloc::rc::Rc;
+use core::cell::OnceCell;
+
+use crate::error::KernelError;
+use crate::object::memory::MemoryObject;
+
+/// Memory whose size its first mapping settles.
+#[derive(Debug, Default)]
+pub struct MemoryFile {
+    object: OnceCell<Rc<MemoryObject>>,
+}
+
+impl MemoryFile {
+    /// Its object, made if this is the first time.
+    ///
+    /// # Errors
+    /// Those of `make`.
+    pub fn object(
+        &self,
+        make: impl FnOnce() -> Result<Rc<MemoryObject>, KernelError>,
+    ) -> Result<Rc<MemoryObject>, KernelError> {
+        let object = match self.object.get() {
+            Some(object) => object,
+            None => {
+                let object = make()?;
+                self.object.get_or_init(|| object)
+            }
+        };
+        Ok(Rc::clone(object))
+    }
+}
