@@ -168,6 +168,14 @@ fn fifty_processes_leave_nothing_behind(vm: Vm) -> Result<()> {
 }
 
 #[mayfly::test]
+fn a_process_that_waits_can_be_killed(vm: Vm) -> Result<()> {
+    let waits = vm.probe(Abi::Patchwork)?;
+    // Nothing else runs that would have the kernel look.
+    waits.close()?;
+    vm.ping().map(drop)
+}
+
+#[mayfly::test]
 fn killing_what_is_not_there_is_refused(vm: Vm) -> Result<()> {
     let error = vm.kill(4711).unwrap_err();
     assert_eq!(error.kind(), "refused", "{error}");

@@ -24,6 +24,7 @@ const TESTS: &[&str] = &[
     include_str!("../../tests/patchwork/files.rs"),
     include_str!("../../tests/patchwork/paths.rs"),
     include_str!("../../tests/patchwork/pipes.rs"),
+    include_str!("../../tests/patchwork/sockets.rs"),
     include_str!("../../tests/patchwork/binds.rs"),
     include_str!("../../tests/patchwork/devices.rs"),
     include_str!("../../tests/patchwork/spawn.rs"),

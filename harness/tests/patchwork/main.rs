@@ -13,5 +13,6 @@ mod paths;
 mod pipes;
 mod programs;
 mod shared;
+mod sockets;
 mod spawn;
 mod threads;

@@ -19,7 +19,7 @@ fn pipe(probe: &Probe<'_>) -> Result<(u64, u64)> {
 }
 
 /// Polls descriptors for events: the result, and what each is ready for.
-fn poll(
+pub(crate) fn poll(
     probe: &Probe<'_>,
     files: &[(u64, u32)],
     timeout: u64,
@@ -37,8 +37,8 @@ fn poll(
     Ok((call.result, revents.collect()))
 }
 
-const IN: u32 = 1;
-const OUT: u32 = 2;
+pub(crate) const IN: u32 = 1;
+pub(crate) const OUT: u32 = 2;
 const NVAL: u32 = 16;
 
 #[mayfly::test(covers = "patchwork OPEN2, patchwork READ, patchwork WRITE")]

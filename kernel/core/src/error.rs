@@ -60,6 +60,22 @@ pub enum KernelError {
     BadFlag,
     /// The device knows no such request.
     NoControl,
+    /// It would have to wait, and is not to.
+    WouldBlock,
+    /// A socket's address is taken.
+    AddressInUse,
+    /// A socket has no connection.
+    NotConnected,
+    /// A socket has a connection already.
+    AlreadyConnected,
+    /// Nobody takes connections at an address.
+    ConnectionRefused,
+    /// The other side of a connection is gone.
+    ConnectionReset,
+    /// A message is longer than a connection can carry.
+    MessageTooLong,
+    /// A command is none, or has too few or too many words.
+    BadCommand,
     /// The row exists and this kernel does not serve it yet.
     Unserved,
 }

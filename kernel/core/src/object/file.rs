@@ -14,6 +14,7 @@ use crate::object::input::InputRef;
 use crate::object::memory::MemoryFile;
 use crate::object::namespace::Place;
 use crate::object::pipe::PipeEnd;
+use crate::object::socket::file::SocketFile;
 use crate::object::stream::Stream;
 use crate::object::usage::UsageFile;
 
@@ -43,6 +44,8 @@ pub enum Node {
     Memory(MemoryFile),
     /// What a part of the machine has done so far.
     Usage(UsageFile),
+    /// A file of a local socket.
+    Socket(SocketFile),
 }
 
 /// What can be done without waiting. The bits are those of PatchworkOS's POLL
@@ -57,6 +60,8 @@ impl Ready {
     pub const IN: Self = Self(1);
     /// Writing.
     pub const OUT: Self = Self(2);
+    /// The other side is gone.
+    pub const HANG_UP: Self = Self(8);
 
     /// Both together.
     #[must_use]
@@ -209,6 +214,11 @@ impl Handles {
     /// Most descriptors.
     pub fn most(&self) -> usize {
         self.most
+    }
+
+    /// No descriptor is left.
+    pub fn is_full(&self) -> bool {
+        self.files.len() >= self.most && self.files.iter().all(Option::is_some)
     }
 
     /// Closes a descriptor.

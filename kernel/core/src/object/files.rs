@@ -22,6 +22,7 @@ use crate::object::log::Log;
 use crate::object::namespace::{Mount, Namespace, Place};
 use crate::object::pipe::{Hangup, Hangups};
 use crate::object::share::Shares;
+use crate::object::socket::Sockets;
 use crate::object::store::{Quota, Store};
 use crate::port::{Machine, PAGE_SIZE, Port};
 
@@ -44,6 +45,8 @@ pub struct Files {
     pub hangups: Rc<Hangups>,
     /// The kernel's log.
     pub log: Log,
+    /// Local sockets.
+    pub sockets: Rc<Sockets>,
     /// Open files that were left for somebody.
     pub shares: RefCell<Shares>,
     /// Standard inputs that the host may send.
@@ -78,12 +81,14 @@ impl Files {
             mode: Mode::ALL,
             covered: None,
         });
+        let hangups = Rc::default();
         Self {
             namespace: Namespace::new(Some(Rc::clone(&root))),
             root,
             log: Log::new(&quota),
+            sockets: Sockets::new(&quota, &hangups),
             quota,
-            hangups: Rc::default(),
+            hangups,
             shares: RefCell::default(),
             inputs: RefCell::default(),
             ids: Cell::new(0),

@@ -5,6 +5,8 @@ use alloc::vec::Vec;
 use core::cell::{Cell, RefCell};
 
 use crate::bundle::BundleFile;
+use crate::object::socket::Socket;
+use crate::object::socket::file::Part;
 use crate::object::store::{Quota, Store};
 use crate::object::usage::Usage;
 
@@ -82,6 +84,8 @@ pub enum Body {
     Directory(Directory),
     /// What opening it leads to has no contents of its own.
     Device(Device),
+    /// A part of a local socket.
+    Socket(Weak<Socket>, Part),
 }
 
 /// A regular file.
@@ -125,11 +129,24 @@ pub enum Device {
     NewMemory,
     /// What the machine's parts have done so far.
     Usage(Usage),
+    /// Opening it makes a local socket.
+    NewSocket,
+    /// The name of an address of a local socket.
+    SocketAddress,
 }
 
 /// A name: padded with zeros.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, Eq)]
 pub struct Name([u8; NAME_MAX + 1]);
+
+impl PartialEq for Name {
+    // By words: names are compared at every step of every path.
+    fn eq(&self, other: &Self) -> bool {
+        let [words, others] = [self, other].map(|name| name.0.as_chunks().0);
+        let mut pairs = words.iter().zip(others);
+        pairs.all(|(word, other)| u64::from_ne_bytes(*word) == u64::from_ne_bytes(*other))
+    }
+}
 
 impl Name {
     /// A name; `None` if it is empty or too long.

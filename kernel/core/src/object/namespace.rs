@@ -12,11 +12,14 @@ use core::cell::RefCell;
 use crate::error::KernelError;
 use crate::object::file::Mode;
 use crate::object::inode::Inode;
+use crate::object::socket::Socket;
 
 /// Most mounts of a namespace, its root apart.
 const BINDS_MAX: usize = 64;
 /// Most living children that a namespace propagates to.
 const CHILDREN_MAX: usize = 1024;
+/// Most sockets that a namespace keeps.
+const SOCKETS_MAX: usize = 1024;
 
 /// A tree that is shown somewhere.
 #[derive(Debug)]
@@ -69,6 +72,8 @@ pub struct Namespace {
     binds: RefCell<Vec<Rc<Mount>>>,
     parent: Weak<Namespace>,
     children: RefCell<Vec<Weak<Namespace>>>,
+    /// Sockets that were made here or in a parent: they stay as long as this.
+    sockets: RefCell<Vec<Rc<Socket>>>,
 }
 
 /// Whom a bind is passed on to.
@@ -106,6 +111,7 @@ impl Namespace {
             binds: self.binds.clone(),
             parent: Rc::downgrade(self),
             children: RefCell::default(),
+            sockets: self.sockets.clone(),
         });
         children.push(Rc::downgrade(&child));
         Ok(child)
@@ -199,6 +205,32 @@ impl Namespace {
     fn living_children(&self) -> Vec<Rc<Namespace>> {
         let children = self.children.borrow();
         children.iter().filter_map(Weak::upgrade).collect()
+    }
+
+    /// Keeps a socket for as long as this or one of the living children is there.
+    ///
+    /// # Errors
+    /// [`KernelError::NoMemory`] when there are too many here.
+    pub fn keep(&self, socket: &Rc<Socket>) -> Result<(), KernelError> {
+        if self.sockets.borrow().len() >= SOCKETS_MAX {
+            return Err(KernelError::NoMemory);
+        }
+        self.sockets.borrow_mut().push(Rc::clone(socket));
+        let mut below = self.living_children();
+        while let Some(namespace) = below.pop() {
+            let mut sockets = namespace.sockets.borrow_mut();
+            if sockets.len() < SOCKETS_MAX {
+                sockets.push(Rc::clone(socket));
+            }
+            below.extend(namespace.living_children());
+        }
+        Ok(())
+    }
+
+    /// A socket is kept here.
+    pub fn keeps(&self, socket: &Rc<Socket>) -> bool {
+        let sockets = self.sockets.borrow();
+        sockets.iter().any(|kept| Rc::ptr_eq(kept, socket))
     }
 
     /// Something is mounted over the place.

@@ -52,7 +52,8 @@ impl Hangups {
         self.entries.borrow_mut().push(Hangup::Unread(number));
     }
 
-    fn add(&self, queue: &WaitQueue) {
+    /// Adds everyone in a queue.
+    pub(crate) fn add(&self, queue: &WaitQueue) {
         let woken = queue.take().into_iter().map(Hangup::Wake);
         self.entries.borrow_mut().extend(woken);
     }

@@ -28,6 +28,7 @@ pub fn readable(file: &OpenFile) -> Result<(), KernelError> {
     match file.node {
         Node::Directory(_) => Err(KernelError::IsDirectory),
         Node::Stream(_) | Node::Memory(_) => Err(KernelError::NotSupported),
+        Node::Socket(ref socket) if !socket.reads() => Err(KernelError::NotSupported),
         _ if file.mode.contains(Mode::APPEND) || !file.mode.contains(Mode::READ) => {
             Err(KernelError::BadHandle)
         }
@@ -45,6 +46,7 @@ pub fn writable(file: &OpenFile) -> Result<(), KernelError> {
         Node::Input(_) | Node::Zero | Node::One | Node::Memory(_) | Node::Usage(_) => {
             Err(KernelError::NotSupported)
         }
+        Node::Socket(ref socket) if !socket.writes() => Err(KernelError::NotSupported),
         _ if !file.mode.contains(Mode::WRITE) => Err(KernelError::BadHandle),
         _ => Ok(()),
     }
@@ -99,6 +101,7 @@ pub fn read<P: Port>(
         Node::File(inode) => read_regular(kernel, running, file, inode, address, count)?,
         Node::Pipe(end) => return end.read(kernel, running, address, count),
         Node::Usage(usage) => usage.read(kernel, running, file, address, count)?,
+        Node::Socket(socket) => return socket.read(kernel, running, file, address, count),
         Node::Stream(_) | Node::Memory(_) => return Err(KernelError::NotSupported),
         Node::Directory(_) => return Err(KernelError::IsDirectory),
     };
@@ -122,6 +125,7 @@ pub fn write<P: Port>(
         Node::Log => log::write(kernel, running, address, count)?,
         Node::File(inode) => write_regular(kernel, running, file, inode, address, count)?,
         Node::Pipe(end) => return end.write(kernel, running, address, count),
+        Node::Socket(socket) => return socket.write(kernel, running, file, address, count),
         Node::Input(_) | Node::Zero | Node::One | Node::Memory(_) | Node::Usage(_) => {
             return Err(KernelError::NotSupported);
         }
@@ -200,19 +204,28 @@ fn write_regular<P: Port>(
 /// Largest file, in bytes.
 const MAX_SIZE: u64 = i64::MAX as u64;
 
-/// What can be done without waiting; `None` when that cannot be asked.
-pub fn ready<P: Port>(kernel: &Kernel<P>, file: &OpenFile) -> Option<Ready> {
+/// What can be done without waiting.
+///
+/// # Errors
+/// [`KernelError::NotSupported`] when that cannot be asked.
+pub fn ready<P: Port>(kernel: &Kernel<P>, file: &OpenFile) -> Result<Ready, KernelError> {
     match &file.node {
-        Node::Input(Some(input)) => Some(input.ready()),
-        Node::Input(None) => Some(Ready::IN),
-        Node::Stream(_) => Some(Ready::OUT),
-        Node::Pipe(end) => Some(end.ready()),
+        Node::Input(Some(input)) => Ok(input.ready()),
+        Node::Input(None) => Ok(Ready::IN),
+        Node::Stream(_) => Ok(Ready::OUT),
+        Node::Pipe(end) => Ok(end.ready()),
+        Node::Socket(socket) => socket.ready(),
         Node::Log => {
             let more = kernel.files().log.end() > file.position.get();
-            Some(Ready::OUT.and(if more { Ready::IN } else { Ready::NONE }))
+            Ok(Ready::OUT.and(if more { Ready::IN } else { Ready::NONE }))
         }
-        Node::Null | Node::Zero | Node::One | Node::File(_) | Node::Directory(_) => None,
-        Node::Memory(_) | Node::Usage(_) => None,
+        Node::Null
+        | Node::Zero
+        | Node::One
+        | Node::File(_)
+        | Node::Directory(_)
+        | Node::Memory(_)
+        | Node::Usage(_) => Err(KernelError::NotSupported),
     }
 }
 
@@ -221,6 +234,7 @@ pub fn enter<P: Port>(kernel: &Kernel<P>, file: &OpenFile, entry: Entry) {
     match &file.node {
         Node::Pipe(end) => end.enter(entry),
         Node::Input(Some(input)) => input.enter(entry),
+        Node::Socket(socket) => socket.enter(entry),
         Node::Log => kernel.files().log.grown.enter(entry),
         _ => {}
     }

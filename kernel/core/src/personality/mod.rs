@@ -23,6 +23,7 @@ use crate::object::inode::Seeds;
 use crate::object::input::InputRef;
 use crate::object::memory::{Backing, Region, Space};
 use crate::object::process::{Cause, Process};
+use crate::object::socket::Socket;
 use crate::object::stream::Stream;
 use crate::object::thread::{Thread, Wait};
 use crate::port::{Access, Machine, Port};
@@ -206,6 +207,18 @@ pub(crate) fn connect<P: Port>(process: &mut Process<P>, input: InputRef) {
 /// the other interfaces see too.
 pub(crate) fn file_layout() -> Seeds {
     patchwork::device::LAYOUT
+}
+
+/// Obeys what is written to the control file of a socket: the words are
+/// PatchworkOS's, whoever writes them.
+pub(crate) fn control_socket<P: Port>(
+    kernel: &mut Kernel<P>,
+    running: &mut Running<P>,
+    socket: &Rc<Socket>,
+    address: u64,
+    count: u64,
+) -> Result<(), KernelError> {
+    patchwork::socket::control(kernel, running, socket, address, count)
 }
 
 /// Prepares the stack and the registers that a new process starts with.

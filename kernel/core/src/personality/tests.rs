@@ -8,16 +8,18 @@
 //! - `time`: clocks and sleeps.
 //! - `write`: output, and the order of its checks.
 //! - `memory`: memory calls of PatchworkOS. `threads`: its threads and futexes.
-//! - `pipes`: calls that wait for another process. `spawn`: those that start one.
-//! - `input`: what the host sends.
+//! - `pipes`, `sockets`: calls that wait for another process. `duo`: two of them.
+//! - `spawn`: calls that start one. `input`: what the host sends.
 //! - `text`: the formatter of XenevaOS.
 
 mod capabilities;
+mod duo;
 mod identity;
 mod input;
 mod joins;
 mod memory;
 mod pipes;
+mod sockets;
 mod spawn;
 mod start;
 mod table;

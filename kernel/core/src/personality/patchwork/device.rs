@@ -15,7 +15,7 @@ pub(crate) const LAYOUT: Seeds = Seeds::List(&[
     directory("home", System::Memory, Seeds::None),
     directory("kernel", System::Memory, Seeds::None),
     directory("lib", System::Memory, Seeds::None),
-    directory("net", System::Devices, Seeds::None),
+    directory("net", System::Devices, Seeds::List(NET)),
     directory("proc", System::Processes, Seeds::None),
     directory("sys", System::Devices, Seeds::None),
     directory("tmp", System::Memory, Seeds::None),
@@ -52,6 +52,15 @@ const MEMORY: &[Seed] = &[device("new", Device::NewMemory)];
 
 /// `/dev/pipe`.
 const PIPES: &[Seed] = &[device("new", Device::NewPipe)];
+
+/// `/net`.
+const NET: &[Seed] = &[directory("local", System::Devices, Seeds::List(LOCAL))];
+
+/// `/net/local`, where each socket has a directory too.
+const LOCAL: &[Seed] = &[
+    device("seqpacket", Device::NewSocket),
+    directory("listen", System::Devices, Seeds::None),
+];
 
 const fn directory(name: &'static str, system: System, seeds: Seeds) -> Seed {
     Seed {

@@ -35,6 +35,14 @@ pub fn errno(error: KernelError) -> Errno {
         KernelError::TooLarge => Errno::EFBIG,
         KernelError::BadFlag => Errno::EBADFLAG,
         KernelError::NoControl => Errno::ENOTTY,
+        KernelError::WouldBlock => Errno::EAGAIN,
+        KernelError::AddressInUse => Errno::EADDRINUSE,
+        KernelError::NotConnected => Errno::ENOTCONN,
+        KernelError::AlreadyConnected => Errno::EISCONN,
+        KernelError::ConnectionRefused => Errno::ECONNREFUSED,
+        KernelError::ConnectionReset => Errno::ECONNRESET,
+        KernelError::MessageTooLong => Errno::EMSGSIZE,
+        KernelError::BadCommand => Errno::EUNKNOWNCTL,
     }
 }
 

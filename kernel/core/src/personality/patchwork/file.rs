@@ -28,7 +28,10 @@ pub(crate) fn close<P: Port>(
 
 /// Lets go of a file; whoever is at its other end hears of it.
 fn close_file<P: Port>(kernel: &mut Kernel<P>, file: FileRef) -> u64 {
-    let has_other_end = matches!(file.node, Node::Pipe(_) | Node::Input(Some(_)));
+    let has_other_end = matches!(
+        file.node,
+        Node::Pipe(_) | Node::Socket(_) | Node::Input(Some(_))
+    );
     drop(file);
     if has_other_end {
         kernel.wake_hung_up();

@@ -1,6 +1,7 @@
 //! PatchworkOS (`specs/patchwork.md`): integers that are `ERR` or `NULL` on
 //! failure, with an error number per thread.
 
+pub(crate) mod control;
 pub(crate) mod device;
 pub(crate) mod directory;
 pub mod error;
@@ -11,6 +12,7 @@ pub(crate) mod path;
 pub(crate) mod poll;
 pub(crate) mod process;
 pub(crate) mod share;
+pub(crate) mod socket;
 pub(crate) mod spawn;
 pub(crate) mod start;
 pub(crate) mod thread;

@@ -5,8 +5,9 @@ use alloc::rc::Rc;
 use mayfly_abi::patchwork::nr;
 use mayfly_abi::table::{Handle, Store, Text};
 
-use super::error::answer;
+use super::error::{answer, answer_flow};
 use super::path::{self, Flags, PATH_MAX, Path};
+use super::socket;
 use crate::error::KernelError;
 use crate::kernel::{Flow, Kernel, Running};
 use crate::object::file::{FileRef, Mode, Node, OpenFile};
@@ -14,6 +15,7 @@ use crate::object::inode::{Body, Device};
 use crate::object::memory::MemoryFile;
 use crate::object::namespace::{Namespace, Place};
 use crate::object::pipe::Pipe;
+use crate::object::socket::file::SocketFile;
 use crate::object::usage::UsageFile;
 use crate::port::{Machine, Port};
 use crate::user;
@@ -24,13 +26,14 @@ const NONE: u64 = u64::MAX;
 const KEPT: u32 = Mode::NONBLOCK.0 | Mode::APPEND.0 | Mode::RECURSIVE.0;
 
 /// OPEN.
+#[inline(always)]
 pub(crate) fn open<P: Port>(
     kernel: &mut Kernel<P>,
     running: &mut Running<P>,
     Text(path): Text,
 ) -> Flow {
     let opened = open_from(kernel, running, None, path);
-    answer(running, nr::OPEN, opened)
+    answer_flow(running, nr::OPEN, opened)
 }
 
 /// OPENAT: the descriptor is looked at first.
@@ -47,20 +50,24 @@ pub(crate) fn openat<P: Port>(
             file.and_then(|file| open_from(kernel, running, Some(&file), path))
         }
     };
-    answer(running, nr::OPENAT, opened)
+    answer_flow(running, nr::OPENAT, opened)
 }
 
+#[inline(always)]
 fn open_from<P: Port>(
     kernel: &mut Kernel<P>,
     running: &mut Running<P>,
     from: Option<&OpenFile>,
     address: u64,
-) -> Result<u64, KernelError> {
+) -> Result<Flow, KernelError> {
     let mut buffer = [0; PATH_MAX];
     let path = path::read(kernel, running, address, &mut buffer)?;
     let (place, mode) = prepare(kernel, running, from, &path)?;
+    if socket::is_one(&place) {
+        return socket::open(kernel, running, place, mode);
+    }
     let file = OpenFile::at(node(kernel, &place)?, mode, Some(place));
-    running.process.handles.insert(file)
+    running.process.handles.insert(file).map(Flow::Return)
 }
 
 /// OPEN2: two ends where the file has two, else the file twice.
@@ -92,6 +99,7 @@ fn open_both<P: Port>(
             [(true, false), (false, true)]
                 .map(|(reads, writes)| Node::Pipe(pipe.end(reads, writes)))
         }
+        _ if socket::is_one(&place) => socket::both(kernel, running, &place, mode)?,
         _ => [node(kernel, &place)?, node(kernel, &place)?],
     };
     let files = nodes.map(|node| OpenFile::at(node, mode, Some(place.clone())));
@@ -141,7 +149,7 @@ pub(crate) fn prepare<P: Port>(
     let wants_directory = path.flags.has(Flags::DIRECTORY);
     match &place.inode.body {
         Body::Directory(_) if !wants_directory => return Err(KernelError::IsDirectory),
-        Body::File(_) | Body::Device(_) if wants_directory => {
+        Body::File(_) | Body::Device(_) | Body::Socket(..) if wants_directory => {
             return Err(KernelError::NotDirectory);
         }
         Body::File(regular) if path.flags.has(Flags::TRUNCATE) => {
@@ -209,6 +217,7 @@ fn mode(place: &Place, flags: Flags) -> Result<Mode, KernelError> {
 }
 
 /// What opening a place leads to.
+#[inline(always)]
 pub(crate) fn node<P: Port>(kernel: &Kernel<P>, place: &Place) -> Result<Node, KernelError> {
     Ok(match &place.inode.body {
         Body::File(_) => Node::File(Rc::clone(&place.inode)),
@@ -220,6 +229,11 @@ pub(crate) fn node<P: Port>(kernel: &Kernel<P>, place: &Place) -> Result<Node, K
         Body::Device(Device::NewMemory) => Node::Memory(MemoryFile::default()),
         Body::Device(Device::Usage(usage)) => Node::Usage(UsageFile::new(*usage)),
         Body::Device(Device::NewPipe) => Node::Pipe(new_pipe(kernel)?.end(true, true)),
+        Body::Device(Device::SocketAddress) => Node::Socket(SocketFile::Address),
+        // A process needs a namespace for them: `socket.rs`.
+        Body::Device(Device::NewSocket) | Body::Socket(..) => {
+            return Err(KernelError::NotSupported);
+        }
     })
 }
 

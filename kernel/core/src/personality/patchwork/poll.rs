@@ -115,7 +115,7 @@ fn look<P: Port>(
         if matches!(file.node, Node::Directory(_)) {
             return Err(KernelError::IsDirectory);
         }
-        let ready = transfer::ready(kernel, file).ok_or(KernelError::NotSupported)?;
+        let ready = transfer::ready(kernel, file)?;
         let asked = pollfd[8..]
             .first_chunk()
             .map_or(0, |bits| u32::from_le_bytes(*bits));

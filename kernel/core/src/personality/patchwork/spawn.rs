@@ -153,7 +153,7 @@ fn load_checked<P: Port>(
         Body::File(regular) => regular,
         Body::Directory(_) => return Err(KernelError::IsDirectory.into()),
         // A device has no contents that could be an executable.
-        Body::Device(_) => return Err(ImageError::UnknownFormat.into()),
+        Body::Device(_) | Body::Socket(..) => return Err(ImageError::UnknownFormat.into()),
     };
     if !mode.contains(Mode::READ) || mode.contains(Mode::APPEND) {
         return Err(KernelError::BadHandle.into());

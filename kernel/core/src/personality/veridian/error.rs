@@ -34,7 +34,15 @@ pub fn syscall_error(error: KernelError) -> SyscallError {
         | KernelError::OtherSystem
         | KernelError::TooLarge
         | KernelError::BadFlag
-        | KernelError::NoControl => SyscallError::NotSupported,
+        | KernelError::NoControl
+        | KernelError::WouldBlock
+        | KernelError::AddressInUse
+        | KernelError::NotConnected
+        | KernelError::AlreadyConnected
+        | KernelError::ConnectionRefused
+        | KernelError::ConnectionReset
+        | KernelError::MessageTooLong
+        | KernelError::BadCommand => SyscallError::NotSupported,
     }
 }
 
