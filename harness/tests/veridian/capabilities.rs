@@ -58,7 +58,7 @@ fn tokens_are_made_and_taken_within_their_budgets(vm: Vm) -> Result<()> {
     budget!(derive()?, kernel_instr <= 300);
     let minted = args![kind::DEVICE, 1, right::READ, space];
     let minted = probe.call(veridian::CAPABILITY_CREATE, minted)?;
-    budget!(minted, kernel_instr <= 330);
+    budget!(minted, kernel_instr <= 400);
     let revoked = probe.call(veridian::CAPABILITY_REVOKE, args![first.value])?;
     budget!(revoked, kernel_instr <= 450);
     Ok(())

@@ -5,6 +5,7 @@
 
 mod calls;
 mod capabilities;
+mod processes;
 mod programs;
 mod threads;
 mod tokens;

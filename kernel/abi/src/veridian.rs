@@ -205,6 +205,36 @@ structure! {
     }
 }
 
+structure! {
+    /// How a process ended (spec §3).
+    ProcessExitInfo [48] {
+        /// Its id.
+        0 process_id: u64,
+        /// Its exit code.
+        8 exit_code: i32,
+        /// One of [`exit_reason`].
+        12 exit_reason: u32,
+        /// Nanoseconds that it ran.
+        16 user_time_ns: u64,
+        /// Nanoseconds in its calls.
+        24 kernel_time_ns: u64,
+        /// Most memory that it had, in bytes.
+        32 peak_memory_bytes: u64,
+        /// Address of the access that faulted, or 0.
+        40 fault_address: u64,
+    }
+}
+
+/// Values of [`ProcessExitInfo::exit_reason`] (spec §3).
+pub mod exit_reason {
+    /// EXIT, or its last thread ended.
+    pub const EXITED: u32 = 0;
+    /// A processor exception.
+    pub const FAULT: u32 = 1;
+    /// Ended by the kernel.
+    pub const KILLED: u32 = 2;
+}
+
 /// Clock ids of `CLOCK_GET` (spec §3).
 pub mod clock {
     /// UTC since 1970.

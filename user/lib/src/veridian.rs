@@ -5,6 +5,8 @@
 //! the same for their interfaces.
 
 pub mod capability;
+pub mod image;
+pub mod process;
 pub mod thread;
 
 use core::ptr;
@@ -29,6 +31,13 @@ static START: AtomicU64 = AtomicU64::new(0);
 fn call(number: u64, [a1, a2, a3, a4]: [u64; 4]) -> u64 {
     // SAFETY: the callers in this module only make such calls.
     unsafe { stub::number_in_rax(number, [a1, a2, a3, a4, 0, 0]) }
+}
+
+/// Makes a call that needs all six words; what it writes to is lent to it.
+fn call_all(number: u64, words: [u64; 6]) -> u64 {
+    // SAFETY: the callers in this module only make calls that write to memory
+    // of their own.
+    unsafe { stub::number_in_rax(number, words) }
 }
 
 /// Success, or the error; `None` is a code that the specification does not have.

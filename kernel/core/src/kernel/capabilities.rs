@@ -3,7 +3,7 @@
 use super::{Kernel, Running};
 use crate::error::KernelError;
 use crate::object::capability::{Capability, NodeKey, Object, Place, Rights};
-use crate::object::process::Process;
+use crate::object::process::{Process, ProcessKey};
 use crate::port::{Machine, Port};
 
 impl<P: Port> Kernel<P> {
@@ -30,6 +30,23 @@ impl<P: Port> Kernel<P> {
         let tokens = &mut process.capabilities;
         self.capabilities
             .insert(process.key, tokens, object, rights, parent)
+    }
+
+    /// Gives a process that is not running a child of a capability.
+    ///
+    /// # Errors
+    /// As [`grant`](Self::grant), and [`KernelError::NotFound`] when there is
+    /// no such process.
+    pub fn grant_to(
+        &mut self,
+        key: ProcessKey,
+        capability: &Capability,
+    ) -> Result<u64, KernelError> {
+        let mut process = self.processes.take(key).ok_or(KernelError::NotFound)?;
+        let (object, parent) = (capability.object.clone(), Some(capability.node));
+        let granted = self.grant(&mut process, object, capability.rights, parent);
+        self.processes.put(key, process);
+        granted
     }
 
     /// Sends a copy of a capability of the running process on its way.

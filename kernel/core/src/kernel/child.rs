@@ -36,6 +36,14 @@ pub struct Child {
 }
 
 impl<P: Port> Kernel<P> {
+    /// Descriptors of a child whose maker has none: the standard streams.
+    pub(crate) fn standard_handles(&mut self) -> Handles {
+        let streams = self
+            .streams
+            .get_or_insert_with(personality::standard_streams);
+        personality::standard_handles(streams)
+    }
+
     /// Makes a process for the running one; says the id that programs of the
     /// running one's interface know it by. It has the running thread's
     /// priority, is traced and limited as its maker is, and waits to be started.
@@ -58,11 +66,12 @@ impl<P: Port> Kernel<P> {
             handles: child.handles,
             view: child.view,
         };
-        let (process, mut thread) = self.bear(birth);
+        let (mut process, mut thread) = self.bear(birth);
         thread.priority = running.thread.priority;
         thread.context = Some(self.machine.context());
         thread.park(Wait::Start);
         let id = process.id;
+        process.parent_id = maker.id;
         Ok((self.admit(process, thread), id))
     }
 

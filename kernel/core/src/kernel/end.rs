@@ -5,12 +5,13 @@ use alloc::vec::Vec;
 use super::{Flow, Kernel, Running};
 use crate::error::KernelError;
 use crate::event::Event;
+use crate::object::collect::Ended;
 use crate::object::exit::{ExitRef, Exited};
 use crate::object::memory::Touch;
-use crate::object::process::{Cause, Fault, Gate, ProcessBox, ProcessKey};
+use crate::object::process::{Cause, Fault, Gate, Process, ProcessBox, ProcessKey};
 use crate::object::thread::Wait;
 use crate::personality;
-use crate::port::{Host, Machine, Port};
+use crate::port::{Host, Machine, PAGE_SIZE, Port};
 
 /// Invalid opcode: where probes stop.
 const INVALID_OPCODE: u64 = 6;
@@ -107,6 +108,22 @@ impl<P: Port> Kernel<P> {
         self.bury(process, cause, status);
     }
 
+    /// Notes the end of a process for whoever collects it, and that it
+    /// collects nothing itself any more.
+    fn record_end(&mut self, process: &Process<P>, cause: Cause, status: i64) {
+        let ended = Ended {
+            cause,
+            status,
+            user_time: 0,
+            kernel_time: 0,
+            memory: P::Machine::owned(process.space.tables()) * PAGE_SIZE,
+        };
+        for entry in self.records.end(process.key, ended) {
+            self.wake_entry(entry);
+        }
+        self.records.leave(process.key, &process.threads);
+    }
+
     /// Gives back all that a process has, and says so.
     pub(super) fn bury(&mut self, mut process: ProcessBox<P>, cause: Cause, status: i64) {
         self.processes.remove(process.key);
@@ -133,6 +150,9 @@ impl<P: Port> Kernel<P> {
             records: process.records,
             ran_ticks: self.machine.ticks().wrapping_sub(process.started),
         });
+        if !self.records.is_empty() {
+            self.record_end(&process, cause, status);
+        }
         process.exit.status.set(Some(status));
         self.wake_all(&process.exit.waiters);
         if self.processes.is_empty() {

@@ -256,7 +256,12 @@ pub(super) fn check_start(abi: Abi, image: &Image) -> Result<(), ImageError> {
     if lowest < personality::user_start(abi) {
         return Err(ImageError::OutOfRange);
     }
-    Ok(())
+    let mut segments = image.segments.iter();
+    let both = segments.any(|segment| segment.access.write && segment.access.execute);
+    match both && !personality::may_write_code(abi) {
+        true => Err(ImageError::WritableCode),
+        false => Ok(()),
+    }
 }
 
 /// The region of a segment: its pages, backed by its part of a bundle's file,

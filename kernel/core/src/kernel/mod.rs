@@ -30,6 +30,7 @@ use core::cell::OnceCell;
 
 use crate::bundle::Bundles;
 use crate::object::capability::Tree;
+use crate::object::collect::Records;
 use crate::object::exit::Exited;
 use crate::object::file::FileRef;
 use crate::object::files::Files;
@@ -63,6 +64,8 @@ pub struct Kernel<P: Port> {
     ids: start::Ids,
     /// Who got which capability from whom.
     capabilities: Tree,
+    /// Processes that are to be collected (VeridianOS).
+    pub(crate) records: Records,
     /// The last processes that ended.
     exited: Exited,
     /// Files of the standard streams, once a process has them.
@@ -166,6 +169,7 @@ impl<P: Port> Kernel<P> {
             ids: start::Ids::default(),
             files: OnceCell::new(),
             capabilities: Tree::default(),
+            records: Records::default(),
             exited: Exited::default(),
             streams: None,
         }

@@ -187,6 +187,7 @@ impl<P: Port> Kernel<P> {
             key: process_key,
             number,
             parent,
+            parent_id: 0,
             console,
             abi: birth.abi,
             gate: match birth.traced {

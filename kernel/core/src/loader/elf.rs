@@ -42,7 +42,7 @@ pub(super) fn read<'a>(file: impl ReadRef<'a>) -> Result<Image, ImageError> {
                 notes += 1;
                 abi = abi_note(program, endian, file);
             }
-            PT_INTERP => return Err(ImageError::Unsupported),
+            PT_INTERP => return Err(ImageError::Interpreter),
             _ => {}
         }
     }

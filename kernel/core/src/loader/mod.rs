@@ -49,8 +49,12 @@ pub enum ImageError {
     /// It is neither ELF64 nor PE32+.
     UnknownFormat,
     /// It is for another machine, or needs what this kernel does not offer
-    /// (an interpreter, relocation).
+    /// (relocation).
     Unsupported,
+    /// It needs an interpreter.
+    Interpreter,
+    /// A segment is both writable and executable, which its ABI forbids.
+    WritableCode,
     /// A header points outside the file or contradicts another one.
     Malformed,
     /// A segment lies outside the user half, or two overlap.
@@ -62,9 +66,9 @@ impl ImageError {
     pub const fn describe(self) -> &'static str {
         match self {
             ImageError::UnknownFormat => "the file is neither ELF64 nor PE32+",
-            ImageError::Unsupported => {
-                "the executable is for another machine, or is dynamic or relocatable"
-            }
+            ImageError::Unsupported => "the executable is for another machine, or is relocatable",
+            ImageError::Interpreter => "the executable needs a dynamic linker",
+            ImageError::WritableCode => "a segment is both writable and executable",
             ImageError::Malformed => "the executable's headers point outside the file",
             ImageError::OutOfRange => "a segment lies outside user memory or overlaps another",
         }

@@ -1,6 +1,7 @@
 //! ABI-neutral objects: what two personalities need lives here.
 
 pub mod capability;
+pub mod collect;
 pub mod exit;
 pub mod file;
 pub mod files;

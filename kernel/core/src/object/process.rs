@@ -24,6 +24,8 @@ pub struct Process<P: Port> {
     pub number: u64,
     /// Number of the process that made it; 0 is the host.
     pub parent: u64,
+    /// Id of the process that made it, as that one's ABI has it; 0 is the host.
+    pub parent_id: u64,
     /// Number of the program that the host started and it came of: its output
     /// is that program's.
     pub console: u64,

@@ -175,6 +175,17 @@ pub(crate) fn adopted_handles(abi: Abi, handles: Handles) -> Handles {
     handles.limited(handles_max(abi))
 }
 
+/// Programs of an interface may have memory that is writable and executable.
+pub(crate) fn may_write_code(abi: Abi) -> bool {
+    // specs/veridian.md §7.1.
+    abi != Abi::Veridian
+}
+
+/// Descriptors of the standard streams, for a program of whatever interface.
+pub(crate) fn standard_handles(streams: &[FileRef; 3]) -> Handles {
+    first_handles(Abi::Patchwork, streams)
+}
+
 /// Descriptors of a process that the host starts: the standard streams.
 pub(crate) fn first_handles(abi: Abi, streams: &[FileRef; 3]) -> Handles {
     if abi == Abi::Veridian {

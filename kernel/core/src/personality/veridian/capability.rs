@@ -91,7 +91,8 @@ fn create_checked<P: Port>(
             if !Rights::MINTED.contain(rights) {
                 return Err(KernelError::NotPermitted);
             }
-            mint(kind, id, *boot)?
+            let boot = *boot;
+            mint(kernel, running, kind, id, boot)?
         }
         _ => return Err(KernelError::BadHandle),
     };
@@ -99,8 +100,28 @@ fn create_checked<P: Port>(
 }
 
 /// The object that a capability space makes or finds.
-fn mint(kind: Kind, id: u64, boot: bool) -> Result<Object, KernelError> {
+fn mint<P: Port>(
+    kernel: &Kernel<P>,
+    running: &Running<P>,
+    kind: Kind,
+    id: u64,
+    boot: bool,
+) -> Result<Object, KernelError> {
     match kind {
+        Kind::Process => {
+            let record = kernel.records.find(id).ok_or(KernelError::NotFound)?;
+            match record.creator == Some(running.process.key) {
+                true => Ok(Object::Process {
+                    key: record.process,
+                    id,
+                }),
+                false => Err(KernelError::NotPermitted),
+            }
+        }
+        Kind::Thread if kernel.has_thread(running, id) => Ok(Object::Thread {
+            process: running.process.key,
+            id,
+        }),
         Kind::Device | Kind::Interrupt | Kind::IoPort | Kind::File if !boot => {
             Err(KernelError::NotPermitted)
         }

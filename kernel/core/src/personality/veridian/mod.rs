@@ -2,6 +2,7 @@
 //! authority comes from tokens.
 
 pub(crate) mod capability;
+pub(crate) mod child;
 pub mod error;
 pub(crate) mod file;
 pub(crate) mod process;
@@ -19,6 +20,9 @@ use crate::trace::number;
 pub const SERVED: &[u64] = &[
     nr::EXIT,
     nr::WRITE,
+    nr::PROCESS_CREATE,
+    nr::PROCESS_START,
+    nr::PROCESS_WAIT,
     nr::THREAD_CREATE,
     nr::THREAD_EXIT,
     nr::THREAD_JOIN,
@@ -60,6 +64,29 @@ fn serve_call<P: Port>(kernel: &mut Kernel<P>, running: &mut Running<P>, call: C
             count,
             offset,
         } => file::write(kernel, running, capability, buffer, count, offset),
+        Call::ProcessCreate {
+            binary,
+            binary_len,
+            args,
+            args_len,
+            capabilities,
+            capability_count,
+        } => child::create(
+            kernel,
+            running,
+            binary,
+            binary_len,
+            args,
+            args_len,
+            capabilities,
+            capability_count,
+        ),
+        Call::ProcessStart { process } => child::start(kernel, running, process),
+        Call::ProcessWait {
+            process,
+            timeout,
+            result,
+        } => child::wait(kernel, running, process, timeout, result),
         Call::ThreadCreate {
             entry,
             stack_base,
@@ -93,9 +120,6 @@ fn serve_call<P: Port>(kernel: &mut Kernel<P>, running: &mut Running<P>, call: C
         | Call::IpcSend { .. }
         | Call::IpcReceive { .. }
         | Call::IpcCall { .. }
-        | Call::IpcReply { .. }
-        | Call::ProcessCreate { .. }
-        | Call::ProcessStart { .. }
-        | Call::ProcessWait { .. } => Flow::Return(SyscallError::NotSupported.word()),
+        | Call::IpcReply { .. } => Flow::Return(SyscallError::NotSupported.word()),
     }
 }

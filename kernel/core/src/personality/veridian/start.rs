@@ -1,11 +1,14 @@
 //! What a VeridianOS program starts with (specs/veridian.md §7.4).
+//!
+//! Tokens that the process has already are those that its creator granted. One
+//! that no VeridianOS process made is granted the console.
 
 use alloc::vec::Vec;
 
 use mayfly_abi::veridian::{START_MAGIC, START_VERSION, StartInfo};
 
 use crate::error::KernelError;
-use crate::object::capability::{Object, Rights, Tree};
+use crate::object::capability::{Capability, Object, Rights, Tree};
 use crate::object::process::Process;
 use crate::object::stream::Stream;
 use crate::object::thread::Thread;
@@ -19,7 +22,6 @@ const STACK_SIZE: u64 = 1 << 20;
 const FRAME_WORDS: u64 = 5;
 
 /// RDI = StartInfo; at RSP argc, argv, NULL, no environment, AT_NULL.
-/// granted\[0\] is the console.
 pub(crate) fn prepare<P: Port>(
     machine: &mut P::Machine,
     capabilities: &mut Tree,
@@ -32,7 +34,7 @@ pub(crate) fn prepare<P: Port>(
     let tokens = grant(capabilities, process)?;
     let count = arguments.count();
     let strings = STACK_TOP - arguments.bytes().len() as u64;
-    let granted = (strings - 8) & !15;
+    let granted = (strings - 8 * tokens.granted.len() as u64) & !15;
     let info = granted - StartInfo::SIZE as u64;
     let stack = (info - (count + FRAME_WORDS) * 8) & !15;
     let start = StartInfo {
@@ -40,11 +42,11 @@ pub(crate) fn prepare<P: Port>(
         version: START_VERSION,
         size: 128,
         process_id: process.id,
-        parent_id: 0,
+        parent_id: process.parent_id,
         thread_id: thread.id,
         argc: count,
         argv: stack + 8,
-        granted_count: 1,
+        granted_count: tokens.granted.len() as u64,
         granted,
         process_token: tokens.process,
         space_token: tokens.space,
@@ -59,7 +61,9 @@ pub(crate) fn prepare<P: Port>(
     let at = |address: u64| usize::try_from(address - stack).unwrap_or(usize::MAX);
     block.resize(at(info), 0);
     block.extend_from_slice(&start.to_bytes());
-    block.extend_from_slice(&tokens.console.to_le_bytes());
+    for token in &tokens.granted {
+        block.extend_from_slice(&token.to_le_bytes());
+    }
     block.resize(at(strings), 0);
     block.extend_from_slice(arguments.bytes());
     process.space.poke(machine, stack, &block)?;
@@ -72,7 +76,8 @@ pub(crate) fn prepare<P: Port>(
 struct InitialTokens {
     process: u64,
     space: u64,
-    console: u64,
+    /// In the order of the creator.
+    granted: Vec<u64>,
 }
 
 fn grant<P: Port>(
@@ -80,7 +85,10 @@ fn grant<P: Port>(
     process: &mut Process<P>,
 ) -> Result<InitialTokens, KernelError> {
     let (key, id) = (process.key, process.id);
+    let made_by_host = process.parent == 0;
+    let made_by_another = made_by_host || process.alias.is_some();
     let tokens = &mut process.capabilities;
+    let mut granted: Vec<u64> = tokens.iter().map(Capability::token).collect();
     let mut root = |object, rights| capabilities.insert(key, tokens, object, rights, None);
     let console = Rights::READ
         .and(Rights::WRITE)
@@ -88,14 +96,17 @@ fn grant<P: Port>(
         .and(Rights::REVOKE);
     let space = Object::CapSpace {
         owner: id,
-        boot: true,
+        boot: made_by_host,
     };
+    let rights = Rights::READ.and(Rights::MODIFY);
+    let process = root(Object::Process { key, id }, rights)?;
+    let space = root(space, Rights::CREATE)?;
+    if made_by_another {
+        granted.push(root(Object::Device(Stream::Output), console)?);
+    }
     Ok(InitialTokens {
-        process: root(
-            Object::Process { key, id },
-            Rights::READ.and(Rights::MODIFY),
-        )?,
-        space: root(space, Rights::CREATE)?,
-        console: root(Object::Device(Stream::Output), console)?,
+        process,
+        space,
+        granted,
     })
 }
