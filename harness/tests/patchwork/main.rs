@@ -16,3 +16,4 @@ mod shared;
 mod sockets;
 mod spawn;
 mod threads;
+mod tools;

@@ -4,6 +4,8 @@
 //! asks for. Neighbours: `stub.rs` below; `xeneva.rs` and `veridian.rs` are
 //! the same for their interfaces.
 
+pub mod files;
+
 use core::ffi::{CStr, c_char};
 use core::ptr;
 use core::sync::atomic::AtomicU64;
@@ -16,6 +18,8 @@ use crate::entry::Registers;
 use crate::stub;
 use crate::system::System;
 
+/// Standard input.
+pub const STDIN: u64 = 0;
 /// Standard output.
 pub const STDOUT: u64 = 1;
 

@@ -154,6 +154,7 @@ fn the_host_hears_that_nobody_reads_any_more() {
         assert_eq!(bench.kernel.host.inputs, [(FIRST, None)]);
         assert_eq!(bench.kernel.feed(FIRST, b"x"), Err(FeedError::NoReader));
         assert!(quota.left() > left + CAPACITY as u64);
+        assert!(bench.kernel.files().inputs.borrow().is_empty());
     }
 }
 
