@@ -16,6 +16,7 @@ use super::{calltable, json};
 const TESTS: &[&str] = &[
     include_str!("../../tests/xeneva/programs.rs"),
     include_str!("../../tests/xeneva/calls.rs"),
+    include_str!("../../tests/xeneva/files.rs"),
     include_str!("../../tests/patchwork/programs.rs"),
     include_str!("../../tests/patchwork/calls.rs"),
     include_str!("../../tests/patchwork/memory.rs"),

@@ -4,4 +4,5 @@
 //! what they test. Neighbours: the other two interfaces have the same files.
 
 mod calls;
+mod files;
 mod programs;

@@ -6,7 +6,7 @@
 )]
 
 use crate::convention::{Convention, Register, Slot};
-use crate::table::{Address, Flags, Load, Text, calls};
+use crate::table::{Address, Flags, Input, Load, Output, Text, calls};
 
 /// `R12` = number (its low 32 bits); `R13 R14 R15 RDI` and the user stack at
 /// +40 and +48 = arguments (spec §1.1).
@@ -58,6 +58,12 @@ calls! {
     11 UnmapSharedMem = UnmapSharedMem { key: u16 } -> Nothing;
     /// Opens a file.
     12 OpenFile = OpenFile { path: Text, mode: Flags } -> Handle;
+    /// Reads; 0 is the end, or any failure.
+    16 ReadFile = ReadFile { fd: i32, buffer: Output, count: u64 } -> Number;
+    /// Writes; 0 is any failure.
+    17 WriteFile = WriteFile { fd: i32, buffer: Input, count: u64 } -> Number;
+    /// Closes a file.
+    20 CloseFile = CloseFile { fd: i32 } -> Nothing;
     /// Sleeps for milliseconds.
     23 ProcessSleep = ProcessSleep { milliseconds: u64 } -> Number;
 }

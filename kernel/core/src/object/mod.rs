@@ -12,6 +12,7 @@ pub mod join;
 pub mod log;
 pub mod memory;
 pub mod namespace;
+pub mod opening;
 pub mod owned;
 pub mod pipe;
 pub mod process;

@@ -152,6 +152,11 @@ impl PipeEnd {
         ready
     }
 
+    /// Nothing is in it.
+    pub fn is_empty(&self) -> bool {
+        self.pipe.length() == 0
+    }
+
     /// Enters a parked thread for any change at this end.
     pub fn enter(&self, entry: Entry) {
         if self.reads {

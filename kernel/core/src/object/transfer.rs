@@ -8,7 +8,7 @@ use alloc::rc::Rc;
 
 use crate::error::KernelError;
 use crate::kernel::{Flow, Kernel, Running};
-use crate::object::file::{Mode, Node, OpenFile, Ready};
+use crate::object::file::{FileRef, Mode, Node, OpenFile, Ready};
 use crate::object::inode::Inode;
 use crate::object::memory::Touch;
 use crate::object::wait::Entry;
@@ -74,6 +74,18 @@ pub fn check_output<P: Port>(
         at = (at | (PAGE_SIZE - 1)) + 1;
     }
     Ok(())
+}
+
+/// Lets go of a file; whoever is at its other end hears of it.
+pub fn close<P: Port>(kernel: &mut Kernel<P>, file: FileRef) {
+    let has_other_end = matches!(
+        file.node,
+        Node::Pipe(_) | Node::Socket(_) | Node::Input(Some(_))
+    );
+    drop(file);
+    if has_other_end {
+        kernel.wake_hung_up();
+    }
 }
 
 /// Reads up to `count` bytes into a buffer that was checked.

@@ -22,21 +22,11 @@ pub(crate) fn close<P: Port>(
     Handle(fd): Handle,
 ) -> Flow {
     let closed = running.process.handles.close(fd);
-    let closed = closed.map(|file| close_file(kernel, file));
+    let closed = closed.map(|file| {
+        transfer::close(kernel, file);
+        0
+    });
     answer(running, nr::CLOSE, closed)
-}
-
-/// Lets go of a file; whoever is at its other end hears of it.
-fn close_file<P: Port>(kernel: &mut Kernel<P>, file: FileRef) -> u64 {
-    let has_other_end = matches!(
-        file.node,
-        Node::Pipe(_) | Node::Socket(_) | Node::Input(Some(_))
-    );
-    drop(file);
-    if has_other_end {
-        kernel.wake_hung_up();
-    }
-    0
 }
 
 /// READ.
@@ -177,7 +167,7 @@ pub(crate) fn dup2<P: Port>(
     let replaced = replace(running, old, new);
     let done = replaced.map(|replaced| {
         if let Some(file) = replaced {
-            close_file(kernel, file);
+            transfer::close(kernel, file);
         }
         new
     });

@@ -1,7 +1,5 @@
 //! OPEN, OPEN2 and OPENAT of PatchworkOS (specs/patchwork.md §4, §5).
 
-use alloc::rc::Rc;
-
 use mayfly_abi::patchwork::nr;
 use mayfly_abi::table::{Handle, Store, Text};
 
@@ -12,11 +10,8 @@ use crate::error::KernelError;
 use crate::kernel::{Flow, Kernel, Running};
 use crate::object::file::{FileRef, Mode, Node, OpenFile};
 use crate::object::inode::{Body, Device};
-use crate::object::memory::MemoryFile;
 use crate::object::namespace::{Namespace, Place};
-use crate::object::pipe::Pipe;
-use crate::object::socket::file::SocketFile;
-use crate::object::usage::UsageFile;
+use crate::object::opening::{new_pipe, node};
 use crate::port::{Machine, Port};
 use crate::user;
 
@@ -214,33 +209,4 @@ fn mode(place: &Place, flags: Flags) -> Result<Mode, KernelError> {
         _ => return Err(KernelError::NotPermitted),
     };
     Ok(granted.and(Mode(flags.0 & KEPT)))
-}
-
-/// What opening a place leads to.
-#[inline(always)]
-pub(crate) fn node<P: Port>(kernel: &Kernel<P>, place: &Place) -> Result<Node, KernelError> {
-    Ok(match &place.inode.body {
-        Body::File(_) => Node::File(Rc::clone(&place.inode)),
-        Body::Directory(_) => Node::Directory(Rc::clone(&place.inode)),
-        Body::Device(Device::Null) => Node::Null,
-        Body::Device(Device::Zero) => Node::Zero,
-        Body::Device(Device::One) => Node::One,
-        Body::Device(Device::Log) => Node::Log,
-        Body::Device(Device::NewMemory) => Node::Memory(MemoryFile::default()),
-        Body::Device(Device::Usage(usage)) => Node::Usage(UsageFile::new(*usage)),
-        Body::Device(Device::NewPipe) => Node::Pipe(new_pipe(kernel)?.end(true, true)),
-        Body::Device(Device::SocketAddress) => Node::Socket(SocketFile::Address),
-        // A process needs a namespace for them: `socket.rs`.
-        Body::Device(Device::NewSocket) | Body::Socket(..) => {
-            return Err(KernelError::NotSupported);
-        }
-    })
-}
-
-fn new_pipe<P: Port>(kernel: &Kernel<P>) -> Result<Rc<Pipe>, KernelError> {
-    if kernel.machine.heap_low() {
-        return Err(KernelError::NoMemory);
-    }
-    let files = kernel.files();
-    Pipe::new(&files.quota, &files.hangups)
 }

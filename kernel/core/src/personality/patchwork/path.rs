@@ -55,6 +55,11 @@ const LEGAL: [bool; 256] = {
     legal
 };
 
+/// A path may have that character, its flags apart.
+pub(crate) const fn is_legal(byte: u8) -> bool {
+    LEGAL[byte as usize]
+}
+
 /// A path that is well-formed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Path<'a> {

@@ -2,6 +2,7 @@
 //! NULL on failure, and there is no error number.
 
 pub mod error;
+pub(crate) mod file;
 pub(crate) mod process;
 pub(crate) mod start;
 pub(crate) mod text;
@@ -20,6 +21,10 @@ pub const SERVED: &[u64] = &[
     nr::GetThreadID,
     nr::GetProcessID,
     nr::ProcessExit,
+    nr::OpenFile,
+    nr::ReadFile,
+    nr::WriteFile,
+    nr::CloseFile,
     nr::ProcessSleep,
 ];
 
@@ -51,6 +56,10 @@ fn serve_call<P: Port>(kernel: &mut Kernel<P>, running: &mut Running<P>, call: C
         Call::GetProcessId {} => Flow::Return(running.process.id),
         Call::ProcessExit {} => process::exit(running),
         Call::ProcessSleep { milliseconds } => process::sleep(kernel, running, milliseconds),
+        Call::OpenFile { path, mode } => file::open(kernel, running, path, mode),
+        Call::ReadFile { fd, buffer, count } => file::read(kernel, running, fd, buffer, count),
+        Call::WriteFile { fd, buffer, count } => file::write(kernel, running, fd, buffer, count),
+        Call::CloseFile { fd } => file::close(kernel, running, fd),
         // An empty slot answers 0 (spec §1.2).
         Call::PauseThread {}
         | Call::ProcessWaitForTermination { .. }
@@ -58,7 +67,6 @@ fn serve_call<P: Port>(kernel: &mut Kernel<P>, running: &mut Running<P>, call: C
         | Call::ProcessLoadExec { .. }
         | Call::CreateSharedMem { .. }
         | Call::ObtainSharedMem { .. }
-        | Call::UnmapSharedMem { .. }
-        | Call::OpenFile { .. } => Flow::Return(0),
+        | Call::UnmapSharedMem { .. } => Flow::Return(0),
     }
 }
