@@ -2,17 +2,33 @@
 //!
 //! Purpose: the checks of a call come in the order that the specification has
 //! them in (§5): EBADF, then EINVAL, EOVERFLOW and EFAULT of a buffer.
-//! Neighbours: `user/lib/src/programs/badptr.rs` has the addresses.
+//! Stacks, one's own and another thread's, come with the call that names them.
+//! Neighbours: `user/lib/src/programs/badptr.rs` has the addresses,
+//! `harness/tests/patchwork/pointers.rs` every call.
 
 #![cfg_attr(target_os = "none", no_std, no_main)]
 
+use core::sync::atomic::AtomicU64;
+
 use mayfly_abi::patchwork::{Errno, nr};
 use mayfly_user::check::Checks;
-use mayfly_user::patchwork::STDOUT;
+use mayfly_user::patchwork::{self, STDOUT};
 use mayfly_user::programs::badptr::{Bad, LENGTH, refuse};
 use mayfly_user::{Patchwork, Process};
 
 mayfly_user::program!(Patchwork, run);
+mayfly_user::thread!(waiting, wait);
+
+/// Top of the main thread's stack, and the way to the next thread's (§6).
+const TOP: u64 = 0x7fff_ffff_f000;
+const STRIDE: u64 = 0x6_5000;
+const PAGE: u64 = 4096;
+/// Nobody opens it.
+static GATE: AtomicU64 = AtomicU64::new(0);
+
+fn wait(_: u64) {
+    let _ = patchwork::futex_wait(&GATE, 0, u64::MAX);
+}
 
 fn run(process: &Process<Patchwork>) -> i32 {
     let mut checks = Checks::new(process, "badptr");
@@ -48,5 +64,23 @@ fn run(process: &Process<Patchwork>) -> i32 {
     // The text of the program can be read and not written.
     let text = (run as *const ()).expose_provenance() as u64;
     expect(nr::UNIX_EPOCH, [text, 0, 0], Some(Errno::EFAULT));
+    // A second thread's stack lies below the first one's guard page.
+    expect(
+        nr::UNIX_EPOCH,
+        [TOP - STRIDE - PAGE, 0, 0],
+        Some(Errno::EFAULT),
+    );
+    let thread = patchwork::thread_create(waiting, 0);
+    let _ = patchwork::yield_now();
+    for (address, wanted) in [
+        (TOP - STRIDE + PAGE, None),
+        (TOP - STRIDE, Some(Errno::EFAULT)),
+        (TOP - STRIDE - 50 * PAGE, None),
+        (TOP - 2 * STRIDE, Some(Errno::EFAULT)),
+        (TOP - 2 * STRIDE - PAGE, Some(Errno::EFAULT)),
+    ] {
+        expect(nr::UNIX_EPOCH, [address, 0, 0], wanted);
+    }
+    checks.equal(format_args!("thread"), thread.unwrap_or(0), 1);
     checks.finish()
 }
