@@ -11,6 +11,7 @@ pub mod fault;
 pub mod null;
 pub mod overflow;
 pub mod preempt;
+pub mod random;
 pub mod registers;
 pub mod spin;
 pub mod unknown;

@@ -1,0 +1,128 @@
+//! Random calls of all three interfaces: the kernel goes on, and keeps nothing.
+//!
+//! Purpose: programs make calls with random arguments, one after the other in
+//! one machine; then the kernel answers as before and has what it had before.
+//! `MAYFLY_SEED` says with which seed the first begins; failures print the
+//! command that makes the same calls again. Neighbours: `user/*/random.rs`.
+
+use std::time::Duration;
+
+use mayfly::Stats;
+use mayfly::prelude::*;
+
+/// Calls of one program: few enough that a namespace or a directory which
+/// random calls have made unusable soon gives way to a new one.
+const CALLS: u64 = 2500;
+/// Seed of the first program unless `MAYFLY_SEED` says another.
+const SEED: u64 = 1;
+
+/// Programs on QEMU, where they make 100,000 calls in all: a first round that
+/// fills what the kernel keeps (file trees, tables), and a second one like it.
+const ALL: u64 = 20;
+/// As many as take some ten seconds where ring 0 is emulated.
+const FEW: u64 = 1;
+
+fn first_seed() -> u64 {
+    let given = std::env::var("MAYFLY_SEED").ok();
+    given.map_or(SEED, |seed| seed.parse().expect("a number"))
+}
+
+/// Runs one program; what it did not expect fails the test.
+fn make_calls(vm: &Vm, abi: Abi, seed: u64) -> Result<()> {
+    let program = format!("{}-random", abi.name());
+    let out = vm
+        .spawn(&program)
+        .args([seed.to_string(), CALLS.to_string()])
+        .trace(false)
+        .run()?;
+    let said = String::from_utf8_lossy(&out.stdout);
+    assert!(
+        out.status.success() && said.ends_with("random ok\n"),
+        "{:?}; again: mayfly run {program} -- {seed} {CALLS}\n{}",
+        out.cause,
+        said.lines().last().unwrap_or_default(),
+    );
+    assert!(out.call_count() > CALLS);
+    Ok(())
+}
+
+/// Makes a round of calls and removes what files it left; what there is then.
+fn round(vm: &Vm, abi: Abi, programs: u64) -> Result<Stats> {
+    let first = first_seed();
+    for seed in first..first.wrapping_add(programs) {
+        make_calls(vm, abi, seed)?;
+    }
+    vm.ping()?;
+    let probe = vm.probe(Abi::Patchwork)?;
+    probe.call(patchwork::REMOVE, args![text("/tmp/r:dR")])?;
+    // Shares that are still there expire.
+    probe.call(patchwork::NANOSLEEP, args![1_000_000])?;
+    probe.close()?;
+    vm.stats()
+}
+
+/// Fills the kernel's log, which grows up to its size and stays so.
+fn fill_log(vm: &Vm) -> Result<()> {
+    let probe = vm.probe(Abi::Patchwork)?;
+    let log = probe
+        .call(patchwork::OPEN, args![text("/dev/klog:rw")])?
+        .value;
+    for _ in 0..2 {
+        probe.call(patchwork::WRITE, args![log, input([0; 32 << 10]), 32 << 10])?;
+    }
+    probe.close()
+}
+
+/// Two rounds of the same calls leave what one leaves; frames and processes
+/// are as they were before any.
+fn leaves_nothing(vm: &Vm, abi: Abi, programs: u64) -> Result<()> {
+    fill_log(vm)?;
+    let before = vm.stats()?;
+    let first = round(vm, abi, programs)?;
+    let second = round(vm, abi, programs)?;
+    let counts = |stats: &Stats| (stats.frames_free, stats.processes, stats.threads);
+    assert_eq!(counts(&first), counts(&before));
+    assert_eq!(second, first);
+    assert!(
+        vm.spawn(&format!("{}-hello", abi.name()))
+            .run()?
+            .status
+            .success()
+    );
+    Ok(())
+}
+
+fn programs(vm: &Vm) -> u64 {
+    match vm.backend() {
+        BackendKind::Kvm => FEW,
+        _ => ALL,
+    }
+}
+
+#[mayfly::test(run_timeout = "60s")]
+fn patchwork(vm: Vm) -> Result<()> {
+    leaves_nothing(&vm, Abi::Patchwork, programs(&vm))
+}
+
+#[mayfly::test(run_timeout = "60s")]
+fn veridian(vm: Vm) -> Result<()> {
+    leaves_nothing(&vm, Abi::Veridian, programs(&vm))
+}
+
+#[mayfly::test(run_timeout = "60s")]
+fn xeneva(vm: Vm) -> Result<()> {
+    leaves_nothing(&vm, Abi::Xeneva, programs(&vm))
+}
+
+#[test]
+#[ignore = "slow where ring 0 is emulated: 100,000 calls of each interface on KVM take minutes"]
+fn a_hundred_thousand_on_kvm() -> Result<()> {
+    for abi in Abi::ALL {
+        let vm = VmOptions::default()
+            .backend(BackendKind::Kvm)
+            .run_timeout(Duration::from_secs(120))
+            .boot()?;
+        leaves_nothing(&vm, abi, ALL)?;
+    }
+    Ok(())
+}

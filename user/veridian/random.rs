@@ -1,0 +1,46 @@
+//! Makes VeridianOS calls with random arguments.
+//!
+//! Purpose: what the kind of an argument does not say.
+//! Neighbours: `user/lib/src/programs/random.rs` makes the calls.
+
+#![cfg_attr(target_os = "none", no_std, no_main)]
+
+use core::ffi::CStr;
+
+use mayfly_abi::table::{Argument, Row};
+use mayfly_abi::veridian::{Timespec, nr};
+use mayfly_user::programs::random::{self, Callable, Random};
+use mayfly_user::{Veridian, veridian};
+
+mayfly_user::program!(Veridian, random::run::<Calls>);
+
+/// A sleep that is soon over.
+static BRIEF: Timespec = Timespec {
+    seconds: 0,
+    nanoseconds: 1000,
+};
+
+struct Calls;
+
+impl Callable for Calls {
+    type System = Veridian;
+
+    const LEFT_OUT: &'static [u64] = &[nr::EXIT, nr::THREAD_EXIT];
+
+    const DURATIONS: &'static [u64] = &[0, 0, 1, 1000, 20_000];
+
+    const TEXTS: &'static [&'static CStr] = &[c""];
+
+    fn word(row: &Row, argument: &Argument, random: &mut Random) -> Option<u64> {
+        match (row.number, argument.name) {
+            (nr::NANOSLEEP, _) => {
+                let brief = (&raw const BRIEF).expose_provenance() as u64;
+                Some(random.one_of(&[brief, brief, brief + 4, 0, 8, 1 << 47]))
+            }
+            (nr::WRITE | nr::READ, "capability") if random.below(2) == 0 => {
+                Some(veridian::console())
+            }
+            _ => None,
+        }
+    }
+}
