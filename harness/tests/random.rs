@@ -54,7 +54,10 @@ fn round(vm: &Vm, abi: Abi, programs: u64) -> Result<Stats> {
     }
     vm.ping()?;
     let probe = vm.probe(Abi::Patchwork)?;
-    probe.call(patchwork::REMOVE, args![text("/tmp/r:dR")])?;
+    // The last two by names relative to where a program was.
+    for path in ["/tmp/r:dR", "/tmp/a", "/a"] {
+        probe.call(patchwork::REMOVE, args![text(path)])?;
+    }
     // Shares that are still there expire.
     probe.call(patchwork::NANOSLEEP, args![1_000_000])?;
     probe.close()?;

@@ -23,9 +23,8 @@ const PLAYGROUND: u64 = 0x20_0000_0000;
 const PAGE: u64 = 4096;
 /// Nanoseconds without a call after which the main thread counts as waiting.
 const PATIENCE: u64 = 5_000_000;
-/// Descriptors of a process, and the first that is no standard stream.
+/// Descriptors of a process.
 const DESCRIPTORS: u64 = 64;
-const FIRST: u64 = 3;
 /// Standard output, which the program itself needs.
 const OUTPUT: u64 = 1;
 
@@ -95,7 +94,7 @@ impl Callable for Calls {
     fn word(row: &Row, argument: &Argument, random: &mut Random) -> Option<u64> {
         match (row.number, argument.name) {
             (nr::CLOSE, "fd") | (nr::DUP2, "new") => match random.below(DESCRIPTORS + 1) {
-                OUTPUT => Some(FIRST),
+                OUTPUT => Some(0),
                 fd => Some(fd),
             },
             (nr::MMAP, "fd") if random.below(2) == 0 => patchwork::open(c"/dev/zero").ok(),
@@ -143,7 +142,7 @@ impl Callable for Calls {
 
 /// Closes what random calls have opened.
 fn close_all() {
-    for fd in FIRST..DESCRIPTORS {
+    for fd in (0..DESCRIPTORS).filter(|fd| *fd != OUTPUT) {
         // SAFETY: the call takes no address.
         unsafe { Patchwork::call(nr::CLOSE, [fd, 0, 0, 0, 0, 0]) };
     }

@@ -9,8 +9,8 @@ use core::ffi::CStr;
 
 use mayfly_abi::table::{Argument, Row};
 use mayfly_abi::xeneva::nr;
-use mayfly_user::programs::random::{self, Callable, Random};
 use mayfly_user::Xeneva;
+use mayfly_user::programs::random::{self, Callable, Random};
 
 mayfly_user::program!(Xeneva, random::run::<Calls>);
 

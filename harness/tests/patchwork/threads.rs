@@ -32,12 +32,18 @@ fn threads_add_under_a_mutex(vm: Vm) -> Result<()> {
     succeeds(&vm, &["mutex", "8", "50"])
 }
 
-#[mayfly::test(covers = "patchwork THREAD_CREATE, patchwork FUTEX, patchwork FUTEX ETIMEDOUT")]
+#[mayfly::test(
+    run_timeout = "60s",
+    covers = "patchwork THREAD_CREATE, patchwork FUTEX, patchwork FUTEX ETIMEDOUT"
+)]
 fn a_thousand_threads_are_alive_at_once(vm: Vm) -> Result<()> {
     succeeds(&vm, &["alive", "1023"])
 }
 
-#[mayfly::test(covers = "patchwork THREAD_CREATE, patchwork THREAD_EXIT")]
+#[mayfly::test(
+    run_timeout = "60s",
+    covers = "patchwork THREAD_CREATE, patchwork THREAD_EXIT"
+)]
 fn two_thousand_threads_are_made_one_after_the_other(vm: Vm) -> Result<()> {
     succeeds(&vm, &["waves", "1024"])
 }
