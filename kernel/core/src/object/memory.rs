@@ -98,6 +98,9 @@ pub enum RegionError {
 /// Most regions of a space: a bound for what one process takes of the kernel's heap.
 const REGIONS_MAX: usize = 4096;
 
+/// Regions that there is room for at once when it cannot be doubled.
+const MORE_REGIONS: usize = 256;
+
 /// No region can be added.
 struct NoRegions;
 
@@ -169,9 +172,13 @@ impl<M: Machine> Space<M> {
         if self.regions.capacity() - self.regions.len() >= count {
             return Ok(());
         }
-        let full = self.regions.len() + count > REGIONS_MAX;
-        let grown = (!full).then(|| self.regions.try_reserve(count));
-        grown.and_then(Result::ok).ok_or(NoRegions)
+        if self.regions.len() + count > REGIONS_MAX {
+            return Err(NoRegions);
+        }
+        let doubled = self.regions.try_reserve(count);
+        // A heap with no block of twice the size may have one that is larger by a little.
+        let grown = doubled.or_else(|_| self.regions.try_reserve_exact(count.max(MORE_REGIONS)));
+        grown.map_err(|_| NoRegions)
     }
 
     /// Place of the region that an address lies in.
