@@ -54,7 +54,10 @@ fn round(vm: &Vm, abi: Abi, programs: u64) -> Result<Stats> {
     for seed in first..first.wrapping_add(programs) {
         make_calls(vm, abi, seed)?;
     }
-    vm.ping()?;
+    // Children may live on for a while.
+    while vm.stats()?.processes > 0 {
+        vm.ping()?;
+    }
     let probe = vm.probe(Abi::Patchwork)?;
     // The last two by names relative to where a program was.
     for path in ["/tmp/r:dR", "/tmp/a", "/a"] {

@@ -7,6 +7,7 @@
 #![cfg_attr(target_os = "none", no_std, no_main)]
 
 use core::ffi::CStr;
+use core::sync::atomic::AtomicU64;
 use core::sync::atomic::Ordering::Relaxed;
 
 use mayfly_abi::patchwork::{Errno, nr};
@@ -27,6 +28,19 @@ const PATIENCE: u64 = 5_000_000;
 const DESCRIPTORS: u64 = 64;
 /// Standard output, which the program itself needs.
 const OUTPUT: u64 = 1;
+
+/// What children are started with: programs that are there and that are not,
+/// and no end of the array.
+static ARGUMENTS: [AtomicU64; 8] = [const { AtomicU64::new(0) }; 8];
+const PROGRAMS: [&CStr; 5] = [
+    c"/bin/patchwork-exit",
+    c"/bin/veridian-exit",
+    c"/bin/none",
+    c"/tmp/r/a",
+    c"/tmp/r/a*",
+];
+/// A spawn flag: the child waits, for ever if nobody starts it.
+const SUSPEND: u64 = 1;
 
 struct Calls;
 
@@ -88,6 +102,9 @@ impl Callable for Calls {
     ];
 
     fn prepare() {
+        for (place, program) in ARGUMENTS.iter().step_by(2).zip(PROGRAMS) {
+            place.store(program.as_ptr().expose_provenance() as u64, Relaxed);
+        }
         let _ = patchwork::thread_create(rescue_entry, 0);
     }
 
@@ -108,6 +125,11 @@ impl Callable for Calls {
                 let some = random.below(9 * PAGE);
                 Some(random.one_of(&[some, some, some, 0, 1, PAGE, 1 << 47, u64::MAX]))
             }
+            (nr::SPAWN, "argv") if random.below(2) == 0 => {
+                let program = random.below(ARGUMENTS.len() as u64) * 8;
+                Some(ARGUMENTS.as_ptr().expose_provenance() as u64 + program)
+            }
+            (nr::SPAWN, "flags") => Some(random.any() & !SUSPEND),
             (nr::THREAD_CREATE, "entry") if random.below(2) == 0 => {
                 Some((brief_entry as *const ()).expose_provenance() as u64)
             }

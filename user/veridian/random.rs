@@ -20,6 +20,29 @@ static BRIEF: Timespec = Timespec {
     nanoseconds: 1000,
 };
 
+/// A thread that ends at once, on whatever stack.
+#[cfg(target_os = "none")]
+#[unsafe(naked)]
+unsafe extern "sysv64" fn brief() -> ! {
+    core::arch::naked_asm!(
+        "mov eax, {exit}",
+        "xor edi, edi",
+        "syscall",
+        "ud2",
+        exit = const nr::THREAD_EXIT,
+    )
+}
+
+/// Where that thread begins.
+fn brief_entry() -> u64 {
+    #[cfg(target_os = "none")]
+    {
+        (brief as *const ()).expose_provenance() as u64
+    }
+    #[cfg(not(target_os = "none"))]
+    0
+}
+
 struct Calls;
 
 impl Callable for Calls {
@@ -40,6 +63,10 @@ impl Callable for Calls {
             (nr::WRITE | nr::READ, "capability") if random.below(2) == 0 => {
                 Some(veridian::console())
             }
+            (nr::THREAD_CREATE, "entry") => {
+                Some(random.one_of(&[brief_entry(), brief_entry(), 0, 8, 1 << 47]))
+            }
+            (nr::THREAD_CREATE, "stack_base") if random.below(4) > 0 => Some(random.memory()),
             _ => None,
         }
     }
