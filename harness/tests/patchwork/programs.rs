@@ -52,7 +52,7 @@ fn what_is_not_traced_is_counted(vm: Vm) -> Result<()> {
     Ok(())
 }
 
-#[mayfly::test]
+#[mayfly::test(run_timeout = "60s")]
 fn every_call_of_many_is_traced(vm: Vm) -> Result<()> {
     let out = vm.spawn("patchwork-null").arg("3000").run()?;
     assert_eq!(out.all_calls().len(), 3001);
