@@ -6,12 +6,13 @@
 use std::ops::Range;
 
 use mayfly_machine::{device, exit, layout};
+use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
 use crate::device::exit::ExitPort;
 use crate::device::ioapic::Ioapic;
-use crate::device::serial::Serial;
-use crate::device::virtio::mmio::Mmio;
+use crate::device::serial::{Serial, SerialState};
+use crate::device::virtio::mmio::{Mmio, MmioState};
 use crate::device::{Device, Effects, GuestError};
 use crate::memory::Memory;
 
@@ -29,6 +30,14 @@ pub(crate) struct Bus {
     exit: ExitPort,
 }
 
+/// Every device at one moment, for a snapshot.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct BusState {
+    serial: SerialState,
+    ioapic: Ioapic,
+    console: MmioState,
+}
+
 /// Whether anybody answered at an address.
 pub(crate) type Answered = Result<bool, GuestError>;
 
@@ -40,6 +49,25 @@ impl Bus {
             console: Mmio::new(config.output_max),
             exit: ExitPort,
         }
+    }
+
+    /// What the devices are at this moment.
+    pub(crate) fn state(&self) -> BusState {
+        BusState {
+            serial: self.serial.state(),
+            ioapic: self.ioapic.clone(),
+            console: self.console.state(),
+        }
+    }
+
+    /// Devices that go on from `state`, beside `memory`.
+    pub(crate) fn restore(state: &BusState, memory: &Memory) -> Result<Self, GuestError> {
+        Ok(Self {
+            serial: Serial::restore(&state.serial)?,
+            ioapic: state.ioapic.clone(),
+            console: Mmio::restore(&state.console, memory)?,
+            exit: ExitPort,
+        })
     }
 
     /// `IN`: nobody there reads as all ones.

@@ -76,6 +76,9 @@ pub enum Error {
         /// What is wrong with it.
         problem: &'static str,
     },
+    /// snapshot: {0}
+    #[error("snapshot: {0}")]
+    Snapshot(String),
     /// {bytes} bytes at guest-physical {address:#x} are not guest memory
     #[error("{bytes} bytes at guest-physical {address:#x} are not guest memory")]
     Physical {

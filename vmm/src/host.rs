@@ -26,6 +26,12 @@ pub(crate) struct Host {
 
 static HOST: OnceLock<Host> = OnceLock::new();
 
+/// A checksum of the CPUID that guests on this host see: a snapshot is good
+/// where it is the same.
+pub fn cpuid_digest() -> Result<u32, Error> {
+    Host::get()?.cpuid_digest()
+}
+
 impl Host {
     /// Opens `/dev/kvm` the first time; a failure is not remembered.
     pub(crate) fn get() -> Result<&'static Self, Error> {
@@ -84,6 +90,28 @@ impl Host {
         vcpu.set_cpuid2(cpuid)
             .map_err(Error::kvm("KVM_SET_CPUID2"))?;
         Ok(vcpu)
+    }
+
+    /// A checksum of the CPUID that guests see.
+    fn cpuid_digest(&self) -> Result<u32, Error> {
+        // It is asked of a vCPU once, and then known.
+        if self.cpuid.get().is_none() {
+            self.create_vcpu(&self.create_vm()?)?;
+        }
+        let mut hasher = crc32fast::Hasher::new();
+        for entry in self.cpuid.get().iter().flat_map(|cpuid| cpuid.as_slice()) {
+            for word in [
+                entry.function,
+                entry.index,
+                entry.eax,
+                entry.ebx,
+                entry.ecx,
+                entry.edx,
+            ] {
+                hasher.update(&word.to_le_bytes());
+            }
+        }
+        Ok(hasher.finalize())
     }
 
     fn ask_cpuid(&self, vcpu: &VcpuFd) -> Result<CpuId, Error> {

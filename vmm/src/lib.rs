@@ -30,7 +30,7 @@
 //! Modules in the order of a machine's life: `config`, `host`, `cpuid`,
 //! `memory`, `module`, `image`, `boot`, `paging`, `cpu`; then `vm` with `vcpu`,
 //! `shared`, `bus`, `device`, `kick`, `sender`, `stop`; beside them [`meter`]
-//! and `probe`.
+//! and `probe`, and `snapshot`, which makes machines from others.
 
 mod boot;
 mod bus;
@@ -49,6 +49,7 @@ mod paging;
 mod probe;
 mod sender;
 mod shared;
+mod snapshot;
 mod stop;
 mod vcpu;
 mod vm;
@@ -56,9 +57,11 @@ mod vm;
 pub use config::{Config, Entry};
 pub use device::virtio::port::Port;
 pub use error::Error;
+pub use host::cpuid_digest;
 pub use image::ImageError;
 pub use module::{Module, ModuleFile};
 pub use sender::{Interrupter, Sender};
+pub use snapshot::Snapshot;
 pub use stop::{Crash, CrashKind, GuestError, Position, Registers, Stop};
 pub use vcpu::ExitStats;
 pub use vm::Vm;

@@ -8,8 +8,9 @@
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use kvm_bindings::{KVM_MEM_READONLY, kvm_userspace_memory_region};
+use kvm_bindings::{KVM_MEM_LOG_DIRTY_PAGES, KVM_MEM_READONLY, kvm_userspace_memory_region};
 use kvm_ioctls::VmFd;
 use mayfly_machine::layout;
 use nix::libc;
@@ -26,8 +27,11 @@ use crate::module::{self, Module};
 /// Everything at guest-physical addresses that is not a device.
 #[derive(Debug)]
 pub(crate) struct Memory {
-    /// The file that RAM is.
+    /// The file that RAM is, or began as.
     file: Arc<File>,
+    sharing: Sharing,
+    /// Pages that devices wrote, if this machine is to be reset.
+    written: Option<Written>,
     /// RAM alone: what may be written.
     ram: GuestMemoryMmap,
     /// RAM and modules: what may be read.
@@ -36,11 +40,62 @@ pub(crate) struct Memory {
     modules: Vec<(u64, u64)>,
 }
 
+/// Pages of RAM, a bit each.
+#[derive(Debug)]
+struct Written(Box<[AtomicU64]>);
+
+impl Written {
+    fn new(bytes: u64) -> Self {
+        let words = (bytes / layout::PAGE_SIZE).div_ceil(64);
+        Self((0..words).map(|_| AtomicU64::new(0)).collect())
+    }
+
+    /// Notes a range; what is outside RAM is refused elsewhere.
+    fn note(&self, address: GuestAddress, count: usize) {
+        let Some(last) = address.raw_value().checked_add(count.max(1) as u64 - 1) else {
+            return;
+        };
+        for page in address.raw_value() / layout::PAGE_SIZE..=last / layout::PAGE_SIZE {
+            let word = usize::try_from(page / 64).ok();
+            let Some(word) = word.and_then(|word| self.0.get(word)) else {
+                return;
+            };
+            word.fetch_or(1 << (page % 64), Ordering::Relaxed);
+        }
+    }
+
+    fn take(&self) -> Vec<u64> {
+        let words = self.0.iter();
+        words.map(|word| word.swap(0, Ordering::Relaxed)).collect()
+    }
+}
+
+/// Whose the pages of RAM are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sharing {
+    /// The file's: it is the guest's memory.
+    File,
+    /// This machine's own, once they are written; until then the file's.
+    Own,
+    /// The same, and it is noted which are written.
+    OwnNoted,
+}
+
 impl Memory {
     /// Maps RAM and lays the modules out, without copying them.
     pub(crate) fn new(bytes: u64, modules: &[Module]) -> Result<Self, Error> {
         let file = Arc::new(memfd("mayfly-ram", bytes)?);
-        let mut regions = vec![ram_region(&file, bytes)?];
+        Self::over(file, bytes, Sharing::File, modules)
+    }
+
+    /// The same with RAM that begins as `file`, which nobody may change.
+    pub(crate) fn over(
+        file: Arc<File>,
+        bytes: u64,
+        sharing: Sharing,
+        modules: &[Module],
+    ) -> Result<Self, Error> {
+        let mut regions = vec![ram_region(&file, bytes, sharing)?];
         let mut placed = Vec::with_capacity(modules.len());
         let mut at = layout::MODULE_BASE;
         for (index, module) in modules.iter().enumerate() {
@@ -61,6 +116,8 @@ impl Memory {
         };
         Ok(Self {
             file,
+            sharing,
+            written: (sharing == Sharing::OwnNoted).then(|| Written::new(bytes)),
             ram: collect(vec![Arc::clone(&regions[0])])?,
             all: collect(regions)?,
             modules: placed,
@@ -80,6 +137,16 @@ impl Memory {
         self.file
             .write_all_at(bytes, address)
             .map_err(Error::host("pwrite"))
+    }
+
+    /// Pages that devices wrote since the last time, a bit each.
+    pub(crate) fn take_written(&self) -> Vec<u64> {
+        self.written.as_ref().map(Written::take).unwrap_or_default()
+    }
+
+    /// The file of RAM, and whether it still is RAM.
+    pub(crate) fn file(&self) -> (&Arc<File>, Sharing) {
+        (&self.file, self.sharing)
     }
 
     /// RAM, to write to.
@@ -102,7 +169,11 @@ impl Memory {
         for (slot, region) in (0..).zip(GuestMemoryBackend::iter(&self.all)) {
             let slot = kvm_userspace_memory_region {
                 slot,
-                flags: if slot == 0 { 0 } else { KVM_MEM_READONLY },
+                flags: match (slot, self.sharing) {
+                    (0, Sharing::OwnNoted) => KVM_MEM_LOG_DIRTY_PAGES,
+                    (0, _) => 0,
+                    _ => KVM_MEM_READONLY,
+                },
                 guest_phys_addr: region.start_addr().raw_value(),
                 memory_size: region.len(),
                 userspace_addr: region.as_ptr() as u64,
@@ -117,9 +188,17 @@ impl Memory {
     }
 }
 
-/// RAM at 0: a memfd, shared, so that the file is the guest's memory and a
-/// later fork can map it copy-on-write.
-fn ram_region(file: &Arc<File>, bytes: u64) -> Result<Arc<GuestRegionMmap>, Error> {
+/// RAM at 0: a memfd, shared, so that the file is the guest's memory; or, of a
+/// fork, a file that is copied page by page as it is written.
+fn ram_region(
+    file: &Arc<File>,
+    bytes: u64,
+    sharing: Sharing,
+) -> Result<Arc<GuestRegionMmap>, Error> {
+    let flags = match sharing {
+        Sharing::File => libc::MAP_SHARED,
+        Sharing::Own | Sharing::OwnNoted => libc::MAP_PRIVATE,
+    };
     let size = usize::try_from(bytes).map_err(|_| Error::MemorySize {
         asked: bytes,
         min: layout::MEMORY_MIN,
@@ -129,7 +208,7 @@ fn ram_region(file: &Arc<File>, bytes: u64) -> Result<Arc<GuestRegionMmap>, Erro
         Some(FileOffset::from_arc(Arc::clone(file), 0)),
         size,
         libc::PROT_READ | libc::PROT_WRITE,
-        libc::MAP_SHARED | libc::MAP_NORESERVE,
+        flags | libc::MAP_NORESERVE,
     )
     .map_err(module::mmap_error)?;
     let region = GuestRegionMmap::new(mapping, GuestAddress(0));
@@ -162,6 +241,9 @@ impl GuestMemory for Memory {
         access: Permissions,
     ) -> vm_memory::GuestMemoryResult<impl GuestMemorySliceIterator<'a, ()>> {
         let memory = self.permitting(access);
+        if let (true, Some(written)) = (access.has_write(), &self.written) {
+            written.note(addr, count);
+        }
         Ok(GuestMemoryBackend::get_slices(memory, addr, count))
     }
 }

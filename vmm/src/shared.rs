@@ -32,6 +32,14 @@ pub(crate) struct Devices {
     fault: Option<GuestError>,
 }
 
+impl Devices {
+    /// Puts other devices in the place of these.
+    pub(crate) fn restore(&mut self, bus: Bus) {
+        self.bus = bus;
+        self.fault = None;
+    }
+}
+
 impl Shared {
     pub(crate) fn new(bus: Bus, vm: VmFd, memory: Memory) -> Self {
         Self {

@@ -163,6 +163,22 @@ impl Vcpu {
         }
     }
 
+    /// Lets KVM finish the instruction that it last returned for, so that the
+    /// registers are whole; the guest does not run.
+    pub(crate) fn settle(&mut self) -> Result<(), Error> {
+        self.fd.set_kvm_immediate_exit(1);
+        let exit = self.fd.run().map(|_| ());
+        self.fd.set_kvm_immediate_exit(0);
+        match exit {
+            Err(errno) if errno.errno() == libc::EINTR => Ok(()),
+            Err(errno) => Err(Error::kvm("KVM_RUN")(errno)),
+            // An instruction with several accesses would be in its midst.
+            Ok(()) => Err(Error::Snapshot(
+                "the processor is in the middle of a device access".into(),
+            )),
+        }
+    }
+
     /// Where the processor is.
     pub(crate) fn position(&self) -> Result<Position, Error> {
         let registers = Registers::read(&self.fd)?;

@@ -3,9 +3,11 @@
 //! The vCPU runs on the caller's thread, inside [`Vm::run`]. Neighbours: every
 //! module of the package is below this one.
 
+use std::fs::File;
 use std::sync::Arc;
 use std::time::Instant;
 
+use kvm_ioctls::{VcpuFd, VmFd};
 use vm_memory::{Bytes, GuestAddress};
 
 use crate::Error;
@@ -15,12 +17,13 @@ use crate::config::Config;
 use crate::cpu::{self, Registers};
 use crate::device::virtio::port::Port;
 use crate::host::Host;
-use crate::memory::Memory;
+use crate::memory::{Memory, Sharing};
 use crate::meter;
 use crate::module::Module;
 use crate::probe::Metering;
 use crate::sender::{self, Interrupter, Sender};
 use crate::shared::Shared;
+use crate::snapshot::Snapshot;
 use crate::stop::{Crash, CrashKind, Stop};
 use crate::vcpu::{Event, ExitStats, Vcpu};
 
@@ -34,11 +37,22 @@ pub struct Vm {
     // Dropped before `shared`: the VM lives until its last vCPU is closed.
     vcpu: Vcpu,
     shared: Arc<Shared>,
+    modules: Vec<Module>,
     output_max: usize,
     ended: Option<Stop>,
     metering: Option<Metering>,
     /// Instructions that earlier meters counted.
     counted: u64,
+}
+
+/// What a machine is made of.
+pub(crate) struct Parts {
+    pub(crate) vcpu: VcpuFd,
+    pub(crate) vm: VmFd,
+    pub(crate) memory: Memory,
+    pub(crate) bus: Bus,
+    pub(crate) modules: Vec<Module>,
+    pub(crate) output_max: usize,
 }
 
 impl std::fmt::Debug for Vm {
@@ -61,14 +75,87 @@ impl Vm {
         memory.register(&vm)?;
         let vcpu = host.create_vcpu(&vm)?;
         cpu::set_start(&vcpu, start)?;
-        Ok(Self {
-            vcpu: Vcpu::new(vcpu),
-            shared: Arc::new(Shared::new(Bus::new(config), vm, memory)),
+        Ok(Self::of(Parts {
+            vcpu,
+            vm,
+            memory,
+            bus: Bus::new(config),
+            modules: modules.to_vec(),
             output_max: config.output_max,
+        }))
+    }
+
+    /// Puts a machine together.
+    pub(crate) fn of(parts: Parts) -> Self {
+        Self {
+            vcpu: Vcpu::new(parts.vcpu),
+            shared: Arc::new(Shared::new(parts.bus, parts.vm, parts.memory)),
+            modules: parts.modules,
+            output_max: parts.output_max,
             ended: None,
             metering: None,
             counted: 0,
-        })
+        }
+    }
+
+    /// What this machine is now, to make others from; it goes on unchanged.
+    /// Its memory is copied, as far as it was written.
+    pub fn snapshot(&mut self) -> Result<Snapshot, Error> {
+        self.rest()?;
+        let ram = Arc::new(self.shared.memory.copy_of_ram()?);
+        self.snapshot_with(ram)
+    }
+
+    /// The same, and the end of this machine: its memory becomes the
+    /// snapshot's, which saves the copy.
+    pub fn into_snapshot(mut self) -> Result<Snapshot, Error> {
+        self.rest()?;
+        match self.shared.memory.file() {
+            (file, Sharing::File) => self.snapshot_with(Arc::clone(file)),
+            (_, Sharing::Own | Sharing::OwnNoted) => self.snapshot(),
+        }
+    }
+
+    /// Makes this machine, which [`Snapshot::fork_to_reset`] made, what
+    /// `snapshot` is, as it was then: only what was written since is copied.
+    /// Handles for other threads stay good.
+    pub fn reset(&mut self, snapshot: &Snapshot) -> Result<(), Error> {
+        // What KVM owes an instruction is paid to the state that goes.
+        if self.ended.is_none() {
+            self.vcpu.settle()?;
+        }
+        snapshot.restore(&self.vcpu.fd, &self.shared)?;
+        // An interruption was of the run that is no more.
+        self.shared.kick.take_request();
+        self.ended = None;
+        Ok(())
+    }
+
+    /// Brings the processor to a point between two instructions.
+    fn rest(&mut self) -> Result<(), Error> {
+        let why = match (&self.ended, &self.metering) {
+            (Some(_), _) => "the machine has ended",
+            (None, Some(_)) => "its instructions are being counted: switch the meter off first",
+            (None, None) => return self.vcpu.settle(),
+        };
+        Err(Error::Snapshot(why.into()))
+    }
+
+    fn snapshot_with(&self, ram: Arc<File>) -> Result<Snapshot, Error> {
+        let bus = self.shared.devices().bus.state();
+        Snapshot::new(
+            &self.vcpu.fd,
+            bus,
+            ram,
+            &self.shared.memory,
+            &self.modules,
+            self.output_max,
+        )
+    }
+
+    /// Guest-physical address and size of the modules, in the order given.
+    pub fn modules(&self) -> &[(u64, u64)] {
+        self.shared.memory.modules()
     }
 
     /// Runs until something needs the caller or `deadline` passes.

@@ -13,6 +13,8 @@
 
 /// Size of a page, in bytes.
 pub const PAGE_SIZE: u64 = 4096;
+/// The same, for slices.
+pub const PAGE_BYTES: usize = 4096;
 
 /// GDT that the direct entry starts on: null, kernel code, kernel data.
 pub const BOOT_GDT: u64 = 0x500;

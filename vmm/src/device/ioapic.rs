@@ -9,6 +9,7 @@
 use kvm_bindings::kvm_msi;
 use mayfly_machine::device::IOAPIC_LINES;
 use mayfly_machine::layout::LAPIC_BASE;
+use serde::{Deserialize, Serialize};
 
 use crate::device::{Device, Effects, GuestError};
 use crate::memory::Memory;
@@ -45,7 +46,7 @@ impl From<Message> for kvm_msi {
 }
 
 /// The registers of the IOAPIC.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Ioapic {
     select: u8,
     id: u32,

@@ -9,8 +9,9 @@ use std::collections::VecDeque;
 use std::convert::Infallible;
 
 use mayfly_machine::device::SERIAL_GSI;
+use serde::{Deserialize, Serialize};
 use vm_superio::serial::NoEvents;
-use vm_superio::{Serial as Uart, Trigger};
+use vm_superio::{Serial as Uart, SerialState as UartState, Trigger};
 
 use crate::device::{Device, Effects, GuestError};
 use crate::memory::Memory;
@@ -41,7 +42,71 @@ pub(crate) struct Serial {
     output_max: usize,
 }
 
+/// COM1 at one moment, for a snapshot.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct SerialState {
+    /// Divisor, IER, IIR, LCR, LSR, MCR, MSR, SCR: in the order of
+    /// [`vm_superio::SerialState`].
+    registers: [u8; 9],
+    fifo: Vec<u8>,
+    written: Vec<u8>,
+    waiting: VecDeque<u8>,
+    unreported: usize,
+    output_max: usize,
+}
+
 impl Serial {
+    /// What it is at this moment.
+    pub(crate) fn state(&self) -> SerialState {
+        let uart = self.uart.state();
+        SerialState {
+            registers: [
+                uart.baud_divisor_low,
+                uart.baud_divisor_high,
+                uart.interrupt_enable,
+                uart.interrupt_identification,
+                uart.line_control,
+                uart.line_status,
+                uart.modem_control,
+                uart.modem_status,
+                uart.scratch,
+            ],
+            fifo: uart.in_buffer,
+            written: self.uart.writer().clone(),
+            waiting: self.waiting.clone(),
+            unreported: self.unreported,
+            output_max: self.output_max,
+        }
+    }
+
+    /// A device that goes on from `state`.
+    pub(crate) fn restore(state: &SerialState) -> Result<Self, GuestError> {
+        let [dll, dlh, ier, iir, lcr, lsr, mcr, msr, scr] = state.registers;
+        let uart = UartState {
+            baud_divisor_low: dll,
+            baud_divisor_high: dlh,
+            interrupt_enable: ier,
+            interrupt_identification: iir,
+            line_control: lcr,
+            line_status: lsr,
+            modem_control: mcr,
+            modem_status: msr,
+            scratch: scr,
+            in_buffer: state.fifo.clone(),
+        };
+        let restored = Uart::from_state(&uart, Line::default(), NoEvents, state.written.clone());
+        Ok(Self {
+            uart: restored.map_err(|error| GuestError {
+                device: "COM1",
+                queue: None,
+                problem: format!("{error:?}"),
+            })?,
+            waiting: state.waiting.clone(),
+            unreported: state.unreported,
+            output_max: state.output_max,
+        })
+    }
+
     pub(crate) fn new(output_max: usize) -> Self {
         Self {
             uart: Uart::new(Line::default(), Vec::new()),

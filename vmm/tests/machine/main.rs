@@ -8,6 +8,7 @@
 //! - [`hostile`]: guests that fill virtqueues with garbage.
 //! - [`meter`]: golden instruction counts, on the guest of [`ring3`].
 //! - [`isolation`]: several machines, other threads, nothing left behind.
+//! - [`snapshot`]: machines made from others, in memory and from a file.
 
 #![expect(clippy::unwrap_used, reason = "a test says what it got by panicking")]
 #![expect(
@@ -23,4 +24,5 @@ mod life;
 mod meter;
 mod ports;
 mod ring3;
+mod snapshot;
 mod start;

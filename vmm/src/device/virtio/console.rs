@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::io::{Read, Write};
 
 use mayfly_machine::device::PORT_COUNT;
+use serde::{Deserialize, Serialize};
 use virtio_queue::{Queue, Reader, Writer};
 
 use crate::device::virtio::port::{Port, PortState, other};
@@ -40,7 +41,7 @@ mod event {
 }
 
 /// State of the device behind the transport.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Console {
     ports: [PortState; PORT_COUNT],
     messages: VecDeque<Vec<u8>>,

@@ -5,6 +5,7 @@
 //! specification forbids a driver ends the machine with a [`GuestError`].
 
 use mayfly_machine::device::CONSOLE_GSI;
+use serde::{Deserialize, Serialize};
 use virtio_bindings::virtio_config::{
     VIRTIO_CONFIG_S_DRIVER_OK, VIRTIO_CONFIG_S_FEATURES_OK, VIRTIO_F_VERSION_1,
 };
@@ -14,7 +15,7 @@ use virtio_queue::{Queue, QueueT};
 
 use crate::device::virtio::console::{self, Console};
 use crate::device::virtio::port::Port;
-use crate::device::virtio::queue::{self, QUEUE_MAX, QueueError, Setup};
+use crate::device::virtio::queue::{self, QUEUE_MAX, QueueError, QueueProgress, Setup};
 use crate::device::{Device, Effects, GuestError};
 use crate::memory::Memory;
 
@@ -34,6 +35,13 @@ const OFFERED: u64 =
 #[derive(Debug)]
 pub(crate) struct Mmio {
     console: Console,
+    registers: Registers,
+    queues: [Queue; console::QUEUES],
+}
+
+/// What the driver has written, as far as it is not in a queue.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+struct Registers {
     status: u32,
     accepted: u64,
     offered_select: u32,
@@ -41,22 +49,47 @@ pub(crate) struct Mmio {
     queue_select: u32,
     interrupt_status: u32,
     setups: [Setup; console::QUEUES],
-    queues: [Queue; console::QUEUES],
+}
+
+/// All of it at one moment, for a snapshot.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct MmioState {
+    console: Console,
+    registers: Registers,
+    queues: [QueueProgress; console::QUEUES],
 }
 
 impl Mmio {
     pub(crate) fn new(output_max: usize) -> Self {
         Self {
             console: Console::new(output_max),
-            status: 0,
-            accepted: 0,
-            offered_select: 0,
-            accepted_select: 0,
-            queue_select: 0,
-            interrupt_status: 0,
-            setups: Default::default(),
+            registers: Registers::default(),
             queues: new_queues(),
         }
+    }
+
+    /// What it is at this moment.
+    pub(crate) fn state(&self) -> MmioState {
+        MmioState {
+            console: self.console.clone(),
+            registers: self.registers,
+            queues: std::array::from_fn(|index| QueueProgress::of(&self.queues[index])),
+        }
+    }
+
+    /// A device that goes on from `state`, with its queues in `memory`.
+    pub(crate) fn restore(state: &MmioState, memory: &Memory) -> Result<Self, GuestError> {
+        let mut queues = new_queues();
+        let setups = state.registers.setups.iter();
+        for (index, (progress, setup)) in state.queues.iter().zip(setups).enumerate() {
+            let restored = progress.restore(*setup, memory);
+            queues[index] = restored.map_err(|error| fault(index, &error))?;
+        }
+        Ok(Self {
+            console: state.console.clone(),
+            registers: state.registers,
+            queues,
+        })
     }
 
     /// Takes what the guest wrote to `port`.
@@ -87,7 +120,7 @@ impl Mmio {
         memory: &Memory,
         effects: &mut Effects,
     ) -> Result<(), GuestError> {
-        if self.status & VIRTIO_CONFIG_S_DRIVER_OK == 0 || !self.queues[index].ready() {
+        if self.registers.status & VIRTIO_CONFIG_S_DRIVER_OK == 0 || !self.queues[index].ready() {
             return Ok(());
         }
         self.serve(index, memory, effects)
@@ -106,7 +139,7 @@ impl Mmio {
             .map_err(|error| fault(index, &error))?;
         effects.output |= served.output;
         if served.used && queue::wants_interrupt(queue, memory) {
-            self.interrupt_status |= USED_BUFFER;
+            self.registers.interrupt_status |= USED_BUFFER;
             effects.raise(CONSOLE_GSI);
         }
         if index == console::MESSAGE_QUEUE + 1 {
@@ -125,17 +158,17 @@ impl Mmio {
     }
 
     fn register(&self, offset: u32) -> u32 {
-        let queue = self.queues.get(self.queue_select as usize);
+        let queue = self.queues.get(self.registers.queue_select as usize);
         match offset {
             reg::VIRTIO_MMIO_MAGIC_VALUE => MAGIC,
             reg::VIRTIO_MMIO_VERSION => 2,
             reg::VIRTIO_MMIO_DEVICE_ID => console::DEVICE_ID,
             reg::VIRTIO_MMIO_VENDOR_ID => VENDOR,
-            reg::VIRTIO_MMIO_DEVICE_FEATURES => word(OFFERED, self.offered_select),
+            reg::VIRTIO_MMIO_DEVICE_FEATURES => word(OFFERED, self.registers.offered_select),
             reg::VIRTIO_MMIO_QUEUE_NUM_MAX => queue.map_or(0, |_| QUEUE_MAX.into()),
             reg::VIRTIO_MMIO_QUEUE_READY => queue.map_or(0, |q| q.ready().into()),
-            reg::VIRTIO_MMIO_INTERRUPT_STATUS => self.interrupt_status,
-            reg::VIRTIO_MMIO_STATUS => self.status,
+            reg::VIRTIO_MMIO_INTERRUPT_STATUS => self.registers.interrupt_status,
+            reg::VIRTIO_MMIO_STATUS => self.registers.status,
             // No shared memory regions: length and base are all ones (4.2.2.1).
             reg::VIRTIO_MMIO_SHM_LEN_LOW..=reg::VIRTIO_MMIO_SHM_BASE_HIGH => u32::MAX,
             _ => 0,
@@ -150,12 +183,12 @@ impl Mmio {
         effects: &mut Effects,
     ) -> Result<(), GuestError> {
         match offset {
-            reg::VIRTIO_MMIO_DEVICE_FEATURES_SEL => self.offered_select = value,
-            reg::VIRTIO_MMIO_DRIVER_FEATURES_SEL => self.accepted_select = value,
+            reg::VIRTIO_MMIO_DEVICE_FEATURES_SEL => self.registers.offered_select = value,
+            reg::VIRTIO_MMIO_DRIVER_FEATURES_SEL => self.registers.accepted_select = value,
             reg::VIRTIO_MMIO_DRIVER_FEATURES => self.accept(value),
-            reg::VIRTIO_MMIO_QUEUE_SEL => self.queue_select = value,
+            reg::VIRTIO_MMIO_QUEUE_SEL => self.registers.queue_select = value,
             reg::VIRTIO_MMIO_QUEUE_NOTIFY => return self.notify(value, memory, effects),
-            reg::VIRTIO_MMIO_INTERRUPT_ACK => self.interrupt_status &= !value,
+            reg::VIRTIO_MMIO_INTERRUPT_ACK => self.registers.interrupt_status &= !value,
             reg::VIRTIO_MMIO_STATUS => return self.set_status(value, memory, effects),
             reg::VIRTIO_MMIO_QUEUE_NUM..=reg::VIRTIO_MMIO_QUEUE_USED_HIGH => {
                 return self.set_queue(offset, value, memory);
@@ -167,12 +200,13 @@ impl Mmio {
     }
 
     fn accept(&mut self, value: u32) {
-        let shift = match self.accepted_select {
+        let shift = match self.registers.accepted_select {
             0 => 0,
             1 => 32,
             _ => return,
         };
-        self.accepted = self.accepted & !(u64::from(u32::MAX) << shift) | u64::from(value) << shift;
+        self.registers.accepted =
+            self.registers.accepted & !(u64::from(u32::MAX) << shift) | u64::from(value) << shift;
     }
 
     /// Device status (2.1): 0 resets; features must be ones that we offer, and
@@ -187,18 +221,18 @@ impl Mmio {
             self.reset();
             return Ok(());
         }
-        let acceptable =
-            self.accepted & !OFFERED == 0 && self.accepted & 1 << VIRTIO_F_VERSION_1 != 0;
-        let was_running = self.status & VIRTIO_CONFIG_S_DRIVER_OK != 0;
-        self.status = value & 0xff;
+        let acceptable = self.registers.accepted & !OFFERED == 0
+            && self.registers.accepted & 1 << VIRTIO_F_VERSION_1 != 0;
+        let was_running = self.registers.status & VIRTIO_CONFIG_S_DRIVER_OK != 0;
+        self.registers.status = value & 0xff;
         if !acceptable {
-            self.status &= !VIRTIO_CONFIG_S_FEATURES_OK;
+            self.registers.status &= !VIRTIO_CONFIG_S_FEATURES_OK;
         }
-        if self.status & VIRTIO_CONFIG_S_DRIVER_OK != 0 && !was_running {
-            if self.status & VIRTIO_CONFIG_S_FEATURES_OK == 0 {
+        if self.registers.status & VIRTIO_CONFIG_S_DRIVER_OK != 0 && !was_running {
+            if self.registers.status & VIRTIO_CONFIG_S_FEATURES_OK == 0 {
                 return Err(fault_device("DRIVER_OK without FEATURES_OK"));
             }
-            if self.accepted & console::F_MULTIPORT == 0 {
+            if self.registers.accepted & console::F_MULTIPORT == 0 {
                 // Without it there is one port, and it is always open (5.3.5).
                 self.console.port(Port::Console).open = true;
             }
@@ -210,20 +244,16 @@ impl Mmio {
 
     fn reset(&mut self) {
         self.console.reset();
-        self.status = 0;
-        self.accepted = 0;
-        self.offered_select = 0;
-        self.accepted_select = 0;
-        self.queue_select = 0;
-        self.interrupt_status = 0;
-        self.setups = Default::default();
+        self.registers = Registers::default();
         self.queues = new_queues();
     }
 
     fn set_queue(&mut self, offset: u32, value: u32, memory: &Memory) -> Result<(), GuestError> {
-        let index = self.queue_select as usize;
-        let (Some(queue), Some(setup)) = (self.queues.get_mut(index), self.setups.get_mut(index))
-        else {
+        let index = self.registers.queue_select as usize;
+        let (Some(queue), Some(setup)) = (
+            self.queues.get_mut(index),
+            self.registers.setups.get_mut(index),
+        ) else {
             return Err(fault_device(&format!("there is no queue {index}")));
         };
         let fail = |error| fault(index, &error);
@@ -269,7 +299,7 @@ impl Mmio {
         if index >= console::QUEUES {
             return Err(fault_device(&format!("doorbell of queue {value}")));
         }
-        if self.status & VIRTIO_CONFIG_S_DRIVER_OK == 0 {
+        if self.registers.status & VIRTIO_CONFIG_S_DRIVER_OK == 0 {
             // 2.1.2: no buffer is consumed before DRIVER_OK.
             return Err(fault_device("doorbell before DRIVER_OK"));
         }

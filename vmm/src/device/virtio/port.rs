@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::io::Write;
 
 use mayfly_machine::device::{PORT_COUNT, PORT_NAMES};
+use serde::{Deserialize, Serialize};
 use virtio_queue::{Queue, Reader, Writer};
 
 use crate::device::virtio::queue::{self, Direction, QueueError};
@@ -43,7 +44,7 @@ impl Port {
 }
 
 /// State of one port.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct PortState {
     /// The guest has opened its side.
     pub(crate) open: bool,

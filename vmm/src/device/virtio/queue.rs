@@ -6,6 +6,7 @@
 
 use std::sync::atomic::Ordering;
 
+use serde::{Deserialize, Serialize};
 use virtio_bindings::virtio_ring::VRING_AVAIL_F_NO_INTERRUPT;
 use virtio_queue::desc::split::Descriptor;
 use virtio_queue::{DescriptorChain, Queue, QueueOwnedT, QueueT};
@@ -58,11 +59,45 @@ pub(crate) enum QueueError {
 }
 
 /// Addresses of a queue while the driver sets it up, register by register.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Setup {
     pub(crate) descriptors: u64,
     pub(crate) available: u64,
     pub(crate) used: u64,
+}
+
+/// Where a queue and its driver have got to, for a snapshot.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct QueueProgress {
+    size: u16,
+    ready: bool,
+    next_available: u16,
+    next_used: u16,
+}
+
+impl QueueProgress {
+    pub(crate) fn of(queue: &Queue) -> Self {
+        Self {
+            size: queue.size(),
+            ready: queue.ready(),
+            next_available: queue.next_avail(),
+            next_used: queue.next_used(),
+        }
+    }
+
+    /// A queue that goes on from here. What a snapshot says is checked like
+    /// what a driver says.
+    pub(crate) fn restore(self, setup: Setup, memory: &Memory) -> Result<Queue, QueueError> {
+        let bad_size = |_| QueueError::Size(self.size.into());
+        let mut queue = Queue::new(QUEUE_MAX).map_err(bad_size)?;
+        queue.try_set_size(self.size).map_err(bad_size)?;
+        if self.ready {
+            make_ready(&mut queue, setup, memory)?;
+            queue.set_next_avail(self.next_available);
+            queue.set_next_used(self.next_used);
+        }
+        Ok(queue)
+    }
 }
 
 /// Makes `queue` ready where `setup` says, if that is all in memory.
