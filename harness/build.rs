@@ -101,10 +101,15 @@ fn run() -> Result<()> {
     let kernel = artifacts
         .next()
         .ok_or("mayfly-kernel built no executable")?;
-    fs::copy(kernel, out.join("kernel.elf"))?;
+    let kernel = fs::read(kernel)?;
     let mut files = build(programs, &root, &out)?;
     files.extend(build(xeneva, &root, &out)?);
-    fs::write(out.join("bundle.img"), pack(&mut files)?)?;
+    let programs = pack(&mut files)?;
+    // Here, because it takes milliseconds that each run would spend.
+    let hash = bundle::hash(&kernel) ^ bundle::hash(&programs).rotate_left(1);
+    println_cargo(&format!("rustc-env=MAYFLY_GUEST_HASH={hash:016x}"));
+    fs::write(out.join("kernel.elf"), kernel)?;
+    fs::write(out.join("bundle.img"), programs)?;
     Ok(())
 }
 

@@ -9,17 +9,30 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mayfly_machine::exit;
+use mayfly_vmm::Snapshot;
 use mayfly_wire::message::{Event, Request};
 use mayfly_wire::trace::{self, Record};
 use mayfly_wire::{BODY_MAX, frame};
 
 use crate::backend::{Backend, End, Stop, Stream, Visit};
 use crate::error::{Error, Result};
-use crate::journal::{Answer, Journal};
+use crate::guest::unexpected;
+use crate::journal::{Answer, Journal, Ready};
 use crate::phase::Phase;
 use crate::report::{Death, DeathCause};
 use crate::stdin::{Feeds, Source, Stdin};
 use crate::transcript::Call;
+
+/// What needs a machine that can be copied.
+const COPY: &str = "copy the machine";
+
+fn cannot_copy() -> Error {
+    Error::Usage {
+        what: COPY.into(),
+        why: "only the KVM back end can".into(),
+        remedy: "MAYFLY_BACKEND=kvm, or a test that boots a machine of its own".into(),
+    }
+}
 
 /// A machine and what it has told.
 pub(crate) struct Client {
@@ -35,13 +48,32 @@ pub(crate) struct Client {
 impl Client {
     /// A client of a machine that has not run yet.
     pub(crate) fn new(backend: Box<dyn Backend>) -> Self {
+        Self::of(backend, Journal::default())
+    }
+
+    /// A client of a machine that has told what `journal` says.
+    pub(crate) fn of(backend: Box<dyn Backend>, journal: Journal) -> Self {
         Self {
             backend: Some(backend),
-            journal: Journal::default(),
+            journal,
             frames: Vec::new(),
             records: Vec::new(),
             next_id: 1,
             ended: None,
+            feeds: Feeds::default(),
+        }
+    }
+
+    /// A client of a copy of this client's machine, made when both stand still.
+    pub(crate) fn sibling(&self, backend: Box<dyn Backend>) -> Self {
+        Self {
+            backend: Some(backend),
+            journal: self.journal.clone(),
+            frames: self.frames.clone(),
+            records: self.records.clone(),
+            next_id: self.next_id,
+            ended: None,
+            // What is still to be read goes to the first machine's programs.
             feeds: Feeds::default(),
         }
     }
@@ -141,6 +173,54 @@ impl Client {
         self.feeds.deliver(&mut self.journal, |pid, bytes| {
             backend.send(&framed("send input", &Request::Input { pid, bytes })?)
         })
+    }
+
+    /// Waits for the kernel's first message.
+    pub(crate) fn ready(&mut self, timeout: Duration) -> Result<Ready> {
+        self.wait("see the kernel ready", timeout, |journal| {
+            journal.ready.clone()
+        })
+    }
+
+    /// Lets programs and the clock stand still, until a resume is sent.
+    pub(crate) fn stop(&mut self, timeout: Duration) -> Result<()> {
+        let what = "see the kernel stand still";
+        match self.ask(what, timeout, |id| Request::Stop { id })? {
+            Answer::Stopped => Ok(()),
+            answer => Err(unexpected(what, &answer)),
+        }
+    }
+
+    /// What the machine is now; it must stand still.
+    pub(crate) fn snapshot(&mut self) -> Result<Snapshot> {
+        let snapshot = self.running(COPY)?.snapshot()?;
+        snapshot.ok_or_else(cannot_copy)
+    }
+
+    /// Makes the machine what `snapshot` is, which has told what `journal` says.
+    pub(crate) fn reset(&mut self, snapshot: &Snapshot, journal: Journal) -> Result<()> {
+        let Some(backend) = self.backend.as_mut() else {
+            return Err(Error::Ended {
+                what: "reset the machine",
+                how: self.ended.clone().unwrap_or_default(),
+            });
+        };
+        if !backend.reset(snapshot)? {
+            return Err(cannot_copy());
+        }
+        (self.journal, self.ended) = (journal, None);
+        self.feeds.abandon();
+        self.feeds = Feeds::default();
+        self.frames.clear();
+        self.records.clear();
+        Ok(())
+    }
+
+    /// What the machine is now, at its end.
+    pub(crate) fn into_snapshot(mut self) -> Result<Snapshot> {
+        self.running(COPY)?;
+        let snapshot = self.backend.take().map(Backend::into_snapshot);
+        snapshot.transpose()?.flatten().ok_or_else(cannot_copy)
     }
 
     /// Switches the counting of kernel instructions.

@@ -185,6 +185,20 @@ pub struct Process<'vm> {
 }
 
 impl Process<'_> {
+    /// The same process in a sibling of its machine ([`Vm::fork`]). Standard
+    /// input that it has not read yet is this one's alone.
+    pub fn in_vm<'vm>(&self, sibling: &'vm Vm) -> Process<'vm> {
+        Process {
+            vm: sibling,
+            pid: self.pid,
+            root: self.root,
+            abi: self.abi,
+            program: self.program.clone(),
+            metered: self.metered,
+            source: None,
+        }
+    }
+
     /// Its process id in the guest.
     pub fn pid(&self) -> u64 {
         self.pid

@@ -49,6 +49,7 @@ pub(crate) enum Answer {
     Stats(Stats),
     Served([u64; 2]),
     Pong,
+    Stopped,
 }
 
 /// Result of a raw call, owned.
@@ -101,7 +102,7 @@ impl Known {
 }
 
 /// Everything a machine has told.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Journal {
     pub(crate) ready: Option<Ready>,
     pub(crate) phase: Phase,
@@ -171,6 +172,7 @@ impl Journal {
                 self.answers.insert(id, Answer::Served(numbers));
             }
             Event::Pong { id } => drop(self.answers.insert(id, Answer::Pong)),
+            Event::Stopped { id } => drop(self.answers.insert(id, Answer::Stopped)),
             Event::WrongVersion { version } => self.bad_requests.push(format!(
                 "the kernel speaks protocol version {version}, this library {}",
                 mayfly_wire::VERSION

@@ -39,7 +39,7 @@
 //!   [`probe`], [`transcript`], [`report`]: what a test uses.
 //! - `client` and `journal`: the wire protocol and what it told; `stdin`:
 //!   what programs are to read.
-//! - `backend`: the machines.
+//! - `backend`: the machines; `snapshot`: machines that begin as copies.
 //! - [`image`], [`bundle`], [`symbols`]: the guest's files.
 
 pub mod bundle;
@@ -66,6 +66,7 @@ mod microvm;
 mod options;
 mod output;
 mod phase;
+mod snapshot;
 mod stdin;
 
 pub use backend::{BackendKind, Position};
@@ -82,3 +83,4 @@ pub use options::{Entry, ExtraFile, MEMORY_DEFAULT, VmOptions};
 pub use output::{Child, Output};
 pub use phase::Phase;
 pub use runner::vm;
+pub use snapshot::SnapshotUse;

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use mayfly_abi::Abi;
 use mayfly_abi::table::Row;
-use mayfly_wire::message::{Request, Stats};
+use mayfly_wire::message::{Request, Resume, Stats};
 
 use crate::backend::{self, BackendKind};
 use crate::client::Client;
@@ -21,6 +21,7 @@ use crate::journal::{Answer, Ready};
 use crate::options::VmOptions;
 use crate::probe::Probe;
 use crate::report;
+use crate::snapshot::{self, Begun};
 
 /// A microVM, booted and ready.
 pub struct Vm {
@@ -30,6 +31,17 @@ pub struct Vm {
     ready: Ready,
     boot_time: Duration,
     boot_kernel_instr: Option<u64>,
+    origin: From,
+}
+
+/// What a machine began as.
+enum From {
+    /// Nothing: it booted.
+    Boot,
+    /// A copy of one that had booted.
+    Snapshot(Begun),
+    /// A sibling of another one.
+    Sibling,
 }
 
 /// What is left of a microVM when it is gone: what it told.
@@ -55,11 +67,21 @@ impl Vm {
             None => BackendKind::from_environment()?,
         };
         let started = Instant::now();
+        if let Some((client, begun)) = snapshot::start(kind, &options)? {
+            check_version(begun.ready())?;
+            return Ok(Self {
+                client: Arc::new(Mutex::new(client)),
+                options,
+                backend: kind,
+                ready: begun.ready().clone(),
+                boot_time: started.elapsed(),
+                boot_kernel_instr: None,
+                origin: From::Snapshot(begun),
+            });
+        }
         let mut client = Client::new(backend::start(kind, &options)?);
         let metered = options.meter_boot && client.meter(true)?;
-        let ready = client.wait("see the kernel ready", options.setup_timeout, |journal| {
-            journal.ready.clone()
-        })?;
+        let ready = client.ready(options.setup_timeout)?;
         let boot_time = started.elapsed();
         let boot_kernel_instr = client.instructions().filter(|_| metered);
         if metered {
@@ -73,7 +95,63 @@ impl Vm {
             ready,
             boot_time,
             boot_kernel_instr,
+            origin: From::Boot,
         })
+    }
+
+    /// A sibling that goes on from this instant, programs included, beside this
+    /// machine, which goes on too. What the host was told so far, both know; of
+    /// a process, [`Process::in_vm`](crate::Process::in_vm) and
+    /// [`Probe::in_vm`] give the sibling's. KVM only.
+    ///
+    /// # Errors
+    /// When the machine has ended, or the back end cannot copy machines.
+    pub fn fork(&self) -> Result<Vm> {
+        let started = Instant::now();
+        let mut client = self.client();
+        client.stop(self.options.run_timeout)?;
+        let sibling = snapshot::sibling(&mut client);
+        client.send("resume", &Request::Resume(Resume::default()))?;
+        Ok(Vm {
+            client: Arc::new(Mutex::new(sibling?)),
+            options: self.options.clone(),
+            backend: self.backend,
+            ready: self.ready.clone(),
+            boot_time: started.elapsed(),
+            boot_kernel_instr: None,
+            origin: From::Sibling,
+        })
+    }
+
+    /// Gives the machine random numbers of its own: siblings have the same.
+    ///
+    /// # Errors
+    /// When the machine has ended.
+    pub fn reseed(&self, seed: u64) -> Result<()> {
+        self.client().send("reseed", &Request::Reseed { seed })
+    }
+
+    /// It began as a copy of a machine that had booted.
+    pub fn is_from_snapshot(&self) -> bool {
+        !matches!(self.origin, From::Boot)
+    }
+
+    /// Makes the machine what it was when this `Vm` was made, in a fraction of
+    /// the time that a new one takes: whatever happened to it is undone, also
+    /// its end. Processes and probes of before are gone. For machines made with
+    /// [`VmOptions::reset`].
+    ///
+    /// # Errors
+    /// When it was made otherwise.
+    pub fn reset(&self) -> Result<()> {
+        match &self.origin {
+            From::Snapshot(begun) if self.options.reset => begun.begin_again(&mut self.client()),
+            _ => Err(Error::Usage {
+                what: "reset the machine".into(),
+                why: "it was not made for that".into(),
+                remedy: "VmOptions::reset(true), and KVM".into(),
+            }),
+        }
     }
 
     /// A program to start: a bundled one or one of [`VmOptions::files`].

@@ -10,6 +10,7 @@ use mayfly_abi::Abi;
 
 use crate::backend::BackendKind;
 use crate::error::Result;
+use crate::snapshot::SnapshotUse;
 
 /// Guest memory of a microVM unless said otherwise, in bytes.
 pub const MEMORY_DEFAULT: u64 = 32 << 20;
@@ -69,6 +70,10 @@ pub struct VmOptions {
     pub abi: Option<Abi>,
     /// Words for the kernel's command line.
     pub command_line: String,
+    /// Whether it may begin as a copy of a machine that has booted (KVM only).
+    pub snapshot: SnapshotUse,
+    /// It can be brought back to its beginning: [`crate::Vm::reset`] (KVM only).
+    pub reset: bool,
 }
 
 impl Default for VmOptions {
@@ -85,6 +90,8 @@ impl Default for VmOptions {
             meter_boot: false,
             abi: None,
             command_line: String::new(),
+            snapshot: SnapshotUse::Auto,
+            reset: false,
         }
     }
 }
@@ -143,6 +150,20 @@ impl VmOptions {
     #[must_use]
     pub fn meter(mut self, meter: bool) -> Self {
         self.meter = meter;
+        self
+    }
+
+    /// Sets whether it may begin as a copy of a machine that has booted.
+    #[must_use]
+    pub fn snapshot(mut self, usage: SnapshotUse) -> Self {
+        self.snapshot = usage;
+        self
+    }
+
+    /// Sets whether [`crate::Vm::reset`] can bring it back to its beginning.
+    #[must_use]
+    pub fn reset(mut self, reset: bool) -> Self {
+        self.reset = reset;
         self
     }
 

@@ -31,6 +31,11 @@ impl<'vm> Probe<'vm> {
         Self { vm, abi, pid, root }
     }
 
+    /// The same probe in a sibling of its machine ([`Vm::fork`]).
+    pub fn in_vm<'other>(&self, sibling: &'other Vm) -> Probe<'other> {
+        Probe::new(sibling, self.abi, self.pid, self.root)
+    }
+
     /// Its process id.
     pub fn pid(&self) -> u64 {
         self.pid

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use mayfly::prelude::*;
-use mayfly::{Entry, image};
+use mayfly::{Entry, SnapshotUse, image};
 
 #[mayfly::test]
 fn a_ready_kernel_says_what_it_is(vm: Vm) {
@@ -124,6 +124,7 @@ fn a_machine_can_move_to_another_thread() {
 fn a_set_up_that_takes_too_long_is_told() {
     let options = VmOptions {
         setup_timeout: Duration::ZERO,
+        snapshot: SnapshotUse::Off,
         ..Default::default()
     };
     let error = options.boot().err().unwrap();

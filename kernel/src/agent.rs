@@ -6,7 +6,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use mayfly_abi::Abi;
-use mayfly_arch::exit;
+use mayfly_arch::{apic, exit};
 use mayfly_core::error::KernelError;
 use mayfly_core::event::Event as CoreEvent;
 use mayfly_core::kernel::{Kernel, ProbeCall, SpawnError, SpawnRequest};
@@ -23,12 +23,15 @@ use mayfly_wire::message::{
 use mayfly_wire::{BODY_MAX, VERSION};
 
 use crate::runner::Pc;
+use crate::standstill::Standstill;
 
 /// The side of the kernel that talks to the host.
 #[derive(Default)]
 pub(crate) struct Agent {
     /// Received bytes that are not yet a whole frame.
     received: Vec<u8>,
+    /// Programs and the clock stand still.
+    standstill: Option<Standstill>,
     /// Calls that probes are making: request, probe, size of the buffer.
     calls: Vec<CallInFlight>,
 }
@@ -41,8 +44,19 @@ struct CallInFlight {
 }
 
 impl Agent {
-    /// Serves what has been received.
+    /// Serves what has been received; in a standstill, until it is over.
     pub(crate) fn serve(&mut self, kernel: &mut Kernel<Pc>) {
+        self.serve_received(kernel);
+        while self.standstill.is_some() {
+            // Nothing but the host can end it: the timer is off.
+            apic::wait();
+            let _host = apic::take();
+            kernel.host.interrupted();
+            self.serve_received(kernel);
+        }
+    }
+
+    fn serve_received(&mut self, kernel: &mut Kernel<Pc>) {
         let mut received = core::mem::take(&mut self.received);
         while kernel
             .host
@@ -90,6 +104,12 @@ impl Agent {
             Request::Panic { pid: 0 } => panic!("the host asked for a panic"),
             Request::Panic { pid } => arm_panic(kernel, pid),
             Request::Shutdown => exit::exit(EXIT_DONE),
+            Request::Stop { id } => self.standstill = Some(Standstill::begin(kernel, id)),
+            Request::Resume(resume) => match self.standstill.take() {
+                Some(standstill) => standstill.end(kernel, &resume),
+                None => refuse(kernel, 0, Refusal::BadArgument, "nothing stands still"),
+            },
+            Request::Reseed { seed } => kernel.reseed(seed),
         }
     }
 

@@ -7,7 +7,7 @@
 //!
 //! - `start`: boot to ready. `runner`: the kernel loop.
 //! - `agent`: the host's requests. `link`: what the host is told.
-//! - `panic`: last words.
+//! - `standstill`: the machine can be copied. `panic`: last words.
 
 #![cfg_attr(target_os = "none", no_std, no_main)]
 
@@ -19,6 +19,8 @@ mod link;
 mod panic;
 #[cfg(target_os = "none")]
 mod runner;
+#[cfg(target_os = "none")]
+mod standstill;
 #[cfg(target_os = "none")]
 mod start;
 

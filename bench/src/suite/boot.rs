@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use mayfly::{Vm, VmOptions};
+use mayfly::{SnapshotUse, Vm, VmOptions};
 
 use super::Entry;
 use crate::{Benchmark, Times};
@@ -26,7 +26,7 @@ fn kernel(name: &str) -> anyhow::Result<Benchmark> {
     let kernel_instr = metered.boot()?.boot_kernel_instr();
     let mut times = Times::new()?;
     for _ in 0..BOOTS {
-        let vm = Vm::boot()?;
+        let vm = cold_vm()?;
         let ready = vm.ready();
         let ticks = ready.ready_tsc.saturating_sub(ready.entered_tsc);
         times.add(Duration::from_nanos(
@@ -44,7 +44,7 @@ fn kernel(name: &str) -> anyhow::Result<Benchmark> {
 fn cold(name: &str) -> anyhow::Result<Benchmark> {
     timed(name, || {
         let start = Instant::now();
-        let vm = Vm::boot()?;
+        let vm = cold_vm()?;
         vm.ping()?;
         Ok(start.elapsed())
     })
@@ -54,7 +54,7 @@ fn cold(name: &str) -> anyhow::Result<Benchmark> {
 fn hello(name: &str) -> anyhow::Result<Benchmark> {
     timed(name, || {
         let start = Instant::now();
-        let vm = Vm::boot()?;
+        let vm = cold_vm()?;
         vm.spawn("patchwork-hello").trace(false).run()?;
         drop(vm);
         Ok(start.elapsed())
@@ -64,11 +64,17 @@ fn hello(name: &str) -> anyhow::Result<Benchmark> {
 /// A machine taken down.
 fn destroy(name: &str) -> anyhow::Result<Benchmark> {
     timed(name, || {
-        let vm = Vm::boot()?;
+        let vm = cold_vm()?;
         let start = Instant::now();
         drop(vm);
         Ok(start.elapsed())
     })
+}
+
+/// A machine that boots.
+fn cold_vm() -> anyhow::Result<Vm> {
+    let options = VmOptions::default().snapshot(SnapshotUse::Off);
+    Ok(options.boot()?)
 }
 
 fn timed(

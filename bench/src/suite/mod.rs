@@ -1,6 +1,8 @@
 //! The suites: each measures through the harness, as a test would.
 
 mod boot;
+mod floor;
+mod fork;
 mod syscall;
 
 use crate::Benchmark;
@@ -11,7 +13,7 @@ use crate::Benchmark;
 /// # Errors
 /// Whatever goes wrong in a microVM.
 pub fn run(filter: &str, mut report: impl FnMut(&Benchmark)) -> anyhow::Result<()> {
-    for (name, measure) in boot::ALL.iter().chain(syscall::ALL) {
+    for (name, measure) in boot::ALL.iter().chain(fork::ALL).chain(syscall::ALL) {
         if name.contains(filter) {
             report(&measure(name)?);
         }

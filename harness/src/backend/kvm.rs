@@ -8,12 +8,12 @@
 use std::sync::LazyLock;
 use std::time::Instant;
 
-use mayfly_vmm::{Config, Crash, Module, ModuleFile, Port, meter};
+use mayfly_vmm::{Config, Crash, Module, ModuleFile, Port, Snapshot, meter};
 
 use super::{Backend, End, Position, Stop, Stream, Visit, Waker};
 use crate::error::{Error, Result};
 use crate::image;
-use crate::options::{Entry, VmOptions};
+use crate::options::{Entry, ExtraFile, VmOptions};
 use crate::symbols;
 
 /// Symbols of the instructions with which the kernel leaves ring 0.
@@ -45,11 +45,8 @@ impl Kvm {
             ..Config::default()
         };
         let mut modules = vec![Module::Static(image::bundle())];
-        if let Some(extra) = image::extra_bundle(&options.files)? {
-            let file = ModuleFile::from_bytes(&extra).map_err(|error| broken(&error))?;
-            // First, so that the caller's files hide bundled ones.
-            modules.insert(0, Module::Owned(file));
-        }
+        // Last, so that the caller's files hide bundled ones.
+        modules.extend(module_of(&options.files)?);
         let vm = mayfly_vmm::Vm::new(&config, image::kernel(), &modules)
             .map_err(|error| broken(&error))?;
         Ok(Self {
@@ -58,6 +55,38 @@ impl Kvm {
             started: false,
         })
     }
+
+    /// A machine that begins as `snapshot`, and where in its memory a bundle of
+    /// `files` lies, if there are any.
+    /// `to_reset`: it is to be brought back there often.
+    pub(crate) fn copy_of(
+        snapshot: &Snapshot,
+        files: &[ExtraFile],
+        to_reset: bool,
+    ) -> Result<(Self, Option<(u64, u64)>)> {
+        let more: Vec<Module> = module_of(files)?.into_iter().collect();
+        let vm = match to_reset {
+            true => snapshot.fork_to_reset(&more),
+            false => snapshot.fork(&more),
+        };
+        let vm = vm.map_err(|error| broken(&error))?;
+        let bundle = vm.modules().last().copied().filter(|_| !more.is_empty());
+        let this = Self {
+            vm,
+            visits: Vec::new(),
+            started: true,
+        };
+        Ok((this, bundle))
+    }
+}
+
+/// A module of the caller's own files, if there are any.
+fn module_of(files: &[ExtraFile]) -> Result<Option<Module>> {
+    let Some(bundle) = image::extra_bundle(files)? else {
+        return Ok(None);
+    };
+    let file = ModuleFile::from_bytes(&bundle).map_err(|error| broken(&error))?;
+    Ok(Some(Module::Owned(file)))
 }
 
 impl Backend for Kvm {
@@ -115,6 +144,21 @@ impl Backend for Kvm {
 
     fn instructions(&self) -> Option<u64> {
         Some(self.vm.instructions())
+    }
+
+    fn snapshot(&mut self) -> Result<Option<Snapshot>> {
+        let snapshot = self.vm.snapshot().map_err(|error| broken(&error))?;
+        Ok(Some(snapshot))
+    }
+
+    fn reset(&mut self, snapshot: &Snapshot) -> Result<bool> {
+        self.vm.reset(snapshot).map_err(|error| broken(&error))?;
+        Ok(true)
+    }
+
+    fn into_snapshot(self: Box<Self>) -> Result<Option<Snapshot>> {
+        let snapshot = self.vm.into_snapshot().map_err(|error| broken(&error))?;
+        Ok(Some(snapshot))
     }
 }
 
@@ -183,7 +227,7 @@ fn crashed(crash: &Crash) -> End {
 }
 
 /// An error of the VMM, with what helps.
-fn broken(error: &mayfly_vmm::Error) -> Error {
+pub(crate) fn broken(error: &mayfly_vmm::Error) -> Error {
     use mayfly_vmm::Error as Vmm;
     let remedy = match error {
         Vmm::NoKvm(source) => no_kvm(source),

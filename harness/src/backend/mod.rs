@@ -15,6 +15,8 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use mayfly_vmm::Snapshot;
+
 use crate::error::{Error, Result};
 use crate::options::VmOptions;
 
@@ -171,6 +173,18 @@ pub(crate) trait Backend: Send {
     fn take_visits(&mut self) -> Vec<Visit>;
     /// Ring-0 instructions counted so far, the boot's included.
     fn instructions(&self) -> Option<u64>;
+    /// What it is now, to make copies of; `None`: it cannot be copied.
+    fn snapshot(&mut self) -> Result<Option<Snapshot>> {
+        Ok(None)
+    }
+    /// Makes it what `snapshot` is again, which it began as.
+    fn reset(&mut self, _: &Snapshot) -> Result<bool> {
+        Ok(false)
+    }
+    /// What it is now, at the end of this machine.
+    fn into_snapshot(mut self: Box<Self>) -> Result<Option<Snapshot>> {
+        self.snapshot()
+    }
 }
 
 /// Starts a machine of the kind that `options` ask for.

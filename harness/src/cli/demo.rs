@@ -6,7 +6,7 @@
 
 use clap::Args;
 use mayfly::notation::grouped;
-use mayfly::{Abi, BackendKind, Output, Vm};
+use mayfly::{Abi, BackendKind, Output, SnapshotUse, Vm};
 
 use super::exit::Exit;
 use super::say::{GOOD, QUIET, STRONG, Say, WRONG, styled};
@@ -23,7 +23,9 @@ pub(crate) struct Options {
 
 /// Shows it.
 pub(crate) fn run(options: &Options, say: &mut Say) -> anyhow::Result<Exit> {
-    let vm = Vm::with_options(options.target.options())?;
+    // The boot is part of what is shown.
+    let booted = options.target.options().snapshot(SnapshotUse::Off);
+    let vm = Vm::with_options(booted)?;
     let counted = counted(options, &vm)?;
     if say.is_json() {
         let mut ready = json::ready(&vm);

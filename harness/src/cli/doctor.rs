@@ -8,7 +8,7 @@ use std::io::ErrorKind;
 use std::process::Command;
 
 use kvm_ioctls::{Cap, Kvm};
-use mayfly::{BackendKind, VmOptions, fingerprint};
+use mayfly::{BackendKind, SnapshotUse, VmOptions, fingerprint};
 
 use super::exit::Exit;
 use super::say::{CARE, GOOD, Say, WRONG, styled};
@@ -177,7 +177,8 @@ fn kvm_closed(error: &std::io::Error) -> Finding {
 
 /// Boots a machine: the only proof that one can be booted.
 fn boot(kind: BackendKind) -> Finding {
-    match VmOptions::default().backend(kind).boot() {
+    let options = VmOptions::default().snapshot(SnapshotUse::Off);
+    match options.backend(kind).boot() {
         Ok(vm) => Finding::Good(format!(
             "{} is ready on {kind} after {}",
             vm.ready().kernel,

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 pub(crate) fn ready(vm: &Vm) -> Value {
     json!({
         "backend": vm.backend().name(),
-        "from": "cold",
+        "from": if vm.is_from_snapshot() { "snapshot" } else { "cold" },
         "boot_us": microseconds(vm.boot_time()),
         "boot_kernel_instr": vm.boot_kernel_instr(),
         "testbed": fingerprint::testbed(vm),

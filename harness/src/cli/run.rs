@@ -92,8 +92,12 @@ pub(crate) fn boot(options: &Options, program: &Program, say: &mut Say) -> anyho
         say.json("ready", json::ready(&vm))?;
     } else if say.verbosity() > 0 {
         let time = units::time(vm.boot_time());
+        let how = match vm.is_from_snapshot() {
+            true => "Copied",
+            false => "Booted",
+        };
         say.step(
-            "Booted",
+            how,
             &format!("{} on {} in {time}", vm.ready().kernel, vm.backend()),
         );
     }

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use clap::Args;
-use mayfly::{Abi, BackendKind, ExtraFile, VmOptions};
+use mayfly::{Abi, BackendKind, ExtraFile, SnapshotUse, VmOptions};
 
 use super::units;
 
@@ -25,6 +25,9 @@ pub(crate) struct Target {
     /// Number of processors.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) cpus: u32,
+    /// Boot, instead of beginning as a copy of a machine that has booted.
+    #[arg(long)]
+    pub(crate) no_snapshot: bool,
 }
 
 impl Target {
@@ -36,6 +39,10 @@ impl Target {
             memory_bytes: self.memory,
             run_timeout: self.timeout.unwrap_or(default.run_timeout),
             cpus: self.cpus,
+            snapshot: match self.no_snapshot {
+                true => SnapshotUse::Off,
+                false => SnapshotUse::Auto,
+            },
             ..default
         }
     }

@@ -122,15 +122,11 @@ impl Boot {
 
     /// Contents of the boot modules.
     pub fn modules(&self) -> impl Iterator<Item = &'static [u8]> + use<> {
-        self.modules.iter().filter_map(|module| {
-            let size = usize::try_from(module.size).ok()?;
-            let end = module.address.checked_add(module.size)?;
-            if end > layout::MODULE_END {
-                return None;
-            }
+        let modules = self.modules.iter();
+        modules.filter_map(|entry| {
             // SAFETY: the loader placed the module there and the frame
             // allocator excludes it (`free_memory`); nothing writes to it.
-            Some(unsafe { core::slice::from_raw_parts(direct::<u8>(module.address), size) })
+            unsafe { module(entry.address, entry.size) }
         })
     }
 
@@ -235,6 +231,20 @@ fn number<const RADIX: u64>(bytes: &[u8]) -> (u64, &[u8]) {
         number = number.wrapping_mul(RADIX).wrapping_add(u64::from(value));
     }
     (number, &[])
+}
+
+/// The bytes of a module; `None` if they are not all in the direct map.
+///
+/// # Safety
+/// If they are, they are there for good, and nothing writes to them.
+pub unsafe fn module(address: u64, size: u64) -> Option<&'static [u8]> {
+    let bytes = usize::try_from(size).ok()?;
+    let end = address.checked_add(size)?;
+    if end > layout::MODULE_END {
+        return None;
+    }
+    // SAFETY: the caller vouches for the bytes; the direct map covers them.
+    Some(unsafe { core::slice::from_raw_parts(direct::<u8>(address), bytes) })
 }
 
 /// A table of the start info.

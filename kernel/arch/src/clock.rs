@@ -40,6 +40,16 @@ impl Clock {
         }
     }
 
+    /// Ticks since the base: what [`Clock::resume`] needs.
+    pub fn elapsed(&self) -> u64 {
+        ticks().wrapping_sub(self.base_tsc)
+    }
+
+    /// Goes on as if only `elapsed` ticks had passed since the base.
+    pub fn resume(&mut self, elapsed: u64) {
+        self.base_tsc = ticks().wrapping_sub(elapsed);
+    }
+
     /// TSC rate.
     pub fn tsc_khz(&self) -> u32 {
         self.tsc_khz
@@ -47,7 +57,7 @@ impl Clock {
 
     /// Nanoseconds since the base.
     pub fn now(&self) -> u64 {
-        self.nanoseconds(ticks().wrapping_sub(self.base_tsc))
+        self.nanoseconds(self.elapsed())
     }
 
     /// How long so many ticks are, in nanoseconds.

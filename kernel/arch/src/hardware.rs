@@ -28,6 +28,8 @@ pub struct Hardware {
     kernel_root: PageFrame,
     clock: Clock,
     epoch: Epoch,
+    /// Unix time at boot, once a resume has told another one.
+    resumed_epoch: Option<u64>,
     running_root: u64,
 }
 
@@ -54,6 +56,7 @@ impl Hardware {
             kernel_root: paging::kernel_root(),
             clock,
             epoch,
+            resumed_epoch: None,
             running_root: 0,
         })
     }
@@ -61,6 +64,17 @@ impl Hardware {
     /// The time base.
     pub fn clock(&self) -> &Clock {
         &self.clock
+    }
+
+    /// Lets the clock go on after a standstill: `elapsed` is what
+    /// [`Clock::elapsed`] was, `epoch` the Unix time now, 0 for what it was.
+    pub fn resume_clock(&mut self, elapsed: u64, epoch: u64) {
+        self.clock.resume(elapsed);
+        if let Some(boot) = epoch.checked_sub(self.clock.now() / 1_000_000_000)
+            && epoch != 0
+        {
+            self.resumed_epoch = Some(boot);
+        }
     }
 }
 
@@ -235,7 +249,7 @@ impl Machine for Hardware {
     }
 
     fn boot_epoch(&self) -> u64 {
-        self.epoch.seconds()
+        self.resumed_epoch.unwrap_or_else(|| self.epoch.seconds())
     }
 
     fn arm_timer(&mut self, deadline: Option<u64>) {

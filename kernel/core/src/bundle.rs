@@ -63,6 +63,12 @@ impl Bundles {
         self.modules.iter().flat_map(|bundle| bundle.iter())
     }
 
+    /// Every file of the bundle that was added last, with its name.
+    pub fn newest(&self) -> impl Iterator<Item = (&'static [u8], BundleFile)> + use<> {
+        let newest = self.modules.last().copied();
+        newest.into_iter().flat_map(Bundle::iter)
+    }
+
     /// Finds a file by name.
     pub fn find(&self, name: &str) -> Option<BundleFile> {
         self.modules

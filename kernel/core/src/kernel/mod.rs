@@ -70,6 +70,8 @@ pub struct Kernel<P: Port> {
     exited: Exited,
     /// Files of the standard streams, once a process has them.
     streams: Option<[FileRef; 3]>,
+    /// What random numbers are made of.
+    pub(crate) seed: u64,
     /// What all files share, once a program has named one.
     pub(crate) files: OnceCell<Rc<Files>>,
 }
@@ -156,6 +158,8 @@ impl<P: Port> Kernel<P> {
     /// A kernel without processes.
     pub fn new(machine: P::Machine, host: P::Host) -> Self {
         Self {
+            // Nobody knows exactly when that was.
+            seed: machine.ticks(),
             machine,
             host,
             bundles: Bundles::default(),

@@ -5,6 +5,8 @@
 //! ([`Seeds`]). Files of bundles appear in it without being copied: those with
 //! an absolute name there, the others where [`Seeds::Programs`] says.
 
+mod plant;
+
 use alloc::rc::{Rc, Weak};
 use alloc::vec::Vec;
 use core::cell::{Cell, RefCell};
@@ -55,7 +57,7 @@ pub struct Files {
 }
 
 impl Files {
-    fn new<M: Machine>(machine: &M, layout: Seeds) -> Self {
+    fn new<M: Machine>(machine: &M, layout: Seeds, seed: u64) -> Self {
         let quota = (machine.frames() * PAGE_SIZE / MEMORY_SHARE).min(QUOTA_MAX);
         let quota = Quota::new(quota);
         let root = Rc::new(Inode {
@@ -89,7 +91,7 @@ impl Files {
             sockets: Sockets::new(&quota, &hangups),
             quota,
             hangups,
-            shares: RefCell::default(),
+            shares: RefCell::new(Shares::new(seed)),
             inputs: RefCell::default(),
             ids: Cell::new(0),
         }
@@ -200,11 +202,19 @@ impl<P: Port> Kernel<P> {
     pub fn files(&self) -> Rc<Files> {
         let made = || {
             let layout = crate::personality::file_layout();
-            let files = Rc::new(Files::new(&self.machine, layout));
-            self.plant_absolute(&files);
+            let files = Rc::new(Files::new(&self.machine, layout, self.seed));
+            self.plant_absolute(&files, self.bundles.iter());
             files
         };
         Rc::clone(self.files.get_or_init(made))
+    }
+
+    /// What random numbers are made of from now on.
+    pub fn reseed(&mut self, seed: u64) {
+        self.seed = seed;
+        if let Some(files) = self.files.get() {
+            files.shares.borrow_mut().reseed(seed);
+        }
     }
 
     /// Acts on what was noticed when open files went: wakes those whose pipes
@@ -319,63 +329,6 @@ impl<P: Port> Kernel<P> {
         entries.sort_by_key(|entry| place(entry).unwrap_or(usize::MAX));
         directory.seeds.set(Seeds::None);
         Ok(())
-    }
-
-    /// Gives files of bundles whose name is an absolute path that path.
-    fn plant_absolute(&self, files: &Files) {
-        for (path, file) in self.bundles.iter() {
-            if let Some(path) = path.strip_prefix(b"/") {
-                // A name that cannot be a path is no file of the tree.
-                let _planted = self.plant(files, path, file);
-            }
-        }
-    }
-
-    fn plant(&self, files: &Files, path: &[u8], file: BundleFile) -> Result<(), KernelError> {
-        let mut at = Rc::clone(&files.root.root);
-        let mut names = path.split(|byte| *byte == b'/');
-        let last = names.next_back().unwrap_or_default();
-        for name in names {
-            let name = Name::new(name).ok_or(KernelError::TooLong)?;
-            let directory = at.directory().ok_or(KernelError::NotFound)?;
-            at = match directory.find(&name) {
-                Some(entry) => entry.inode,
-                None => self.planted_directory(files, &at, directory, &name)?,
-            };
-        }
-        let name = Name::new(last).ok_or(KernelError::TooLong)?;
-        let directory = at.directory().filter(|directory| !directory.fixed);
-        let directory = directory.ok_or(KernelError::NotSupported)?;
-        if let Some(shadowed) = directory.find(&name) {
-            files.leave(directory, shadowed.id);
-        }
-        let now = self.machine.now();
-        let inode = files.inode(System::Memory, now, files.regular(Some(file)))?;
-        files.enter(directory, name, inode)?;
-        Ok(())
-    }
-
-    /// A directory on the way to a planted file: one of the layout, or a new one.
-    fn planted_directory(
-        &self,
-        files: &Files,
-        parent: &Rc<Inode>,
-        directory: &Directory,
-        name: &Name,
-    ) -> Result<Rc<Inode>, KernelError> {
-        let seeds = match directory.seeds.get() {
-            Seeds::List(seeds) => seeds,
-            _ => &[],
-        };
-        let seed = seeds
-            .iter()
-            .find(|seed| seed.name.as_bytes() == name.bytes());
-        let (system, seeds) = match seed.map(|seed| &seed.kind) {
-            Some(SeedKind::Directory(system, seeds)) => (*system, *seeds),
-            _ => (System::Memory, Seeds::None),
-        };
-        let made = files.directory(parent, *name, system, seeds, self.machine.now())?;
-        Ok(files.enter(directory, *name, made)?.inode)
     }
 
     /// The place that an entry of a directory leads to, under the same mount.

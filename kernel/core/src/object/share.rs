@@ -12,7 +12,7 @@ const SHARES_MAX: usize = 256;
 pub type Key = [u8; 16];
 
 /// Files under keys.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Shares {
     shares: Vec<Share>,
     /// What keys are made of; every use changes it.
@@ -28,18 +28,30 @@ struct Share {
 }
 
 impl Shares {
-    /// Leaves a file under a new key until `deadline`. `ticks` is a time stamp
-    /// that nobody can know exactly.
+    /// None yet; keys are made of `seed`.
+    pub fn new(seed: u64) -> Self {
+        Self {
+            shares: Vec::new(),
+            state: seed,
+        }
+    }
+
+    /// What keys are made of from now on.
+    pub fn reseed(&mut self, seed: u64) {
+        self.state = seed;
+    }
+
+    /// Leaves a file under a new key until `deadline`.
     ///
     /// # Errors
     /// [`KernelError::NoMemory`] when too many are left.
-    pub fn leave(&mut self, file: FileRef, deadline: u64, ticks: u64) -> Result<Key, KernelError> {
+    pub fn leave(&mut self, file: FileRef, deadline: u64) -> Result<Key, KernelError> {
         if self.shares.len() >= SHARES_MAX {
             return Err(KernelError::NoMemory);
         }
         let mut key = [0; 16];
         for half in key.chunks_exact_mut(8) {
-            half.copy_from_slice(&self.random(ticks).to_le_bytes());
+            half.copy_from_slice(&self.random().to_le_bytes());
         }
         self.shares.push(Share {
             key,
@@ -62,9 +74,10 @@ impl Shares {
         deadlines.filter(|deadline| *deadline != u64::MAX).min()
     }
 
-    /// splitmix64, stirred with the time stamp counter.
-    fn random(&mut self, ticks: u64) -> u64 {
-        self.state = (self.state ^ ticks.rotate_left(32)).wrapping_add(0x9e37_79b9_7f4a_7c15);
+    /// splitmix64. Its state is the machine's: copies of a machine make the
+    /// same keys, unless they are seeded anew.
+    fn random(&mut self) -> u64 {
+        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut word = self.state;
         word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

@@ -3,7 +3,7 @@
 use mayfly_wire::VERSION;
 use mayfly_wire::message::{
     ARGUMENTS_MAX, Arg, BACKTRACE_MAX, Cause, Event, Exited, Fault, Panic, RawCall, Ready, Refusal,
-    Request, Returned, Spawn, Stats,
+    Request, Resume, Returned, Spawn, Stats,
 };
 
 /// What the fields of messages are filled with: no field of a message has the
@@ -75,6 +75,15 @@ pub(crate) fn requests(values: &Values) -> Vec<Request<'_>> {
         Request::Ping { id },
         Request::Panic { pid },
         Request::Shutdown,
+        Request::Stop { id },
+        Request::Resume(Resume {
+            epoch: values.long(1),
+            bundle: values.long(2),
+            bundle_size: values.long(3),
+        }),
+        Request::Reseed {
+            seed: values.long(1),
+        },
     ]
 }
 
@@ -162,6 +171,7 @@ pub(crate) fn events(values: &Values) -> Vec<Event<'_>> {
             bytes: values.word(2),
         },
         Event::InputClosed { pid },
+        Event::Stopped { id },
     ];
     let refusals = [
         Refusal::NoProgram,
@@ -215,6 +225,9 @@ pub(crate) fn request_name(request: &Request<'_>) -> &'static str {
         Request::Ping { .. } => "Ping",
         Request::Panic { .. } => "Panic",
         Request::Shutdown => "Shutdown",
+        Request::Stop { .. } => "Stop",
+        Request::Resume(_) => "Resume",
+        Request::Reseed { .. } => "Reseed",
     }
 }
 
@@ -249,5 +262,6 @@ pub(crate) fn event_name(event: &Event<'_>) -> &'static str {
         Event::Child { .. } => "Child",
         Event::InputRoom { .. } => "InputRoom",
         Event::InputClosed { .. } => "InputClosed",
+        Event::Stopped { .. } => "Stopped",
     }
 }

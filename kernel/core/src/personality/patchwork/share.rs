@@ -48,12 +48,8 @@ fn share_checked<P: Port>(
     }
     kernel.expire_shares();
     let deadline = kernel.machine.now().saturating_add(timeout);
-    let ticks = kernel.machine.ticks();
-    let key = kernel
-        .files()
-        .shares
-        .borrow_mut()
-        .leave(file, deadline, ticks)?;
+    let files = kernel.files();
+    let key = files.shares.borrow_mut().leave(file, deadline)?;
     kernel.expire_shares();
     let space = &mut running.process.space;
     user::write(&mut kernel.machine, space, out, &key)?;

@@ -1,0 +1,275 @@
+//! Machines that begin as copies: siblings, snapshots in memory and on disk.
+//!
+//! Purpose: a copy is the same machine at the same instant and shares nothing
+//! that either can write; what is on disk is checked before it is used.
+//! Neighbours: `vmm/tests/machine/snapshot.rs` has the machine alone.
+
+use std::path::Path;
+use std::process::Command;
+
+use mayfly::prelude::*;
+use mayfly::{BackendKind, SnapshotUse, VmOptions};
+
+/// Options for a back end that can copy machines.
+fn kvm() -> VmOptions {
+    VmOptions::default()
+        .backend(BackendKind::Kvm)
+        .snapshot(SnapshotUse::Memory)
+}
+
+#[test]
+fn a_copy_is_the_machine_that_booted() -> Result<()> {
+    let booted = kvm().snapshot(SnapshotUse::Off).boot()?;
+    assert!(!booted.is_from_snapshot());
+    let cold = booted.probe(Abi::Patchwork)?;
+    let pid = cold.call(patchwork::GETPID, [])?.value;
+    let counts = booted.stats()?;
+    for _ in 0..3 {
+        let copy = kvm().boot()?;
+        assert!(copy.is_from_snapshot());
+        assert_eq!(copy.ready().frames_free, booted.ready().frames_free);
+        let probe = copy.probe(Abi::Patchwork)?;
+        assert_eq!(probe.pid(), cold.pid());
+        assert_eq!(probe.call(patchwork::GETPID, [])?.value, pid);
+        assert_eq!(copy.stats()?, counts);
+    }
+    Ok(())
+}
+
+#[test]
+fn siblings_go_on_from_the_same_instant() -> Result<()> {
+    let vm = kvm().boot()?;
+    let probe = vm.probe(Abi::Patchwork)?;
+    let open = |probe: &Probe<'_>, path: &str| {
+        let call = probe.call(patchwork::OPEN, args![text(path)])?;
+        Ok::<_, mayfly::Error>(call.result)
+    };
+    let write = |probe: &Probe<'_>, fd: u64, bytes: &[u8]| {
+        let call = probe.call(patchwork::WRITE, args![fd, input(bytes), bytes.len()])?;
+        Ok::<_, mayfly::Error>(call.result)
+    };
+    let fd = open(&probe, "/tmp/before:create")?.unwrap();
+    write(&probe, fd, b"both")?.unwrap();
+
+    let sibling = vm.fork()?;
+    let other = probe.in_vm(&sibling);
+    // What was is in both; what comes is not.
+    for (mine, theirs) in [(&probe, &other), (&other, &probe)] {
+        assert_eq!(open(mine, "/tmp/before")?, Ok(fd + 1));
+        let name = format!("/tmp/of-{}", u8::from(std::ptr::eq(mine, &other)));
+        open(mine, &format!("{name}:create"))?.unwrap();
+        assert_eq!(open(theirs, &name)?, Err("ENOENT"));
+        assert_eq!(write(mine, fd, b"!")?, Ok(1));
+        let stat = mine.call(patchwork::STAT, args![text("/tmp/before"), out(168)])?;
+        assert_eq!(stat.word(0, 2), Some(5), "size");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_running_program_goes_on_in_both() -> Result<()> {
+    let vm = kvm().boot()?;
+    let program = vm.spawn("patchwork-preempt").start()?;
+    let sibling = vm.fork()?;
+    let twin = program.in_vm(&sibling);
+    let third = sibling.fork()?;
+    let [a, b, c] = [program.wait()?, twin.wait()?, program.in_vm(&third).wait()?];
+    assert!(a.status.success(), "{a:?}");
+    for other in [&b, &c] {
+        assert_eq!((&a.stdout, &a.status), (&other.stdout, &other.status));
+    }
+    Ok(())
+}
+
+#[test]
+fn the_clock_does_not_see_the_copy() -> Result<()> {
+    let vm = kvm().boot()?;
+    let probe = vm.probe(Abi::Patchwork)?;
+    let uptime = |probe: &Probe<'_>| probe.call(patchwork::UPTIME, []).map(|call| call.value);
+    let before = uptime(&probe)?;
+    let sibling = vm.fork()?;
+    let after = [uptime(&probe)?, uptime(&probe.in_vm(&sibling))?];
+    for after in after {
+        assert!(after > before);
+    }
+    // Time that nobody ran is no time: a copy of a machine that was booted long
+    // ago is as young as the machine was.
+    let slept = std::time::Instant::now();
+    let young = kvm().boot()?;
+    let age = uptime(&young.probe(Abi::Patchwork)?)?;
+    let waited = kvm().boot()?;
+    let same = uptime(&waited.probe(Abi::Patchwork)?)?;
+    let host = u64::try_from(slept.elapsed().as_nanos()).unwrap_or(u64::MAX);
+    assert!(same < age + host, "{age} {same} {host}");
+    let epoch = |vm: &Vm| {
+        let call = vm
+            .probe(Abi::Patchwork)?
+            .call(patchwork::UNIX_EPOCH, args![0])?;
+        Ok::<_, mayfly::Error>(call.value)
+    };
+    let now = std::time::UNIX_EPOCH
+        .elapsed()
+        .map_or(0, |now| now.as_secs());
+    let (first, second) = (epoch(&young)?, epoch(&waited)?);
+    assert!(first.abs_diff(now) < 3600 && first.abs_diff(second) <= 1);
+    Ok(())
+}
+
+#[test]
+fn copies_have_the_same_keys_until_they_are_seeded() -> Result<()> {
+    let key = |vm: &Vm| {
+        let probe = vm.probe(Abi::Patchwork)?;
+        let call = probe.call(patchwork::SHARE, args![out(16), 1, u64::MAX])?;
+        assert_eq!(call.result, Ok(0));
+        Ok::<_, mayfly::Error>(call.buffers[0].clone())
+    };
+    let [first, second, third] = [kvm().boot()?, kvm().boot()?, kvm().boot()?];
+    third.reseed(7)?;
+    let same = key(&first)?;
+    assert_eq!(key(&second)?, same);
+    assert_ne!(key(&third)?, same);
+    // A key that was made is not forgotten; the next one differs.
+    assert_ne!(key(&first)?, same);
+    Ok(())
+}
+
+#[test]
+fn a_machine_is_reset_to_its_beginning() -> Result<()> {
+    let vm = kvm()
+        .reset(true)
+        .file("/tmp/mine", b"own".as_slice())
+        .boot()?;
+    let counts = vm.stats()?;
+    vm.reset()?;
+    for round in 0..20 {
+        assert_eq!(vm.stats()?, counts, "round {round}");
+        let probe = vm.probe(Abi::Patchwork)?;
+        // What an earlier round wrote is not there.
+        let call = probe.call(patchwork::OPEN, args![text("/tmp/mine:create:exclusive")])?;
+        assert_eq!(call.result, Err("EEXIST"));
+        let call = probe.call(patchwork::OPEN, args![text("/tmp/new:create:exclusive")])?;
+        assert!(call.result.is_ok(), "round {round}: {:?}", call.result);
+        let hello = vm.spawn("patchwork-hello").run()?;
+        assert!(hello.status.success());
+        vm.reset()?;
+    }
+    // An end is undone as well.
+    vm.panic_for_test(0)?;
+    assert!(vm.ping().is_err());
+    vm.reset()?;
+    assert_eq!(vm.stats()?, counts);
+    let other = kvm().boot()?;
+    assert!(other.reset().is_err());
+    Ok(())
+}
+
+#[test]
+fn a_copy_has_the_callers_own_files() -> Result<()> {
+    let vm = kvm()
+        .file("/tmp/mine", b"own".as_slice())
+        .file("patchwork-hello", b"no program".as_slice())
+        .boot()?;
+    assert!(vm.is_from_snapshot());
+    let probe = vm.probe(Abi::Patchwork)?;
+    let stat = probe.call(patchwork::STAT, args![text("/tmp/mine"), out(168)])?;
+    assert_eq!(stat.word(0, 2), Some(3), "size");
+    // A bundled program of the same name is hidden.
+    let refused = vm.spawn("patchwork-hello").run().unwrap_err();
+    assert!(
+        refused.to_string().contains("neither ELF64 nor PE32+"),
+        "{refused}"
+    );
+    let cold = kvm()
+        .snapshot(SnapshotUse::Off)
+        .file("patchwork-hello", b"no program".as_slice())
+        .boot()?;
+    assert!(cold.spawn("patchwork-hello").run().is_err());
+    Ok(())
+}
+
+#[test]
+fn a_stop_is_refused_nothing_and_a_resume_needs_one() -> Result<()> {
+    use mayfly_wire::message::{Request, Resume};
+    let vm = kvm().boot()?;
+    let mut bytes = [0; 64];
+    let used = mayfly_wire::frame::encode(&Request::Resume(Resume::default()), &mut bytes)
+        .expect("a resume is short");
+    vm.send_raw(&bytes[..used])?;
+    vm.ping()?;
+    assert_eq!(vm.bad_requests(), ["nothing stands still"]);
+    Ok(())
+}
+
+/// Runs the tool with a cache folder; its standard error.
+fn run(cache: &Path) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_mayfly"))
+        .args(["run", "--backend", "kvm", "patchwork-hello"])
+        .env("MAYFLY_CACHE_DIR", cache)
+        .env_remove("MAYFLY_SNAPSHOT")
+        .output()
+        .expect("the tool can be run");
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{error}");
+    assert!(output.stdout.starts_with(b"Hello from PatchworkOS!"));
+    error
+}
+
+fn only_snapshot(cache: &Path) -> std::path::PathBuf {
+    let entries = std::fs::read_dir(cache).expect("the cache is a folder");
+    let mut paths = entries.map(|entry| entry.expect("an entry").path());
+    let is_snapshot =
+        |path: &std::path::PathBuf| path.extension().is_some_and(|it| it == "snapshot");
+    let found = paths.find(is_snapshot).expect("a snapshot was kept");
+    assert!(
+        !paths.any(|path| is_snapshot(&path)),
+        "there is another one"
+    );
+    found
+}
+
+/// What is done to a file, and its name.
+type Damage = (&'static str, fn(&mut Vec<u8>));
+
+#[test]
+fn a_damaged_cache_is_made_anew() {
+    let cache = tempfile::tempdir().expect("a folder");
+    assert_eq!(run(cache.path()), "");
+    let path = only_snapshot(cache.path());
+    let good = std::fs::read(&path).expect("the snapshot can be read");
+    assert_eq!(run(cache.path()), "");
+    let damages: [Damage; 5] = [
+        ("cut", |bytes| bytes.truncate(100)),
+        ("empty", Vec::clear),
+        ("a bit of memory", |bytes| bytes[0x20_0000] ^= 1),
+        ("its end", |bytes| *bytes.last_mut().expect("bytes") ^= 1),
+        ("longer", |bytes| bytes.push(0)),
+    ];
+    for (what, damage) in damages {
+        let mut bytes = good.clone();
+        damage(&mut bytes);
+        std::fs::write(&path, bytes).expect("the snapshot can be written");
+        let told = run(cache.path());
+        assert!(told.contains("is made anew: "), "{what}: {told}");
+        // And the next one finds it good.
+        assert_eq!(run(cache.path()), "", "{what}");
+    }
+}
+
+#[test]
+fn a_cache_that_cannot_be_written_is_no_failure() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("file");
+    std::fs::write(&file, b"").expect("a file");
+    assert_eq!(run(&file.join("below-a-file")), "");
+}
+
+#[test]
+fn processes_that_start_together_share_a_cache() {
+    let cache = tempfile::tempdir().expect("a folder");
+    std::thread::scope(|scope| {
+        for _ in 0..6 {
+            scope.spawn(|| assert_eq!(run(cache.path()), ""));
+        }
+    });
+    only_snapshot(cache.path());
+}
