@@ -21,9 +21,12 @@ fn bare(abi: Abi, number: u64) -> Step {
     Box::new(move |_, frame| {
         set_register(frame, abi.convention().number, number);
         frame.r9 = DATA;
-        if abi == Abi::Patchwork {
-            // A descriptor that is none: a file without such an operation is ENOSYS too.
-            frame.rdi = 99;
+        // A descriptor that is none: what a file lacks, and what succeeds, may
+        // answer as what is not there.
+        match abi {
+            Abi::Xeneva => frame.r13 = 99,
+            Abi::Patchwork => frame.rdi = 99,
+            Abi::Veridian => {}
         }
         Reason::Syscall
     })
