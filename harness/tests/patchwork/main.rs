@@ -5,14 +5,18 @@
 
 mod binds;
 mod calls;
+mod commands;
 mod devices;
+mod environment;
 mod files;
 mod golden;
 mod input;
 mod memory;
+mod notes;
 mod paths;
 mod pipes;
 mod pointers;
+mod proc;
 mod programs;
 mod shared;
 mod sockets;

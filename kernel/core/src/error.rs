@@ -74,6 +74,8 @@ pub enum KernelError {
     ConnectionReset,
     /// A message is longer than a connection can carry.
     MessageTooLong,
+    /// A note came while the call waited.
+    Interrupted,
     /// A command is none, or has too few or too many words.
     BadCommand,
     /// The row exists and this kernel does not serve it yet.

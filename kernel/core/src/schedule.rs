@@ -100,6 +100,12 @@ impl RunQueue {
         Some(thread)
     }
 
+    /// A thread is queued.
+    pub fn contains(&self, thread: ThreadKey) -> bool {
+        let link = self.links.get(thread.index() as usize);
+        link.is_some_and(|link| link.thread == thread && link.level.is_some())
+    }
+
     /// Takes a thread out, if it is queued. A thread that ends must not stay:
     /// its index is the next thread's, and that would be linked twice.
     pub fn remove(&mut self, thread: ThreadKey) {

@@ -138,6 +138,9 @@ impl<P: Port> Kernel<P> {
             self.threads.remove(*thread);
             self.ready.remove(*thread);
             self.timers.cancel(*thread);
+            if !self.notes.is_empty() {
+                self.notes.forget(*thread);
+            }
         }
         // Children come and go; the host hears of those that it traces, or that
         // did not simply exit.

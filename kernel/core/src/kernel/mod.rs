@@ -9,15 +9,18 @@
 //!   processes make.
 //! - `threads.rs`: more threads. `end.rs`: faults and ends. `lookup.rs`: who there is.
 //! - `capabilities.rs`: capabilities that come, move and go.
+//! - `others.rs`: what one process does to another. `watched.rs`: traced and timed calls.
 
 mod capabilities;
 mod child;
 mod end;
 mod load;
 mod lookup;
+mod others;
 mod probe;
 mod start;
 mod threads;
+mod watched;
 
 pub use child::Child;
 pub use load::{LoadError, Source};
@@ -34,6 +37,7 @@ use crate::object::collect::Records;
 use crate::object::exit::Exited;
 use crate::object::file::FileRef;
 use crate::object::files::Files;
+use crate::object::note::Notes;
 use crate::object::process::{Cause, Gate, Process, ProcessMark};
 use crate::object::thread::{Thread, ThreadKey, ThreadMark, Wait};
 use crate::object::usage::Clocks;
@@ -67,7 +71,11 @@ pub struct Kernel<P: Port> {
     /// Processes that are to be collected (VeridianOS).
     pub(crate) records: Records,
     /// The last processes that ended.
-    exited: Exited,
+    pub(crate) exited: Exited,
+    /// Notes that have not come to their thread yet.
+    notes: Notes,
+    /// Ticks when the running thread was dispatched.
+    dispatched: u64,
     /// Files of the standard streams, once a process has them.
     streams: Option<[FileRef; 3]>,
     /// What random numbers are made of.
@@ -175,6 +183,8 @@ impl<P: Port> Kernel<P> {
             capabilities: Tree::default(),
             records: Records::default(),
             exited: Exited::default(),
+            notes: Notes::default(),
+            dispatched: 0,
             streams: None,
         }
     }
@@ -210,6 +220,8 @@ impl<P: Port> Kernel<P> {
                     self.arm(deadline);
                 }
             }
+            self.deliver_notes(key);
+            self.dispatched = self.machine.ticks();
             return Some(Running {
                 thread,
                 context,
@@ -235,7 +247,7 @@ impl<P: Port> Kernel<P> {
                         Gate::Xeneva => xeneva::serve(self, &mut running),
                         Gate::Patchwork => patchwork::serve(self, &mut running),
                         Gate::Veridian => veridian::serve(self, &mut running),
-                        Gate::Watched => self.watched_call(&mut running),
+                        Gate::Timed | Gate::Watched => self.watched_call(&mut running),
                     }
                 }
                 Reason::Fault => self.fault(&mut running),
@@ -249,25 +261,6 @@ impl<P: Port> Kernel<P> {
                 flow => return self.leave(running, flow),
             }
         }
-    }
-
-    /// A system call of a process that is traced, or that a test wants to panic.
-    #[cold]
-    fn watched_call(&mut self, running: &mut Running<P>) -> Flow {
-        assert!(
-            !running.process.panics,
-            "a test asked for a panic in this system call"
-        );
-        crate::trace::begin(self, running);
-        let flow = personality::serve(self, running);
-        match flow {
-            Flow::Return(value) | Flow::Yield(value) => {
-                crate::trace::end(self, running, Some(value));
-            }
-            Flow::End | Flow::EndThread => crate::trace::end(self, running, None),
-            _ => {}
-        }
-        flow
     }
 
     /// Applies a flow that stays in ring 3; false for any other.
@@ -306,9 +299,10 @@ impl<P: Port> Kernel<P> {
         let Running {
             mut thread,
             context,
-            process,
+            mut process,
             ..
         } = running;
+        process.spent.running += self.machine.ticks().wrapping_sub(self.dispatched);
         thread.context = Some(context);
         self.processes.put(process.key, process);
         self.threads.put(thread.key, thread);

@@ -15,7 +15,7 @@ use crate::object::file::Handles;
 use crate::object::futex::Futexes;
 use crate::object::memory::{Region, Space};
 use crate::object::namespace::View;
-use crate::object::process::{Gate, Process, ProcessBox, ProcessKey};
+use crate::object::process::{Gate, Process, ProcessBox, ProcessKey, Spent};
 use crate::object::thread::{Thread, ThreadBox};
 use crate::personality;
 use crate::port::{Machine, Port};
@@ -208,6 +208,7 @@ impl<P: Port> Kernel<P> {
             futexes: Futexes::default(),
             exit: ExitRef::default(),
             started: self.machine.ticks(),
+            spent: Spent::default(),
             probe: None,
             handles: birth.handles,
             view: birth.view,

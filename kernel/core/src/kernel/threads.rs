@@ -75,8 +75,8 @@ impl<P: Port> Kernel<P> {
         }
     }
 
-    /// Takes the running thread out of its process.
-    fn take_out(&mut self, process: &mut Process<P>, thread: &Thread<P>) {
+    /// Takes a thread, which is out of its table, out of its process.
+    pub(super) fn take_out(&mut self, process: &mut Process<P>, thread: &Thread<P>) {
         if self.loaded == Some(thread.key) {
             self.loaded = None;
         }
@@ -86,5 +86,6 @@ impl<P: Port> Kernel<P> {
             moved.place = thread.place;
         }
         self.threads.remove(thread.key);
+        self.notes.forget(thread.key);
     }
 }

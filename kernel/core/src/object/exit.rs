@@ -6,10 +6,11 @@
 
 use alloc::collections::VecDeque;
 use alloc::rc::Rc;
-use core::cell::Cell;
+use core::cell::{Cell, OnceCell};
 
 use mayfly_abi::Abi;
 
+use crate::object::inode::Inode;
 use crate::object::wait::WaitQueue;
 
 /// Nanoseconds that an ended process is still found.
@@ -24,6 +25,9 @@ pub struct Exit {
     pub status: Cell<Option<i64>>,
     /// Woken when it ends.
     pub waiters: WaitQueue,
+    /// Its directory among those of all processes, once somebody has looked
+    /// there ([`crate::object::processes`]).
+    pub directory: OnceCell<Rc<Inode>>,
 }
 
 /// Ends are shared.
@@ -42,6 +46,12 @@ struct Record {
     alias: Option<(Abi, u64)>,
     since: u64,
     exit: ExitRef,
+}
+
+impl Record {
+    fn is_kept(&self, now: u64) -> bool {
+        now.saturating_sub(self.since) <= KEPT_FOR
+    }
 }
 
 impl Exited {
@@ -68,18 +78,17 @@ impl Exited {
     }
 
     /// The end of a process that ended not long ago.
-    pub fn find(&mut self, now: u64, abi: Abi, id: u64) -> Option<ExitRef> {
-        self.forget(now);
+    pub fn find(&self, now: u64, abi: Abi, id: u64) -> Option<ExitRef> {
         let mut records = self.records.iter();
         let found = records.find(|record| {
             (record.abi, record.id) == (abi, id) || record.alias == Some((abi, id))
         })?;
-        Some(Rc::clone(&found.exit))
+        found.is_kept(now).then(|| Rc::clone(&found.exit))
     }
 
     fn forget(&mut self, now: u64) {
         while let Some(oldest) = self.records.front()
-            && now.saturating_sub(oldest.since) > KEPT_FOR
+            && !oldest.is_kept(now)
         {
             self.records.pop_front();
         }
@@ -101,17 +110,17 @@ mod tests {
         let mut exited = Exited::default();
         let alias = Some((Abi::Veridian, 9));
         exited.note(5, (Abi::Patchwork, 7), alias, ended(3));
-        let found = |exited: &mut Exited, now, abi, id| {
+        let found = |exited: &Exited, now, abi, id| {
             let exit = exited.find(now, abi, id);
             exit.and_then(|exit| exit.status.get())
         };
-        assert_eq!(found(&mut exited, 5, Abi::Patchwork, 7), Some(3));
-        assert_eq!(found(&mut exited, 5, Abi::Veridian, 9), Some(3));
-        assert_eq!(found(&mut exited, 5, Abi::Veridian, 7), None);
-        assert_eq!(found(&mut exited, 5, Abi::Xeneva, 7), None);
-        assert_eq!(found(&mut exited, 5, Abi::Patchwork, 8), None);
-        assert_eq!(found(&mut exited, KEPT_FOR + 5, Abi::Patchwork, 7), Some(3));
-        assert_eq!(found(&mut exited, KEPT_FOR + 6, Abi::Patchwork, 7), None);
+        assert_eq!(found(&exited, 5, Abi::Patchwork, 7), Some(3));
+        assert_eq!(found(&exited, 5, Abi::Veridian, 9), Some(3));
+        assert_eq!(found(&exited, 5, Abi::Veridian, 7), None);
+        assert_eq!(found(&exited, 5, Abi::Xeneva, 7), None);
+        assert_eq!(found(&exited, 5, Abi::Patchwork, 8), None);
+        assert_eq!(found(&exited, KEPT_FOR + 5, Abi::Patchwork, 7), Some(3));
+        assert_eq!(found(&exited, KEPT_FOR + 6, Abi::Patchwork, 7), None);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! passed on from it, with its mode and its position. What it leads to is a
 //! [`Node`]: a closed set, so that every operation is one `match`.
 
+use alloc::boxed::Box;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
 use core::cell::Cell;
@@ -14,6 +15,7 @@ use crate::object::input::InputRef;
 use crate::object::memory::MemoryFile;
 use crate::object::namespace::Place;
 use crate::object::pipe::PipeEnd;
+use crate::object::processes::OpenPart;
 use crate::object::socket::file::SocketFile;
 use crate::object::stream::Stream;
 use crate::object::usage::UsageFile;
@@ -46,6 +48,8 @@ pub enum Node {
     Usage(UsageFile),
     /// A file of a local socket.
     Socket(SocketFile),
+    /// A file of a process's directory.
+    Process(Box<OpenPart>),
 }
 
 /// What can be done without waiting. The bits are those of PatchworkOS's POLL

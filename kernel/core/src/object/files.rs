@@ -9,7 +9,7 @@ mod plant;
 
 use alloc::rc::{Rc, Weak};
 use alloc::vec::Vec;
-use core::cell::{Cell, RefCell};
+use core::cell::{Cell, OnceCell, RefCell};
 
 use crate::bundle::BundleFile;
 use crate::error::KernelError;
@@ -49,6 +49,8 @@ pub struct Files {
     pub log: Log,
     /// Local sockets.
     pub sockets: Rc<Sockets>,
+    /// The kernel's own directory among those of processes.
+    pub kernel_directory: OnceCell<Rc<Inode>>,
     /// Open files that were left for somebody.
     pub shares: RefCell<Shares>,
     /// Standard inputs that the host may send.
@@ -91,6 +93,7 @@ impl Files {
             sockets: Sockets::new(&quota, &hangups),
             quota,
             hangups,
+            kernel_directory: OnceCell::new(),
             shares: RefCell::new(Shares::new(seed)),
             inputs: RefCell::default(),
             ids: Cell::new(0),
@@ -184,7 +187,7 @@ impl Files {
             parent: Rc::downgrade(parent),
             entries: RefCell::default(),
             seeds: Cell::new(seeds),
-            fixed: system != System::Memory,
+            fixed: matches!(system, System::Devices | System::Processes),
             removed: Cell::new(false),
         });
         self.inode(system, now, body)
@@ -200,13 +203,18 @@ fn depth(inode: &Rc<Inode>) -> usize {
 impl<P: Port> Kernel<P> {
     /// What all files share; made at the first call.
     pub fn files(&self) -> Rc<Files> {
+        Rc::clone(self.files_shared())
+    }
+
+    /// The same, for a look.
+    pub(super) fn files_shared(&self) -> &Rc<Files> {
         let made = || {
             let layout = crate::personality::file_layout();
             let files = Rc::new(Files::new(&self.machine, layout, self.seed));
             self.plant_absolute(&files, self.bundles.iter());
             files
         };
-        Rc::clone(self.files.get_or_init(made))
+        self.files.get_or_init(made)
     }
 
     /// What random numbers are made of from now on.
@@ -259,7 +267,7 @@ impl<P: Port> Kernel<P> {
 
     /// Makes the entry of a seed of that name.
     #[cold]
-    fn sprout(
+    pub(super) fn sprout(
         &self,
         parent: &Rc<Inode>,
         directory: &Directory,
@@ -268,7 +276,7 @@ impl<P: Port> Kernel<P> {
         let files = self.files();
         let now = self.machine.now();
         let inode = match directory.seeds.get() {
-            Seeds::None => return Err(KernelError::NotFound),
+            Seeds::None | Seeds::Processes | Seeds::Process => return Err(KernelError::NotFound),
             Seeds::List(seeds) => {
                 let mut seeds = seeds.iter();
                 let seed = seeds.find(|seed| seed.name.as_bytes() == name.bytes());
@@ -301,7 +309,7 @@ impl<P: Port> Kernel<P> {
         };
         let mut names: Vec<Name> = Vec::new();
         match directory.seeds.get() {
-            Seeds::None => return Ok(()),
+            Seeds::None | Seeds::Processes | Seeds::Process => return Ok(()),
             Seeds::List(seeds) => {
                 names.extend(
                     seeds

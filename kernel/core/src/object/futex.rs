@@ -109,14 +109,18 @@ pub fn wait<P: Port>(
 /// The end of a wait.
 ///
 /// # Errors
-/// [`KernelError::TimedOut`].
+/// [`KernelError::TimedOut`], [`KernelError::Interrupted`].
 pub fn woken<P: Port>(running: &mut Running<P>, address: u64) -> Result<(), KernelError> {
-    if !core::mem::take(&mut running.thread.timed_out) {
+    let thread = &mut running.thread;
+    let error = if core::mem::take(&mut thread.timed_out) {
+        KernelError::TimedOut
+    } else if core::mem::take(&mut thread.interrupted) {
+        KernelError::Interrupted
+    } else {
         return Ok(());
-    }
-    let thread = running.thread.key;
-    running.process.futexes.leave(address, thread);
-    Err(KernelError::TimedOut)
+    };
+    running.process.futexes.leave(address, thread.key);
+    Err(error)
 }
 
 /// Wakes everyone who waits at an address of the running process; says how

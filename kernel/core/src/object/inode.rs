@@ -5,6 +5,8 @@ use alloc::vec::Vec;
 use core::cell::{Cell, RefCell};
 
 use crate::bundle::BundleFile;
+use crate::error::KernelError;
+use crate::object::processes;
 use crate::object::socket::Socket;
 use crate::object::socket::file::Part;
 use crate::object::store::{Quota, Store};
@@ -42,6 +44,8 @@ pub enum System {
     Devices,
     /// Processes, whose names come and go with them.
     Processes,
+    /// Environments of processes: files in memory, which go with them.
+    Environments,
 }
 
 /// Times, in nanoseconds since boot.
@@ -86,6 +90,8 @@ pub enum Body {
     Device(Device),
     /// A part of a local socket.
     Socket(Weak<Socket>, Part),
+    /// A file of a process's directory.
+    Process(processes::Part),
 }
 
 /// A regular file.
@@ -212,6 +218,10 @@ pub enum Seeds {
     List(&'static [Seed]),
     /// The programs of the bundles.
     Programs,
+    /// The directories of processes ([`crate::object::processes`]).
+    Processes,
+    /// The files of one process.
+    Process,
 }
 
 /// One thing that a directory holds from the beginning.
@@ -239,6 +249,20 @@ pub struct Target {
     pub id: u64,
     /// What it leads to.
     pub inode: Rc<Inode>,
+}
+
+impl Regular {
+    /// The same contents once more.
+    ///
+    /// # Errors
+    /// [`KernelError::NoMemory`].
+    pub fn duplicate(&self) -> Result<Self, KernelError> {
+        Ok(Self {
+            store: RefCell::new(self.store.borrow().duplicate()?),
+            size: self.size.clone(),
+            origin: None,
+        })
+    }
 }
 
 impl Entry {
@@ -285,6 +309,7 @@ impl Inode {
 
 impl Drop for Inode {
     fn drop(&mut self) {
-        self.quota.give(INODE_COST);
+        let names = self.directory().map_or(0, |it| it.entries.borrow().len());
+        self.quota.give(INODE_COST + names as u64 * ENTRY_COST);
     }
 }

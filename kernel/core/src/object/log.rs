@@ -7,7 +7,7 @@ use crate::error::KernelError;
 use crate::kernel::{Kernel, Running};
 use crate::object::store::{Quota, Store};
 use crate::object::wait::WaitQueue;
-use crate::port::Port;
+use crate::port::{Machine, Port};
 
 /// Bytes that are kept.
 pub const CAPACITY: u64 = 64 << 10;
@@ -40,6 +40,27 @@ impl Log {
     /// Where a reader at `position` goes on: not before the oldest byte.
     fn oldest(&self, position: u64) -> u64 {
         position.max(self.end.get().saturating_sub(CAPACITY))
+    }
+}
+
+impl<P: Port> Kernel<P> {
+    /// Appends words of the kernel's own; what finds no room is lost.
+    pub(crate) fn log(&mut self, bytes: &[u8]) {
+        let files = self.files();
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let at = files.log.end() % CAPACITY;
+            let room = usize::try_from(CAPACITY - at).unwrap_or(usize::MAX);
+            let part = &rest[..rest.len().min(room)];
+            let mut ring = files.log.ring.borrow_mut();
+            let written = ring.put(self.machine.heap_low(), at, part);
+            files.log.end.update(|end| end + written as u64);
+            if written < part.len() {
+                break;
+            }
+            rest = &rest[part.len()..];
+        }
+        self.wake_all(&files.log.grown);
     }
 }
 

@@ -23,6 +23,7 @@ pub fn node<P: Port>(kernel: &Kernel<P>, place: &Place) -> Result<Node, KernelEr
     Ok(match &place.inode.body {
         Body::File(_) => Node::File(Rc::clone(&place.inode)),
         Body::Directory(_) => Node::Directory(Rc::clone(&place.inode)),
+        Body::Process(part) => Node::Process(part.open()?),
         Body::Device(Device::Null) => Node::Null,
         Body::Device(Device::Zero) => Node::Zero,
         Body::Device(Device::One) => Node::One,

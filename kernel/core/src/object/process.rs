@@ -61,6 +61,8 @@ pub struct Process<P: Port> {
     pub exit: ExitRef,
     /// Ticks at its start.
     pub started: u64,
+    /// Time on the processor so far.
+    pub spent: Spent,
     /// It makes calls for the host.
     pub probe: Option<Probe>,
     /// Its descriptors (PatchworkOS, XenevaOS).
@@ -78,6 +80,15 @@ impl<P: Port> Process<P> {
     }
 }
 
+/// Time that a process has had, in ticks.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Spent {
+    /// On the processor, the kernel's work for it included.
+    pub running: u64,
+    /// In its system calls, since somebody first asked or it was traced.
+    pub calls: u64,
+}
+
 /// Where a system call goes first: one test for the ABI and for being watched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Gate {
@@ -87,6 +98,8 @@ pub enum Gate {
     Patchwork,
     /// To VeridianOS's calls.
     Veridian,
+    /// It is timed on its way, because somebody has asked for the times.
+    Timed,
     /// It is recorded on its way, or a test wants it to panic.
     Watched,
 }

@@ -150,6 +150,34 @@ impl Store {
         Ok(done)
     }
 
+    /// Writes bytes of the kernel's own at `at`, as far as there is room; says
+    /// how many.
+    pub fn put(&mut self, heap_low: bool, at: u64, bytes: &[u8]) -> usize {
+        let mut done = 0;
+        while done < bytes.len() {
+            let Ok(piece) = self.piece(heap_low, at + done as u64) else {
+                break;
+            };
+            let length = piece.len().min(bytes.len() - done);
+            piece[..length].copy_from_slice(&bytes[done..done + length]);
+            done += length;
+        }
+        done
+    }
+
+    /// The same bytes once more, charged to the same quota.
+    ///
+    /// # Errors
+    /// [`KernelError::NoMemory`].
+    pub fn duplicate(&self) -> Result<Self, KernelError> {
+        self.quota.take(self.pieces.len() as u64 * PIECE_COST)?;
+        Ok(Self {
+            base: self.base,
+            pieces: self.pieces.clone(),
+            quota: Rc::clone(&self.quota),
+        })
+    }
+
     /// The rest of the piece that has `at`, to write to.
     fn piece(&mut self, heap_low: bool, at: u64) -> Result<&mut [u8], KernelError> {
         let index = at / PIECE;

@@ -29,6 +29,8 @@ pub struct Thread<P: Port> {
     pub deadline: Option<u64>,
     /// That time has come.
     pub timed_out: bool,
+    /// A note has ended its wait.
+    pub interrupted: bool,
     /// Error number of its last failed call (PatchworkOS keeps one per thread).
     pub errno: u32,
     /// The call being traced.
@@ -49,6 +51,7 @@ impl<P: Port> Thread<P> {
             wait_number: 0,
             deadline: None,
             timed_out: false,
+            interrupted: false,
             errno: 0,
             call: None,
         }

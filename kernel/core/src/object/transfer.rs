@@ -13,6 +13,7 @@ use crate::object::inode::Inode;
 use crate::object::memory::Touch;
 use crate::object::wait::Entry;
 use crate::object::{log, stream};
+use crate::personality::process_files as process;
 use crate::port::{Machine, PAGE_SIZE, Port};
 use crate::user::{self, check_range};
 
@@ -25,10 +26,11 @@ static ONES: [u8; 4096] = [0xff; 4096];
 /// # Errors
 /// [`KernelError::IsDirectory`], [`KernelError::NotSupported`], [`KernelError::BadHandle`].
 pub fn readable(file: &OpenFile) -> Result<(), KernelError> {
-    match file.node {
+    match &file.node {
         Node::Directory(_) => Err(KernelError::IsDirectory),
         Node::Stream(_) | Node::Memory(_) => Err(KernelError::NotSupported),
-        Node::Socket(ref socket) if !socket.reads() => Err(KernelError::NotSupported),
+        Node::Socket(socket) if !socket.reads() => Err(KernelError::NotSupported),
+        Node::Process(part) if !part.file.is_read() => Err(KernelError::NotSupported),
         _ if file.mode.contains(Mode::APPEND) || !file.mode.contains(Mode::READ) => {
             Err(KernelError::BadHandle)
         }
@@ -41,12 +43,13 @@ pub fn readable(file: &OpenFile) -> Result<(), KernelError> {
 /// # Errors
 /// As [`readable`].
 pub fn writable(file: &OpenFile) -> Result<(), KernelError> {
-    match file.node {
+    match &file.node {
         Node::Directory(_) => Err(KernelError::IsDirectory),
         Node::Input(_) | Node::Zero | Node::One | Node::Memory(_) | Node::Usage(_) => {
             Err(KernelError::NotSupported)
         }
-        Node::Socket(ref socket) if !socket.writes() => Err(KernelError::NotSupported),
+        Node::Socket(socket) if !socket.writes() => Err(KernelError::NotSupported),
+        Node::Process(part) if !part.file.is_written() => Err(KernelError::NotSupported),
         _ if !file.mode.contains(Mode::WRITE) => Err(KernelError::BadHandle),
         _ => Ok(()),
     }
@@ -115,6 +118,7 @@ pub fn read<P: Port>(
         Node::Usage(usage) => usage.read(kernel, running, file, address, count)?,
         Node::Socket(socket) => return socket.read(kernel, running, file, address, count),
         Node::Stream(_) | Node::Memory(_) => return Err(KernelError::NotSupported),
+        Node::Process(part) => return process::read(kernel, running, file, part, address, count),
         Node::Directory(_) => return Err(KernelError::IsDirectory),
     };
     Ok(Flow::Return(length))
@@ -141,6 +145,7 @@ pub fn write<P: Port>(
         Node::Input(_) | Node::Zero | Node::One | Node::Memory(_) | Node::Usage(_) => {
             return Err(KernelError::NotSupported);
         }
+        Node::Process(part) => return process::write(kernel, running, part, address, count),
         Node::Directory(_) => return Err(KernelError::IsDirectory),
     };
     Ok(Flow::Return(length))
@@ -227,6 +232,7 @@ pub fn ready<P: Port>(kernel: &Kernel<P>, file: &OpenFile) -> Result<Ready, Kern
         Node::Stream(_) => Ok(Ready::OUT),
         Node::Pipe(end) => Ok(end.ready()),
         Node::Socket(socket) => socket.ready(),
+        Node::Process(part) => part.ready(),
         Node::Log => {
             let more = kernel.files().log.end() > file.position.get();
             Ok(Ready::OUT.and(if more { Ready::IN } else { Ready::NONE }))
@@ -247,6 +253,7 @@ pub fn enter<P: Port>(kernel: &Kernel<P>, file: &OpenFile, entry: Entry) {
         Node::Pipe(end) => end.enter(entry),
         Node::Input(Some(input)) => input.enter(entry),
         Node::Socket(socket) => socket.enter(entry),
+        Node::Process(part) => part.enter(entry),
         Node::Log => kernel.files().log.grown.enter(entry),
         _ => {}
     }

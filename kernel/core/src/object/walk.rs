@@ -2,11 +2,13 @@
 
 use alloc::rc::Rc;
 use alloc::vec::Vec;
+use core::ops::Deref;
 
 use crate::error::KernelError;
 use crate::kernel::Kernel;
-use crate::object::inode::{Directory, Inode, Name, Seeds, System};
+use crate::object::inode::{Directory, Inode, Name, Seeds, System, Target};
 use crate::object::namespace::{Namespace, Place, View};
+use crate::object::process::Process;
 use crate::port::{Machine, Port};
 
 /// A step of a path.
@@ -20,12 +22,49 @@ pub enum Step<'a> {
     Down(&'a [u8]),
 }
 
+/// What a process sees: its mounts, and itself among the processes.
+pub struct Seen<'a, P: Port> {
+    namespace: &'a Namespace,
+    /// The process.
+    pub by: &'a Process<P>,
+}
+
+impl<P: Port> Deref for Seen<'_, P> {
+    type Target = Namespace;
+
+    fn deref(&self) -> &Namespace {
+        self.namespace
+    }
+}
+
 impl<P: Port> Kernel<P> {
-    /// The namespace that a process sees.
-    pub fn namespace(&self, view: &View) -> Rc<Namespace> {
-        match &view.namespace {
-            Some(namespace) => Rc::clone(namespace),
-            None => Rc::clone(&self.files().namespace),
+    /// What a process sees.
+    pub fn namespace<'a>(&'a self, process: &'a Process<P>) -> Seen<'a, P> {
+        Seen {
+            namespace: match &process.view.namespace {
+                Some(namespace) => namespace,
+                None => &self.files_shared().namespace,
+            },
+            by: process,
+        }
+    }
+
+    /// The entry of that name in a directory, as a process sees it.
+    ///
+    /// # Errors
+    /// As [`Kernel::entry`].
+    #[inline(always)]
+    pub fn entry_for(
+        &self,
+        process: &Process<P>,
+        inode: &Rc<Inode>,
+        name: &Name,
+    ) -> Result<Target, KernelError> {
+        let directory = inode.directory().ok_or(KernelError::NotFound)?;
+        match directory.find(name) {
+            Some(entry) => Ok(entry),
+            None if inode.system == System::Processes => self.process_entry(process, inode, name),
+            None => self.sprout(inode, directory, name),
         }
     }
 
@@ -52,17 +91,17 @@ impl<P: Port> Kernel<P> {
     /// [`KernelError::NoMemory`].
     pub fn walk<'a>(
         &self,
-        namespace: &Namespace,
+        seen: &Seen<'_, P>,
         mut at: Place,
         steps: impl Iterator<Item = Step<'a>>,
     ) -> Result<Place, KernelError> {
         for step in steps {
             at = match step {
-                Step::Down(name) => self.down(namespace, at, name)?,
+                Step::Down(name) => self.down(seen, at, name)?,
                 // Nothing leads through what is no directory.
                 _ if at.inode.directory().is_none() => return Err(KernelError::NotFound),
                 Step::Here => at,
-                Step::Above => namespace.above(at)?,
+                Step::Above => seen.above(at)?,
             };
         }
         Ok(at)
@@ -72,15 +111,10 @@ impl<P: Port> Kernel<P> {
     ///
     /// # Errors
     /// As [`Kernel::walk`].
-    pub fn down(
-        &self,
-        namespace: &Namespace,
-        at: Place,
-        name: &[u8],
-    ) -> Result<Place, KernelError> {
+    pub fn down(&self, seen: &Seen<'_, P>, at: Place, name: &[u8]) -> Result<Place, KernelError> {
         let name = Name::new(name).ok_or(KernelError::TooLong)?;
-        let entry = self.entry(&at.inode, &name)?;
-        Ok(namespace.follow(Place {
+        let entry = self.entry_for(seen.by, &at.inode, &name)?;
+        Ok(seen.follow(Place {
             mount: at.mount,
             entry: entry.id,
             inode: entry.inode,
@@ -112,9 +146,13 @@ impl<P: Port> Kernel<P> {
         }
         let name = Name::new(name).ok_or(KernelError::TooLong)?;
         let (files, now) = (self.files(), self.machine.now());
+        let system = at.inode.system;
+        if directory && system == System::Environments {
+            return Err(KernelError::NotSupported);
+        }
         let inode = match directory {
-            true => files.directory(&at.inode, name, System::Memory, Seeds::None, now)?,
-            false => files.inode(System::Memory, now, files.regular(None))?,
+            true => files.directory(&at.inode, name, system, Seeds::None, now)?,
+            false => files.inode(system, now, files.regular(None))?,
         };
         let entry = files.enter(parent, name, inode)?;
         at.inode.times.modify(now);

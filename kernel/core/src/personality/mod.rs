@@ -6,6 +6,7 @@
 //! says for an unsupported call, and [`served`] does not list it.
 
 pub mod patchwork;
+pub(crate) use patchwork::proc as process_files;
 pub mod veridian;
 pub mod xeneva;
 
@@ -61,6 +62,10 @@ pub(crate) fn resume<P: Port>(
 
 /// Makes a parked call again: what it waited for has changed, or its time is over.
 fn retry<P: Port>(kernel: &mut Kernel<P>, running: &mut Running<P>) -> Flow {
+    if running.thread.interrupted {
+        running.thread.deadline = None;
+        return patchwork::process::interrupted(running);
+    }
     let flow = serve(kernel, running);
     if !matches!(flow, Flow::Park | Flow::ParkUntil(_)) {
         running.thread.deadline = None;
@@ -121,6 +126,24 @@ pub(crate) fn first_process_id(abi: Abi) -> u64 {
         Abi::Xeneva | Abi::Patchwork => 2,
         Abi::Veridian => 1,
     }
+}
+
+/// The interface whose ids name the directories of processes.
+pub(crate) const PROCESS_IDS: Abi = Abi::Patchwork;
+
+/// The id that names a process's directory, if it has one.
+pub(crate) fn process_id<P: Port>(process: &Process<P>) -> Option<u64> {
+    if process.abi == PROCESS_IDS {
+        return Some(process.id);
+    }
+    // What a program of that interface has made is known to it.
+    let alias = process.alias.filter(|(abi, _)| *abi == PROCESS_IDS);
+    alias.map(|(_, id)| id)
+}
+
+/// A note ends a wait: the interface has an error for that.
+pub(crate) fn notes_disturb(abi: Abi) -> bool {
+    abi == Abi::Patchwork
 }
 
 /// First address that a program of an ABI can have. What is below it is never

@@ -10,6 +10,7 @@
 //! - `memory`: memory calls of PatchworkOS. `threads`: its threads and futexes.
 //! - `pipes`, `sockets`: calls that wait for another process. `duo`: two of them.
 //! - `spawn`: calls that start one. `input`: what the host sends.
+//! - `proc`: what processes see of each other. `notes`: what they tell each other.
 //! - `text`: the formatter of XenevaOS.
 
 mod capabilities;
@@ -18,7 +19,9 @@ mod identity;
 mod input;
 mod joins;
 mod memory;
+mod notes;
 mod pipes;
+mod proc;
 mod sockets;
 mod spawn;
 mod start;

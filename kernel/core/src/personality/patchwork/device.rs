@@ -16,7 +16,7 @@ pub(crate) const LAYOUT: Seeds = Seeds::List(&[
     directory("kernel", System::Memory, Seeds::None),
     directory("lib", System::Memory, Seeds::None),
     directory("net", System::Devices, Seeds::List(NET)),
-    directory("proc", System::Processes, Seeds::None),
+    directory("proc", System::Processes, Seeds::Processes),
     directory("sys", System::Devices, Seeds::None),
     directory("tmp", System::Memory, Seeds::None),
     directory("usr", System::Memory, Seeds::List(USER)),

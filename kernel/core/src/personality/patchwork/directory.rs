@@ -1,27 +1,27 @@
 //! Names and directories of PatchworkOS: CHDIR, STAT, GETDENTS, REMOVE, LINK.
 
 use alloc::rc::Rc;
-use alloc::vec::Vec;
 
 use mayfly_abi::patchwork::nr;
 use mayfly_abi::table::{Handle, Output, Store, Text};
 
 use super::error::answer;
+use super::listing::Listing;
 use super::path::{self, Flags, PATH_MAX, Path};
 use crate::error::KernelError;
 use crate::kernel::{Flow, Kernel, Running};
-use crate::object::file::{Mode, Node, OpenFile};
+use crate::object::file::{Mode, Node};
 use crate::object::inode::{Inode, Name};
-use crate::object::namespace::{Namespace, Place};
+use crate::object::namespace::Place;
 use crate::object::transfer;
 use crate::port::{Machine, Port};
 use crate::user;
 
 /// Bytes of `stat_t` and `dirent_t` (specs/patchwork.md §3).
 const STAT: usize = 168;
-const DIRENT: usize = 272;
+pub(super) const DIRENT: usize = 272;
 /// Longest path of a `dirent_t`, its terminator included.
-const DIRENT_PATH: usize = 256;
+pub(super) const DIRENT_PATH: usize = 256;
 /// Name of the root in `stat_t`.
 const ROOT_NAME: &[u8] = b"__root__";
 /// Blocks are counted in units of so many bytes.
@@ -50,7 +50,7 @@ fn find_directory<P: Port>(
 ) -> Result<Place, KernelError> {
     let place = if path.last().is_some() {
         let (parent, last) = path.find_parent(kernel, running)?;
-        let namespace = kernel.namespace(&running.process.view);
+        let namespace = kernel.namespace(&running.process);
         let found = kernel.down(&namespace, parent, last);
         found.map_err(|error| match error {
             KernelError::NotFound => KernelError::NotDirectory,
@@ -171,11 +171,11 @@ fn getdents_checked<P: Port>(
     let first = file.position.get() / DIRENT as u64;
     let first = usize::try_from(first).unwrap_or(usize::MAX);
     let mut written = 0;
-    let namespace = kernel.namespace(&running.process.view);
+    let namespace = kernel.namespace(&running.process);
     let mut listing = Listing::new(kernel, &namespace, &file, inode)?;
     let mut index = 0;
     while written < most {
-        let Some(entry) = listing.next(kernel)? else {
+        let Some(entry) = listing.next(kernel, &running.process)? else {
             break;
         };
         if index >= first {
@@ -192,73 +192,8 @@ fn getdents_checked<P: Port>(
     Ok(bytes)
 }
 
-/// What a directory lists, one after the other: itself, the one above, and its
-/// entries, with everything below them if that was asked for.
-struct Listing {
-    /// Directories on the way, the index of the next entry in each, and how
-    /// long their path is.
-    open: Vec<(Rc<Inode>, usize, usize)>,
-    recursive: bool,
-    path: [u8; DIRENT_PATH],
-    /// `.` and `..` that are still to come.
-    dots: Vec<(&'static [u8], Rc<Inode>)>,
-}
-
-impl Listing {
-    fn new<P: Port>(
-        kernel: &Kernel<P>,
-        namespace: &Namespace,
-        file: &OpenFile,
-        inode: &Rc<Inode>,
-    ) -> Result<Self, KernelError> {
-        let above = match &file.place {
-            Some(place) => namespace.above(place.clone()),
-            None => Err(KernelError::NotFound),
-        };
-        let above = above.map_or_else(|_| Rc::clone(inode), |place| place.inode);
-        kernel.sprout_all(inode)?;
-        Ok(Self {
-            open: Vec::from([(Rc::clone(inode), 0, 0)]),
-            recursive: file.mode.contains(Mode::RECURSIVE),
-            path: [0; DIRENT_PATH],
-            dots: Vec::from([(&b".."[..], above), (&b"."[..], Rc::clone(inode))]),
-        })
-    }
-
-    /// The next `dirent_t`.
-    fn next<P: Port>(&mut self, kernel: &Kernel<P>) -> Result<Option<[u8; DIRENT]>, KernelError> {
-        if let Some((name, inode)) = self.dots.pop() {
-            return Ok(Some(dirent(&inode, name)));
-        }
-        while let Some((directory, index, length)) = self.open.last_mut() {
-            let entries = directory.directory().map(|it| it.entries.borrow());
-            let entry = entries.and_then(|entries| entries.get(*index).cloned());
-            let Some(entry) = entry else {
-                self.open.pop();
-                continue;
-            };
-            *index += 1;
-            let name = entry.name.bytes();
-            let end = *length + name.len();
-            if end >= DIRENT_PATH {
-                // Too deep for a path that a program could use.
-                continue;
-            }
-            self.path[*length..end].copy_from_slice(name);
-            let dirent = dirent(&entry.inode, &self.path[..end]);
-            if self.recursive && entry.inode.directory().is_some() && end + 1 < DIRENT_PATH {
-                kernel.sprout_all(&entry.inode)?;
-                self.path[end] = b'/';
-                self.open.push((entry.inode, 0, end + 1));
-            }
-            return Ok(Some(dirent));
-        }
-        Ok(None)
-    }
-}
-
 /// A `dirent_t`.
-fn dirent(inode: &Inode, path: &[u8]) -> [u8; DIRENT] {
+pub(super) fn dirent(inode: &Inode, path: &[u8]) -> [u8; DIRENT] {
     let mut dirent = [0; DIRENT];
     dirent[..8].copy_from_slice(&inode.number.to_le_bytes());
     dirent[8] = kind(inode);
@@ -285,13 +220,13 @@ fn remove_checked<P: Port>(
     let path = path::read(kernel, running, address, &mut buffer)?;
     let (parent, last) = path.find_parent(kernel, running)?;
     let name = Name::new(last).ok_or(KernelError::TooLong)?;
-    let entry = kernel.entry(&parent.inode, &name)?;
+    let entry = kernel.entry_for(&running.process, &parent.inode, &name)?;
     match (entry.inode.directory(), path.flags.has(Flags::DIRECTORY)) {
         (None, true) => return Err(KernelError::NotDirectory),
         (Some(_), false) => return Err(KernelError::IsDirectory),
         _ => {}
     }
-    let namespace = kernel.namespace(&running.process.view);
+    let namespace = kernel.namespace(&running.process);
     let covered = namespace.is_covered(&kernel.place_of(&parent, entry));
     if covered || !parent.mount.mode.contains(Mode::WRITE) {
         // What is mounted there would hang in the air.
@@ -329,7 +264,7 @@ fn link_checked<P: Port>(
     if old_parent.inode.system != new_parent.inode.system {
         return Err(KernelError::OtherSystem);
     }
-    let namespace = kernel.namespace(&running.process.view);
+    let namespace = kernel.namespace(&running.process);
     let place = kernel.down(&namespace, old_parent, old_last)?;
     if new_parent.inode.directory().is_none() {
         return Err(KernelError::NotFound);

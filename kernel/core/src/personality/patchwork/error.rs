@@ -21,7 +21,7 @@ pub fn errno(error: KernelError) -> Errno {
         KernelError::NotSupported | KernelError::Unserved => Errno::ENOSYS,
         KernelError::NoMemory => Errno::ENOMEM,
         KernelError::NoRoom => Errno::EMFILE,
-        KernelError::Changed => Errno::EAGAIN,
+        KernelError::Changed | KernelError::WouldBlock => Errno::EAGAIN,
         KernelError::Busy => Errno::EBUSY,
         KernelError::TimedOut => Errno::ETIMEDOUT,
         KernelError::IsDirectory => Errno::EISDIR,
@@ -35,13 +35,13 @@ pub fn errno(error: KernelError) -> Errno {
         KernelError::TooLarge => Errno::EFBIG,
         KernelError::BadFlag => Errno::EBADFLAG,
         KernelError::NoControl => Errno::ENOTTY,
-        KernelError::WouldBlock => Errno::EAGAIN,
         KernelError::AddressInUse => Errno::EADDRINUSE,
         KernelError::NotConnected => Errno::ENOTCONN,
         KernelError::AlreadyConnected => Errno::EISCONN,
         KernelError::ConnectionRefused => Errno::ECONNREFUSED,
         KernelError::ConnectionReset => Errno::ECONNRESET,
         KernelError::MessageTooLong => Errno::EMSGSIZE,
+        KernelError::Interrupted => Errno::EINTR,
         KernelError::BadCommand => Errno::EUNKNOWNCTL,
     }
 }

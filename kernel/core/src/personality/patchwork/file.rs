@@ -11,7 +11,7 @@ use mayfly_abi::table::{Handle, Input, Output};
 use super::error::{answer, answer_flow};
 use crate::error::KernelError;
 use crate::kernel::{Flow, Kernel, Running};
-use crate::object::file::{FileRef, Node};
+use crate::object::file::{FileRef, Handles, Node};
 use crate::object::{stream, transfer};
 use crate::port::Port;
 
@@ -164,7 +164,7 @@ pub(crate) fn dup2<P: Port>(
     if old == new {
         return Flow::Return(new);
     }
-    let replaced = replace(running, old, new);
+    let replaced = replace(&mut running.process.handles, old, new);
     let done = replaced.map(|replaced| {
         if let Some(file) = replaced {
             transfer::close(kernel, file);
@@ -175,12 +175,11 @@ pub(crate) fn dup2<P: Port>(
 }
 
 /// Puts a file under another descriptor; gives what was there.
-fn replace<P: Port>(
-    running: &mut Running<P>,
+pub(super) fn replace(
+    handles: &mut Handles,
     old: u64,
     new: u64,
 ) -> Result<Option<FileRef>, KernelError> {
-    let handles = &mut running.process.handles;
     let file = Rc::clone(handles.get(old)?);
     if new >= handles.most() as u64 {
         return Err(KernelError::BadHandle);

@@ -136,7 +136,7 @@ pub(crate) fn prepare<P: Port>(
     let place = if path.flags.has(Flags::CREATE) {
         find_or_make(kernel, running, from, path)?
     } else {
-        let namespace = kernel.namespace(&running.process.view);
+        let namespace = kernel.namespace(&running.process);
         let start = start(kernel, running, &namespace, from, path)?;
         kernel.walk(&namespace, start, path.steps())?
     };
@@ -144,7 +144,9 @@ pub(crate) fn prepare<P: Port>(
     let wants_directory = path.flags.has(Flags::DIRECTORY);
     match &place.inode.body {
         Body::Directory(_) if !wants_directory => return Err(KernelError::IsDirectory),
-        Body::File(_) | Body::Device(_) | Body::Socket(..) if wants_directory => {
+        Body::File(_) | Body::Device(_) | Body::Socket(..) | Body::Process(_)
+            if wants_directory =>
+        {
             return Err(KernelError::NotDirectory);
         }
         Body::File(regular) if path.flags.has(Flags::TRUNCATE) => {
@@ -180,7 +182,7 @@ fn find_or_make<P: Port>(
     path: &Path<'_>,
 ) -> Result<Place, KernelError> {
     let (steps, last) = path.parent()?;
-    let namespace = kernel.namespace(&running.process.view);
+    let namespace = kernel.namespace(&running.process);
     let start = start(kernel, running, &namespace, from, path)?;
     let parent = kernel.walk(&namespace, start, steps)?;
     match kernel.down(&namespace, parent.clone(), last) {

@@ -4,6 +4,7 @@ use crate::error::KernelError;
 use crate::kernel::{Kernel, Running};
 use crate::object::inode::NAME_MAX;
 use crate::object::namespace::Place;
+use crate::object::process::Process;
 use crate::object::walk::Step;
 use crate::port::Port;
 use crate::user;
@@ -161,9 +162,20 @@ impl<'a> Path<'a> {
         kernel: &Kernel<P>,
         running: &Running<P>,
     ) -> Result<Place, KernelError> {
-        let view = &running.process.view;
-        let namespace = kernel.namespace(view);
-        let start = kernel.start(&namespace, view, self.is_absolute())?;
+        self.find_for(kernel, &running.process)
+    }
+
+    /// Walks it from where a process's paths begin.
+    ///
+    /// # Errors
+    /// As [`Kernel::walk`].
+    pub(crate) fn find_for<P: Port>(
+        &self,
+        kernel: &Kernel<P>,
+        process: &Process<P>,
+    ) -> Result<Place, KernelError> {
+        let namespace = kernel.namespace(process);
+        let start = kernel.start(&namespace, &process.view, self.is_absolute())?;
         kernel.walk(&namespace, start, self.steps())
     }
 
@@ -178,7 +190,7 @@ impl<'a> Path<'a> {
     ) -> Result<(Place, &'a [u8]), KernelError> {
         let view = &running.process.view;
         let (steps, last) = self.parent()?;
-        let namespace = kernel.namespace(view);
+        let namespace = kernel.namespace(&running.process);
         let start = kernel.start(&namespace, view, self.is_absolute())?;
         let parent = kernel.walk(&namespace, start, steps)?;
         Ok((parent, last))

@@ -1,13 +1,15 @@
 //! Processes and time of PatchworkOS.
 
-use mayfly_abi::patchwork::{ERR, Errno, nr};
+use mayfly_abi::patchwork::{CONVENTION, ERR, Errno, nr};
 use mayfly_abi::table::{Duration, Store};
 
 use super::error;
+use crate::error::KernelError;
 use crate::kernel::{Flow, Kernel, Running};
 use crate::object::process::Cause;
 use crate::object::thread::Wait;
 use crate::port::{Machine, Port};
+use crate::trace::number;
 use crate::user;
 
 /// Exit status after a processor exception: EFAULT (specs/patchwork.md §6).
@@ -30,8 +32,18 @@ pub(crate) fn nanosleep<P: Port>(
 
 /// The end of a NANOSLEEP.
 pub(crate) fn slept<P: Port>(running: &mut Running<P>) -> Flow {
+    if running.thread.interrupted {
+        return interrupted(running);
+    }
     running.thread.errno = Errno::ETIMEDOUT.code();
     Flow::Return(ERR)
+}
+
+/// The end of a call that a note disturbed while it waited.
+pub(crate) fn interrupted<P: Port>(running: &mut Running<P>) -> Flow {
+    running.thread.interrupted = false;
+    let number = number(P::Machine::registers(&running.context), &CONVENTION);
+    error::fail(running, number, KernelError::Interrupted)
 }
 
 /// UNIX_EPOCH.
@@ -47,10 +59,6 @@ pub(crate) fn unix_epoch<P: Port>(
     let space = &mut running.process.space;
     match user::write(&mut kernel.machine, space, time, &seconds.to_le_bytes()) {
         Ok(()) => Flow::Return(seconds),
-        Err(_) => error::fail(
-            running,
-            nr::UNIX_EPOCH,
-            crate::error::KernelError::BadAddress,
-        ),
+        Err(_) => error::fail(running, nr::UNIX_EPOCH, KernelError::BadAddress),
     }
 }

@@ -106,7 +106,7 @@ fn socket<P: Port>(
         return make(kernel, running, mode.contains(Mode::NONBLOCK));
     };
     let socket = socket.upgrade().ok_or(KernelError::NotFound)?;
-    let namespace = kernel.namespace(&running.process.view);
+    let namespace = kernel.namespace(&running.process);
     match namespace.keeps(&socket) {
         true => Ok(socket),
         false => Err(KernelError::NotFound),

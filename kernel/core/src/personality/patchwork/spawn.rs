@@ -23,6 +23,7 @@ const SUSPEND: u32 = 1;
 const EMPTY_FDS: u32 = 2;
 const STDIO_FDS: u32 = 4;
 const EMPTY_NS: u32 = 8;
+const EMPTY_ENV: u32 = 16;
 const EMPTY_CWD: u32 = 32;
 
 /// Most entries of an argv array, its NULL included.
@@ -50,6 +51,13 @@ fn spawn_checked<P: Port>(
     let arguments = read_arguments(kernel, running, argv)?;
     let child = handed_over(kernel, running, arguments, flags)?;
     let (key, id) = kernel.create_child(running, child)?;
+    if flags & EMPTY_ENV == 0
+        && let Some(child) = kernel.process(key)
+        && let Err(error) = kernel.copy_environment(&running.process, child)
+    {
+        kernel.kill(key);
+        return Err(error);
+    }
     if flags & SUSPEND == 0 {
         kernel.start_child(key)?;
     }
@@ -92,8 +100,7 @@ fn unreadable(error: KernelError) -> KernelError {
     }
 }
 
-/// What a child takes over from its parent, as the flags say. (The environment,
-/// unless EMPTY_ENV is given, belongs here too.)
+/// What a child takes over from its parent, as the flags say, its environment apart.
 fn handed_over<P: Port>(
     kernel: &mut Kernel<P>,
     running: &mut Running<P>,
@@ -153,7 +160,9 @@ fn load_checked<P: Port>(
         Body::File(regular) => regular,
         Body::Directory(_) => return Err(KernelError::IsDirectory.into()),
         // A device has no contents that could be an executable.
-        Body::Device(_) | Body::Socket(..) => return Err(ImageError::UnknownFormat.into()),
+        Body::Device(_) | Body::Socket(..) | Body::Process(_) => {
+            return Err(ImageError::UnknownFormat.into());
+        }
     };
     if !mode.contains(Mode::READ) || mode.contains(Mode::APPEND) {
         return Err(KernelError::BadHandle.into());

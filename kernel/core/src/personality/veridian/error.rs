@@ -42,6 +42,7 @@ pub fn syscall_error(error: KernelError) -> SyscallError {
         | KernelError::ConnectionRefused
         | KernelError::ConnectionReset
         | KernelError::MessageTooLong
+        | KernelError::Interrupted
         | KernelError::BadCommand => SyscallError::NotSupported,
     }
 }

@@ -75,7 +75,7 @@ fn find<P: Port>(
     path: &[u8],
     create: bool,
 ) -> Result<Place, KernelError> {
-    let namespace = kernel.namespace(&running.process.view);
+    let namespace = kernel.namespace(&running.process);
     let mut names = path.split(|byte| *byte == b'/');
     let mut names = names.by_ref().filter(|name| !name.is_empty()).peekable();
     let mut at = namespace.root()?;
