@@ -10,6 +10,7 @@ use alloc::boxed::Box;
 use alloc::format;
 use alloc::rc::{Rc, Weak};
 use alloc::vec::Vec;
+use core::cell::RefCell;
 
 use crate::error::KernelError;
 use crate::kernel::Kernel;
@@ -66,7 +67,7 @@ pub struct Part {
 }
 
 /// The same, open.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct OpenPart {
     /// The process, if it lived when somebody first looked.
     pub process: Option<ProcessKey>,
@@ -74,6 +75,8 @@ pub struct OpenPart {
     pub exit: Option<ExitRef>,
     /// What it is about.
     pub file: PartKind,
+    /// What a reader found at its beginning, and reads on.
+    pub text: RefCell<Vec<u8>>,
 }
 
 impl Part {
@@ -90,6 +93,7 @@ impl Part {
             process: self.process,
             exit,
             file: self.kind,
+            text: RefCell::default(),
         }))
     }
 }

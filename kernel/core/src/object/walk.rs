@@ -111,6 +111,7 @@ impl<P: Port> Kernel<P> {
     ///
     /// # Errors
     /// As [`Kernel::walk`].
+    #[inline(always)]
     pub fn down(&self, seen: &Seen<'_, P>, at: Place, name: &[u8]) -> Result<Place, KernelError> {
         let name = Name::new(name).ok_or(KernelError::TooLong)?;
         let entry = self.entry_for(seen.by, &at.inode, &name)?;

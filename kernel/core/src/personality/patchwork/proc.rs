@@ -51,15 +51,19 @@ pub(crate) fn read<P: Port>(
     count: u64,
 ) -> Result<Flow, KernelError> {
     let exit = part.exit.as_ref().ok_or(KernelError::NotPermitted)?;
-    let text = if part.file == PartKind::Exit {
-        match exit.status.get() {
-            None => return Ok(running.wait_in(&exit.waiters)),
-            Some(status) => status_text(status),
-        }
-    } else {
-        let key = part.process.ok_or(KernelError::InvalidArgument)?;
-        text_of(kernel, running, key, part.file)?
-    };
+    if file.position.get() == 0 {
+        let text = if part.file == PartKind::Exit {
+            match exit.status.get() {
+                None => return Ok(running.wait_in(&exit.waiters)),
+                Some(status) => status_text(status),
+            }
+        } else {
+            let key = part.process.ok_or(KernelError::InvalidArgument)?;
+            text_of(kernel, running, key, part.file)?
+        };
+        part.text.replace(text);
+    }
+    let text = part.text.borrow();
     let position = usize::try_from(file.position.get()).unwrap_or(usize::MAX);
     let rest = text.get(position..).unwrap_or_default();
     let length = rest.len().min(usize::try_from(count).unwrap_or(usize::MAX));
