@@ -7,6 +7,7 @@
 //! - `plain FLAGS PROGRAM ARGS`: starts PROGRAM as it is, and waits for its end.
 //! - `many N PROGRAM ARGS`: starts PROGRAM N times, one after the other's end.
 //! - `through TEXT`: sends TEXT through a child that copies its input.
+//! - `written PROGRAM ARGS`: copies PROGRAM to `/tmp/written`, and collects that.
 //! - `copy`: copies standard input to standard output.
 //! - `deep N`: a child does the same with one less, until none is left.
 //! - `orphan PROGRAM ARGS`: starts PROGRAM, and ends at once with status 3.
@@ -45,16 +46,15 @@ fn perform(process: &Process<Patchwork>) -> Result<Option<i32>> {
     let number = |index| arguments.number(index).unwrap_or(0);
     let flags = u32::try_from(number(2)).unwrap_or(0);
     let mut rest = [c""; MOST];
-    let from = if arguments.get(1) == Some(b"orphan") {
-        2
-    } else {
-        3
+    let from = match arguments.get(1) {
+        Some(b"orphan" | b"written") => 2,
+        _ => 3,
     };
     let count = arguments.len().saturating_sub(from).min(MOST);
     for (index, place) in rest[..count].iter_mut().enumerate() {
         *place = arguments.text(from + index).unwrap_or(c"");
     }
-    let program = &rest[..count];
+    let program = &mut rest[..count];
     match arguments.get(1).unwrap_or(b"") {
         b"collect" => collect(program, flags)?,
         b"plain" => {
@@ -69,11 +69,23 @@ fn perform(process: &Process<Patchwork>) -> Result<Option<i32>> {
             }
         }
         b"through" => through(arguments.get(2).unwrap_or(b""))?,
-        b"copy" => copy(STDIN)?,
+        b"written" => {
+            let new = c"/tmp/written";
+            if let Some(old) = program.first_mut() {
+                let (from, to) = (
+                    patchwork::open(old)?,
+                    patchwork::open(c"/tmp/written:create")?,
+                );
+                copy(from, to)?;
+                *old = new;
+            }
+            collect(program, 0)?;
+        }
+        b"copy" => copy(STDIN, STDOUT)?,
         b"deep" => {
-            let name = arguments.text(0).unwrap_or(c"");
+            let name = c"/bin/patchwork-spawn";
             match number(2) {
-                0 => print(b"bottom\n")?,
+                0 => drop(patchwork::write(STDOUT, b"bottom\n")?),
                 9 => collect(&[name, c"deep", c"8"], 0)?,
                 8 => collect(&[name, c"deep", c"2"], 0)?,
                 2 => collect(&[name, c"deep", c"1"], 0)?,
@@ -97,7 +109,7 @@ fn perform(process: &Process<Patchwork>) -> Result<Option<i32>> {
 fn collect(program: &[&CStr], flags: u32) -> Result<()> {
     let [reader, writer] = patchwork::open2(c"/dev/pipe/new")?;
     with(STDOUT, writer, || patchwork::spawn(program, flags))?;
-    copy(reader)?;
+    copy(reader, STDOUT)?;
     patchwork::close(reader)?;
     Ok(())
 }
@@ -116,7 +128,7 @@ fn through(bytes: &[u8]) -> Result<()> {
         patchwork::write(near, core::slice::from_ref(byte))?;
     }
     patchwork::close(near)?;
-    copy(reader)
+    copy(reader, STDOUT)
 }
 
 /// Does something while a standard descriptor is a file, which is closed then.
@@ -130,18 +142,13 @@ fn with<T>(fd: u64, file: u64, work: impl FnOnce() -> Result<T>) -> Result<T> {
     done
 }
 
-/// Copies a file to standard output until it ends.
-fn copy(fd: u64) -> Result<()> {
-    let mut buffer = [0; 512];
+/// Copies a file to another until it ends.
+fn copy(from: u64, to: u64) -> Result<()> {
+    let mut buffer = [0; 2048];
     loop {
-        match patchwork::read(fd, &mut buffer)? {
+        match patchwork::read(from, &mut buffer)? {
             0 => return Ok(()),
-            count => print(&buffer[..count])?,
-        }
+            count => patchwork::write(to, &buffer[..count])?,
+        };
     }
-}
-
-fn print(bytes: &[u8]) -> Result<()> {
-    patchwork::write(STDOUT, bytes)?;
-    Ok(())
 }

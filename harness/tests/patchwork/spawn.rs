@@ -6,6 +6,9 @@
 
 use mayfly::prelude::*;
 
+/// Address of a probe's buffer.
+const BUFFER: u64 = 0x10_0001_0000;
+
 fn spawn(vm: &Vm, arguments: &[&str]) -> Result<Output> {
     vm.spawn("patchwork-spawn")
         .args(arguments.iter().copied())
@@ -77,18 +80,193 @@ fn an_argv_that_cannot_be_is_refused(vm: Vm) -> Result<()> {
             "{argv:#x}"
         );
     }
-    // The probe's buffer: where an array in it begins, its strings' addresses follow.
-    let buffer = 0x10_0001_0000_u64;
     let word = |word: u64| word.to_le_bytes().to_vec();
     let long = [&[b'x'; 256][..], b"\0"].concat();
     for (bytes, error) in [
         (word(0), "EINVAL"),
         ([word(8), word(0)].concat(), "EFAULT"),
-        ([word(buffer + 16), word(0), long].concat(), "ENAMETOOLONG"),
-        (word(buffer).repeat(512), "E2BIG"),
+        ([word(BUFFER + 16), word(0), long].concat(), "ENAMETOOLONG"),
+        (word(BUFFER).repeat(512), "E2BIG"),
     ] {
         let call = probe.call(patchwork::SPAWN, args![input(bytes), 0])?;
         assert_eq!(call.result, Err(error));
     }
+    Ok(())
+}
+
+/// Status of a child that a program starts, and what came out of it.
+fn collected(vm: &Vm, flags: &str, program: &str) -> Result<(String, ExitStatus)> {
+    let out = spawn(vm, &["collect", flags, program, "x"])?;
+    assert!(out.status.success(), "{}", out.stdout_text());
+    let [child] = out.children() else {
+        panic!("{:?}", out.children());
+    };
+    let status = child.status.expect("its output ended with it");
+    Ok((out.stdout_text(), status))
+}
+
+#[mayfly::test(covers = "patchwork SPAWN")]
+fn what_is_wrong_with_the_executable_is_the_childs_status(vm: Vm) -> Result<()> {
+    for (path, errno) in [
+        ("/bin/none", 2),
+        ("/bin/patchwork-args:write", 9),
+        ("/bin/patchwork-args:directory", 20),
+        ("/bin", 21),
+        ("/bin:directory", 21),
+        ("/bin/a*b", 22),
+        ("/bin/patchwork-args:unknown", 135),
+        ("/dev/null", 138),
+        ("/tmp/empty:create", 138),
+    ] {
+        let (text, status) = collected(&vm, "0", path)?;
+        assert_eq!((text.as_str(), status.code()), ("", errno), "{path}");
+        assert!(!status.success());
+    }
+    Ok(())
+}
+
+#[mayfly::test(covers = "patchwork SPAWN")]
+fn the_flags_say_what_a_child_has(vm: Vm) -> Result<()> {
+    let program = "/bin/patchwork-args";
+    let all = "/bin/patchwork-args\nx\n";
+    // STDIO_FDS, EMPTY_ENV, EMPTY_CWD, and a bit that means nothing.
+    for flags in ["0", "4", "16", "32", "0x10000"] {
+        let (text, status) = collected(&vm, flags, program)?;
+        assert_eq!((text.as_str(), status.code()), (all, 0), "{flags}");
+    }
+    let (text, _) = collected(&vm, "32", "bin/patchwork-args")?;
+    assert_eq!(text, "bin/patchwork-args\nx\n");
+    // EMPTY_NS: nothing is there, unless it is relative to the root.
+    assert_eq!(collected(&vm, "8", program)?.1.code(), 2);
+    assert_eq!(collected(&vm, "8", "bin/patchwork-args")?.1.code(), 0);
+    // EMPTY_FDS, alone and with STDIO_FDS.
+    for flags in ["2", "6"] {
+        let out = spawn(&vm, &["collect", flags, program, "x"])?;
+        assert_eq!(out.stdout_text(), "", "{flags}");
+    }
+    Ok(())
+}
+
+#[mayfly::test(covers = "patchwork SPAWN")]
+fn a_suspended_child_does_not_run_and_ends_with_its_program(vm: Vm) -> Result<()> {
+    let before = vm.stats()?;
+    let probe = vm.probe(Abi::Patchwork)?;
+    let argv = [BUFFER + 16, 0].map(u64::to_le_bytes).concat();
+    let argv = [&argv[..], b"/bin/patchwork-args\0"].concat();
+    let spawn = |flags: u64| probe.call(patchwork::SPAWN, args![input(argv.clone()), flags]);
+    // The high half of the flags does not count.
+    let ids = [spawn(1)?.value, spawn(1 << 32 | 1)?.value];
+    assert_eq!(ids[1], ids[0] + 1);
+    for _ in 0..3 {
+        probe.call(patchwork::YIELD, args![])?;
+    }
+    assert_eq!(vm.stats()?.processes, 3);
+    assert!(probe.stdout_so_far().is_empty());
+    let third = spawn(0)?;
+    assert_eq!(third.value, ids[1] + 1);
+    for _ in 0..3 {
+        probe.call(patchwork::YIELD, args![])?;
+    }
+    assert_eq!(vm.stats()?.processes, 3);
+    assert_eq!(probe.stdout_so_far(), b"/bin/patchwork-args\n");
+    probe.close()?;
+    let after = vm.stats()?;
+    assert_eq!(
+        (after.processes, after.frames_free),
+        (0, before.frames_free)
+    );
+    Ok(())
+}
+
+#[mayfly::test(covers = "patchwork SPAWN")]
+fn children_have_children(vm: Vm) -> Result<()> {
+    let out = spawn(&vm, &["deep", "9"])?;
+    assert_eq!(out.stdout_text(), "bottom\n");
+    assert_eq!(out.children().len(), 4);
+    Ok(())
+}
+
+/// Others have their turns while a program that starts another one runs.
+fn pass_time(vm: &Vm) -> Result<()> {
+    let out = spawn(vm, &["collect", "0", "/bin/patchwork-hello"])?;
+    assert!(out.status.success());
+    Ok(())
+}
+
+#[mayfly::test(covers = "patchwork SPAWN")]
+fn a_child_goes_on_when_its_parent_ends(vm: Vm) -> Result<()> {
+    let parent = vm
+        .spawn("patchwork-spawn")
+        .args(["orphan", "/bin/patchwork-args", "late"])
+        .start()?;
+    assert_eq!(parent.wait()?.status.code(), 3);
+    pass_time(&vm)?;
+    assert_eq!(vm.stats()?.processes, 0);
+    let text = String::from_utf8(parent.stdout_so_far()).expect("text");
+    assert_eq!(text, "/bin/patchwork-args\nlate\n");
+    Ok(())
+}
+
+#[mayfly::test]
+fn a_killed_program_takes_its_children_along(vm: Vm) -> Result<()> {
+    let before = vm.stats()?;
+    let parent = vm
+        .spawn("patchwork-spawn")
+        .args(["wait", "0", "/bin/patchwork-spin"])
+        .start()?;
+    pass_time(&vm)?;
+    assert_eq!(vm.stats()?.processes, 2);
+    assert_eq!(parent.kill()?.cause, Cause::Killed);
+    let after = vm.stats()?;
+    assert_eq!(
+        (after.processes, after.frames_free),
+        (0, before.frames_free)
+    );
+    Ok(())
+}
+
+#[mayfly::test(covers = "patchwork SPAWN")]
+fn an_executable_that_a_program_wrote_runs(vm: Vm) -> Result<()> {
+    let out = spawn(&vm, &["written", "/bin/patchwork-args", "x"])?;
+    assert_eq!(
+        out.stdout_text(),
+        "/tmp/written\nx\n",
+        "{:?}",
+        out.all_calls()
+    );
+    assert!(out.status.success());
+    Ok(())
+}
+
+#[mayfly::test]
+fn many_children_leave_nothing(vm: Vm) -> Result<()> {
+    let before = vm.stats()?;
+    let out = vm
+        .spawn("patchwork-spawn")
+        .args(["many", "100", "/bin/patchwork-exit", "7"])
+        .trace(false)
+        .run()?;
+    assert!(out.status.success(), "{}", out.stdout_text());
+    let after = vm.stats()?;
+    assert_eq!(
+        (after.processes, after.frames_free),
+        (0, before.frames_free)
+    );
+    Ok(())
+}
+
+#[mayfly::test]
+fn a_spawn_is_within_its_budget(vm: Vm) -> Result<()> {
+    let counted = VmOptions::default()
+        .backend(vm.backend())
+        .meter(true)
+        .boot()?;
+    let probe = counted.probe(Abi::Patchwork)?;
+    let argv = [BUFFER + 16, 0].map(u64::to_le_bytes).concat();
+    let argv = [&argv[..], b"/bin/patchwork-exit\0"].concat();
+    // The first one makes what all files share.
+    probe.call(patchwork::SPAWN, args![input(argv.clone()), 1])?;
+    let second = probe.call(patchwork::SPAWN, args![input(argv), 1])?;
+    budget!(second, kernel_instr <= 2_000);
     Ok(())
 }

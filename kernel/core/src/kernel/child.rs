@@ -100,6 +100,7 @@ impl<P: Port> Kernel<P> {
         let mut context = context.expect("a thread that is not running keeps its registers");
         let loaded = self.load(&mut process, &mut thread, &mut context, source);
         thread.context = Some(context);
+        self.tell_of(&process);
         match loaded {
             Ok(()) => drop(self.admit(process, thread)),
             Err(_) => {

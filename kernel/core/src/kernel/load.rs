@@ -176,27 +176,6 @@ impl<P: Port> Kernel<P> {
         context: &mut <P::Machine as Machine>::Context,
         source: &mut Source<'_, P::Machine>,
     ) -> Result<(), LoadError> {
-        let loaded = self.load_checked(process, thread, context, source);
-        if process.gate == Gate::Watched {
-            let end = process.arguments.iter().position(|byte| *byte == 0);
-            self.host.child(&NewChild {
-                process: process.number,
-                parent: process.parent,
-                root: P::Machine::root(process.space.tables()),
-                abi: process.abi,
-                program: &process.arguments[..end.unwrap_or(0)],
-            });
-        }
-        loaded
-    }
-
-    fn load_checked(
-        &mut self,
-        process: &mut Process<P>,
-        thread: &mut Thread<P>,
-        context: &mut <P::Machine as Machine>::Context,
-        source: &mut Source<'_, P::Machine>,
-    ) -> Result<(), LoadError> {
         let image = source.image(&mut self.machine)?;
         source.check(&image)?;
         let abi = image.abi.unwrap_or(process.abi);
@@ -205,6 +184,20 @@ impl<P: Port> Kernel<P> {
             self.change_abi(process, thread, abi);
         }
         self.place(process, thread, context, &image, source)
+    }
+
+    /// Tells the host of a child that it traces, which has an image now, or was
+    /// refused one.
+    pub(crate) fn tell_of(&mut self, process: &Process<P>) {
+        if process.gate == Gate::Watched {
+            self.host.child(&NewChild {
+                process: process.number,
+                parent: process.parent,
+                root: P::Machine::root(process.space.tables()),
+                abi: process.abi,
+                program: Arguments::new(&process.arguments).first(),
+            });
+        }
     }
 
     /// A process that was made by one of another interface gets an id of its

@@ -313,16 +313,23 @@ impl<'a> Arguments<'a> {
     /// Offset of each string in [`bytes`](Self::bytes).
     pub fn offsets(&self) -> impl Iterator<Item = u64> + use<'a> {
         let bytes = self.bytes;
-        let starts = bytes
-            .iter()
-            .enumerate()
-            .filter(move |(at, _)| *at == 0 || bytes.get(at.wrapping_sub(1)) == Some(&0));
-        starts.map(|(at, _)| at as u64)
+        let mut at = 0;
+        core::iter::from_fn(move || {
+            let start = at;
+            at += user::find_zero(bytes.get(at..)?)? + 1;
+            Some(start as u64)
+        })
     }
 
     /// How many there are.
     pub fn count(&self) -> u64 {
-        self.bytes.iter().filter(|byte| **byte == 0).count() as u64
+        self.offsets().count() as u64
+    }
+
+    /// The first one, without its terminator; empty if there is none.
+    pub fn first(&self) -> &'a [u8] {
+        let end = user::find_zero(self.bytes).unwrap_or(0);
+        &self.bytes[..end]
     }
 }
 

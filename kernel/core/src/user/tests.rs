@@ -232,3 +232,13 @@ proptest! {
         prop_assert_eq!(fixture.read(START + offset + length, 1).unwrap(), [0]);
     }
 }
+
+proptest::proptest! {
+    #[test]
+    fn the_first_zero_is_found(
+        bytes in proptest::collection::vec(proptest::sample::select(&[0_u8, 1, 0x7f, 0x80, 0xff]), 0..40),
+    ) {
+        let place = bytes.iter().position(|byte| *byte == 0);
+        proptest::prop_assert_eq!(crate::user::find_zero(&bytes), place);
+    }
+}

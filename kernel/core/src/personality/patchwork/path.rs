@@ -43,11 +43,11 @@ const FLAGS: [(&[u8], u8); 10] = [
     (b"recursive", b'R'),
 ];
 
-/// Characters that a path may have, its flags apart.
-const LEGAL: [bool; 256] = {
+/// Characters that a name may have.
+const IN_NAMES: [bool; 256] = {
     let mut legal = [false; 256];
     let listed = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789\
-        _-. ()[]{}~!@#$%^&?',;=+/";
+        _-. ()[]{}~!@#$%^&?',;=+";
     let mut at = 0;
     while at < listed.len() {
         legal[listed[at] as usize] = true;
@@ -100,20 +100,28 @@ impl<'a> Path<'a> {
     /// [`KernelError::InvalidArgument`] for an illegal character,
     /// [`KernelError::TooLong`], [`KernelError::BadFlag`].
     pub(crate) fn parse(text: &'a [u8]) -> Result<Self, KernelError> {
-        let mut length = 0;
+        // Where the name begins that is being looked at.
+        let mut start = 0;
         for (at, byte) in text.iter().enumerate() {
+            if IN_NAMES[usize::from(*byte)] {
+                continue;
+            }
             match byte {
+                b':' | b'/' if at - start > NAME_MAX => return Err(KernelError::TooLong),
                 b':' => {
                     return Ok(Self {
                         names: &text[..at],
                         flags: flags(&text[at + 1..])?,
                     });
                 }
-                b'/' => length = 0,
-                byte if !LEGAL[usize::from(*byte)] => return Err(KernelError::InvalidArgument),
-                _ if length == NAME_MAX => return Err(KernelError::TooLong),
-                _ => length += 1,
+                b'/' => start = at + 1,
+                // What comes first is wrong first.
+                _ if at - start > NAME_MAX => return Err(KernelError::TooLong),
+                _ => return Err(KernelError::InvalidArgument),
             }
+        }
+        if text.len() - start > NAME_MAX {
+            return Err(KernelError::TooLong);
         }
         Ok(Self {
             names: text,

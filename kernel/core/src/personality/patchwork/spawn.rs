@@ -15,6 +15,7 @@ use crate::object::file::{Handles, Mode};
 use crate::object::inode::Body;
 use crate::object::namespace::View;
 use crate::object::process::Cause;
+use crate::personality::Arguments;
 use crate::port::Port;
 use crate::user;
 
@@ -28,6 +29,8 @@ const EMPTY_CWD: u32 = 32;
 
 /// Most entries of an argv array, its NULL included.
 const ENTRIES_MAX: u64 = 512;
+/// Bytes of arguments that most programs are given at most.
+const ROOM: usize = 128;
 /// The standard descriptors.
 const STDIO: usize = 3;
 
@@ -74,7 +77,7 @@ fn read_arguments<P: Port>(
         return Err(KernelError::NullPointer);
     }
     let (machine, space) = (&mut kernel.machine, &mut running.process.space);
-    let mut arguments = Vec::new();
+    let mut arguments = Vec::with_capacity(ROOM);
     let mut string = [0; PATH_MAX];
     for entry in 0..ENTRIES_MAX {
         let at = argv.checked_add(entry * 8).ok_or(KernelError::BadAddress)?;
@@ -142,7 +145,9 @@ fn view<P: Port>(
 /// The first turn of a child: it opens and loads what its argv\[0\] names, in
 /// its own namespace. A failure is its exit status.
 pub(crate) fn load<P: Port>(kernel: &mut Kernel<P>, running: &mut Running<P>) -> Flow {
-    match load_checked(kernel, running) {
+    let loaded = load_checked(kernel, running);
+    kernel.tell_of(&running.process);
+    match loaded {
         Ok(()) => Flow::Resume,
         Err(error) => running.end(Cause::LoadFailed, status(error).code().into()),
     }
@@ -152,9 +157,7 @@ fn load_checked<P: Port>(
     kernel: &mut Kernel<P>,
     running: &mut Running<P>,
 ) -> Result<(), LoadError> {
-    let arguments = &running.process.arguments;
-    let end = arguments.iter().position(|byte| *byte == 0);
-    let path = Path::parse(&arguments[..end.unwrap_or(0)])?;
+    let path = Path::parse(Arguments::new(&running.process.arguments).first())?;
     let (place, mode) = open::prepare(kernel, running, None, &path)?;
     let regular = match &place.inode.body {
         Body::File(regular) => regular,

@@ -79,6 +79,17 @@ fn names_are_seen_as_the_flags_say() {
 }
 
 #[test]
+fn an_executable_that_may_only_be_read_is_loaded_and_nothing_more() {
+    let mut family = Family::new();
+    let bin = family.path_call(nr::OPEN, "/bin:directory:read");
+    family.bench.poke(family.parent, STRINGS, b"/tmp\0");
+    assert_eq!(family.call(nr::BIND, &[bin, STRINGS, 0]), 0);
+    assert_eq!(family.fails("/tmp/patchwork:write", 0), 13);
+    let child = family.child(&["/tmp/patchwork"], 0);
+    assert_eq!(family.start(child).rip, ENTRY);
+}
+
+#[test]
 fn binds_are_passed_on_between_parent_and_child() {
     const TO_PARENT: u64 = 1;
     const TO_CHILDREN: u64 = 2;
@@ -157,4 +168,9 @@ fn a_child_is_traced_and_limited_as_its_parent_is() {
     let last = family.bench.kernel.host.traces.last().unwrap();
     assert_eq!((last.process, last.abi), (2, Abi::Xeneva));
     assert_eq!(family.bench.ends(), [(2, Cause::Exit, 0)]);
+    // One that cannot be loaded is told of too.
+    assert_eq!(family.fails("/bin/none", 0), 2);
+    let (number, maker, abi, program) = family.bench.kernel.host.children.last().unwrap();
+    assert_eq!((*number, *maker, *abi), (3, 1, Abi::Patchwork));
+    assert_eq!(program, b"/bin/none");
 }
