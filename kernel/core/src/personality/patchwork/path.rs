@@ -58,7 +58,7 @@ const IN_NAMES: [bool; 256] = {
 
 /// A path may have that character, its flags apart.
 pub(crate) const fn is_legal(byte: u8) -> bool {
-    LEGAL[byte as usize]
+    byte == b'/' || IN_NAMES[byte as usize]
 }
 
 /// A path that is well-formed.
