@@ -55,7 +55,7 @@ fn tokens_are_made_and_taken_within_their_budgets(vm: Vm) -> Result<()> {
     for _ in 0..8 {
         derive()?;
     }
-    budget!(derive()?, kernel_instr <= 330);
+    budget!(derive()?, kernel_instr <= 350);
     let minted = args![kind::DEVICE, 1, right::READ, space];
     let minted = probe.call(veridian::CAPABILITY_CREATE, minted)?;
     budget!(minted, kernel_instr <= 400);

@@ -5,6 +5,7 @@
 
 mod calls;
 mod capabilities;
+mod memory;
 mod processes;
 mod programs;
 mod threads;

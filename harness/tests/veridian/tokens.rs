@@ -9,6 +9,7 @@ use mayfly::prelude::*;
 
 /// Object types (§4.2).
 pub(crate) mod kind {
+    pub(crate) const MEMORY: u64 = 0;
     pub(crate) const PROCESS: u64 = 1;
     pub(crate) const DEVICE: u64 = 5;
     pub(crate) const SPACE: u64 = 9;
@@ -21,6 +22,7 @@ pub(crate) mod right {
     pub(crate) const EXECUTE: u64 = 4;
     pub(crate) const GRANT: u64 = 8;
     pub(crate) const REVOKE: u64 = 0x10;
+    pub(crate) const MODIFY: u64 = 0x40;
     pub(crate) const CREATE: u64 = 0x80;
 }
 

@@ -16,6 +16,11 @@ impl<T> Key<T> {
     pub fn index(self) -> u32 {
         self.index
     }
+
+    /// The key as a number, which is never 0.
+    pub fn number(self) -> u64 {
+        (u64::from(self.generation) << 32 | u64::from(self.index)) + 1
+    }
 }
 
 impl<T> Clone for Key<T> {

@@ -140,9 +140,15 @@ impl<P: Port> Kernel<P> {
     }
 
     /// A process lost a capability by revocation: what it did with it ends.
-    fn lost(&mut self, _process: &mut Process<P>, capability: &Capability) {
-        match capability.object {
-            Object::Process { .. }
+    fn lost(&mut self, process: &mut Process<P>, capability: &Capability) {
+        match &capability.object {
+            Object::Memory { object, .. } if object.mapped() > 0 => {
+                let origin = capability.node.number();
+                let space = &mut process.space;
+                space.unmap_where(&mut self.machine, |mapping| mapping.manner.origin == origin);
+            }
+            Object::Memory { .. }
+            | Object::Process { .. }
             | Object::Thread { .. }
             | Object::Device(_)
             | Object::CapSpace { .. } => {}
@@ -152,7 +158,9 @@ impl<P: Port> Kernel<P> {
     /// A reference of a capability is gone.
     fn released(&mut self, object: Object) {
         match object {
-            Object::Process { .. }
+            // The last reference leaves the frames to the machine.
+            Object::Memory { .. }
+            | Object::Process { .. }
             | Object::Thread { .. }
             | Object::Device(_)
             | Object::CapSpace { .. } => {}

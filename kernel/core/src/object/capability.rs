@@ -32,8 +32,11 @@ pub use rights::Rights;
 pub use slots::{Capabilities, SLOTS_MAX};
 pub use tree::{NODES_MAX, NodeKey, NodeMark, Place, Removed, Tree};
 
+use alloc::rc::Rc;
+
 #[cfg(doc)]
 use crate::error::KernelError;
+use crate::object::memory::MemoryObject;
 use crate::object::process::ProcessKey;
 use crate::object::stream::Stream;
 
@@ -90,6 +93,13 @@ impl Kind {
 /// What a capability names: a reference.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Object {
+    /// Memory.
+    Memory {
+        /// The object itself.
+        object: Rc<MemoryObject>,
+        /// Its id.
+        id: u64,
+    },
     /// A process, which may have ended.
     Process {
         /// Its key.
@@ -119,6 +129,7 @@ impl Object {
     /// Its kind.
     pub fn kind(&self) -> Kind {
         match self {
+            Object::Memory { .. } => Kind::Memory,
             Object::Process { .. } => Kind::Process,
             Object::Thread { .. } => Kind::Thread,
             Object::Device(_) => Kind::Device,
@@ -129,7 +140,9 @@ impl Object {
     /// Its id, as calls name it.
     pub fn id(&self) -> u64 {
         match self {
-            Object::Process { id, .. } | Object::Thread { id, .. } => *id,
+            Object::Memory { id, .. } | Object::Process { id, .. } | Object::Thread { id, .. } => {
+                *id
+            }
             Object::Device(_) => CONSOLE,
             Object::CapSpace { owner, .. } => *owner,
         }

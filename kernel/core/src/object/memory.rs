@@ -2,8 +2,9 @@
 //!
 //! - `pages.rs`: which frame a page gets. `ranges.rs`: mapping, unmapping and
 //!   protecting. `object.rs`: memory that spaces share; `mapping.rs`: how they
-//!   do; `file.rs`: it as a file.
+//!   do; `file.rs`: it as a file; `bytes.rs`: its bytes without a mapping.
 
+mod bytes;
 mod file;
 mod mapping;
 mod object;
@@ -179,6 +180,11 @@ impl<M: Machine> Space<M> {
         // A heap with no block of twice the size may have one that is larger by a little.
         let grown = doubled.or_else(|_| self.regions.try_reserve_exact(count.max(MORE_REGIONS)));
         grown.map_err(|_| NoRegions)
+    }
+
+    /// Another mapping, which may split a region, has room.
+    pub fn has_room(&mut self) -> bool {
+        self.make_room(2).is_ok()
     }
 
     /// Place of the region that an address lies in.

@@ -196,6 +196,14 @@ impl MemoryObject {
     }
 }
 
+impl PartialEq for MemoryObject {
+    fn eq(&self, other: &Self) -> bool {
+        core::ptr::eq(self, other)
+    }
+}
+
+impl Eq for MemoryObject {}
+
 /// Number of a page's chunk, and its place there.
 fn place(page: u64) -> Option<(usize, usize)> {
     let page = usize::try_from(page).ok()?;

@@ -25,6 +25,11 @@ impl<M: Machine> Space<M> {
         (USER_END.saturating_sub(at) >= length).then_some(at)
     }
 
+    /// Something is mapped in a range.
+    pub fn overlaps(&self, range: &Range<u64>) -> bool {
+        !self.overlapping(range).is_empty()
+    }
+
     /// Every address of a range may be touched so.
     pub fn allows(&self, range: Range<u64>, touch: Touch) -> bool {
         let mut at = range.start;

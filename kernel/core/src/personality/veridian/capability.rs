@@ -1,13 +1,16 @@
 //! CAPABILITY_CREATE, DERIVE, REVOKE and VALIDATE (specs/veridian.md §4, §5).
 
+use alloc::rc::Rc;
+
 use mayfly_abi::table::{Bits, Handle};
 
 use super::error::answer;
 use crate::error::KernelError;
 use crate::kernel::{Flow, Kernel, Running};
 use crate::object::capability::{CONSOLE, Kind, Object, Rights};
+use crate::object::memory::MemoryObject;
 use crate::object::stream::Stream;
-use crate::port::Port;
+use crate::port::{PAGE_SIZE, Port};
 
 /// Rights of an argument word (§2.4).
 #[inline(always)]
@@ -87,16 +90,38 @@ fn create_checked<P: Port>(
             }
         }
         Object::CapSpace { boot, .. } => {
+            if kind == Kind::Memory && (id == 0 || !id.is_multiple_of(PAGE_SIZE)) {
+                return Err(KernelError::InvalidArgument);
+            }
             parent.need(Rights::CREATE)?;
             if !Rights::MINTED.contain(rights) {
                 return Err(KernelError::NotPermitted);
             }
             let boot = *boot;
-            mint(kernel, running, kind, id, boot)?
+            match kind {
+                Kind::Memory => memory(kernel, running, id)?,
+                kind => mint(kernel, running, kind, id, boot)?,
+            }
         }
         _ => return Err(KernelError::BadHandle),
     };
     kernel.grant(&mut running.process, object, rights, Some(node))
+}
+
+/// New memory of so many bytes, which counts for who makes it.
+fn memory<P: Port>(
+    kernel: &mut Kernel<P>,
+    running: &mut Running<P>,
+    size: u64,
+) -> Result<Object, KernelError> {
+    let (id, quota) = {
+        let files = kernel.files();
+        (files.id(), Rc::clone(&files.quota))
+    };
+    let charge = running.process.space.charge();
+    let pages = size / PAGE_SIZE;
+    let object = MemoryObject::new(&mut kernel.machine, &quota, charge, pages)?;
+    Ok(Object::Memory { object, id })
 }
 
 /// The object that a capability space makes or finds.

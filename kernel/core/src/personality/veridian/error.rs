@@ -21,12 +21,12 @@ pub fn syscall_error(error: KernelError) -> SyscallError {
         KernelError::NotSupported | KernelError::Unserved => SyscallError::NotSupported,
         KernelError::NoMemory => SyscallError::OutOfMemory,
         KernelError::NoRoom => SyscallError::ResourceExhausted,
+        KernelError::Exists => SyscallError::AlreadyExists,
         KernelError::Busy => SyscallError::Busy,
         KernelError::TimedOut => SyscallError::Timeout,
         // No call of this interface meets these: its files are streams.
         KernelError::IsDirectory
         | KernelError::NotDirectory
-        | KernelError::Exists
         | KernelError::NotEmpty
         | KernelError::NotSeekable
         | KernelError::BrokenPipe

@@ -5,6 +5,7 @@ pub(crate) mod capability;
 pub(crate) mod child;
 pub mod error;
 pub(crate) mod file;
+pub(crate) mod memory;
 pub(crate) mod process;
 pub(crate) mod start;
 pub(crate) mod thread;
@@ -19,7 +20,11 @@ use crate::trace::number;
 /// Calls with an adaptor.
 pub const SERVED: &[u64] = &[
     nr::EXIT,
+    nr::READ,
     nr::WRITE,
+    nr::MMAP,
+    nr::MUNMAP,
+    nr::MPROTECT,
     nr::PROCESS_CREATE,
     nr::PROCESS_START,
     nr::PROCESS_WAIT,
@@ -58,6 +63,29 @@ pub(crate) fn serve<P: Port>(kernel: &mut Kernel<P>, running: &mut Running<P>) -
 fn serve_call<P: Port>(kernel: &mut Kernel<P>, running: &mut Running<P>, call: Call) -> Flow {
     match call {
         Call::Exit { exit_code } => process::exit(running, exit_code),
+        Call::Read {
+            capability,
+            buffer,
+            count,
+            offset,
+        } => file::read(kernel, running, capability, buffer, count, offset),
+        Call::Mmap {
+            address,
+            length,
+            prot,
+            flags,
+            capability,
+            offset,
+        } => {
+            let how = (prot, flags);
+            memory::mmap(kernel, running, address, length, how, capability, offset)
+        }
+        Call::Munmap { address, length } => memory::munmap(kernel, running, address, length),
+        Call::Mprotect {
+            address,
+            length,
+            prot,
+        } => memory::mprotect(kernel, running, address, length, prot),
         Call::Write {
             capability,
             buffer,
@@ -111,11 +139,7 @@ fn serve_call<P: Port>(kernel: &mut Kernel<P>, running: &mut Running<P>, call: C
         Call::ClockGet { clock, result } => process::clock_get(kernel, running, clock, result),
         Call::Nanosleep { duration } => process::nanosleep(kernel, running, duration),
         Call::Yield {} => Flow::Yield(0),
-        Call::Read { .. }
-        | Call::Mmap { .. }
-        | Call::Munmap { .. }
-        | Call::Mprotect { .. }
-        | Call::IpcEndpointCreate { .. }
+        Call::IpcEndpointCreate { .. }
         | Call::IpcChannelCreate { .. }
         | Call::IpcSend { .. }
         | Call::IpcReceive { .. }
