@@ -38,6 +38,7 @@ const TESTS: &[&str] = &[
     include_str!("../../tests/veridian/calls.rs"),
     include_str!("../../tests/veridian/capabilities.rs"),
     include_str!("../../tests/veridian/memory.rs"),
+    include_str!("../../tests/veridian/objects.rs"),
     include_str!("../../tests/veridian/processes.rs"),
     include_str!("../../tests/veridian/threads.rs"),
 ];

@@ -6,6 +6,7 @@
 mod calls;
 mod capabilities;
 mod memory;
+mod objects;
 mod processes;
 mod programs;
 mod threads;

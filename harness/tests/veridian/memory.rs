@@ -1,47 +1,48 @@
 //! Memory calls of VeridianOS (`specs/veridian.md` §5, §8, §9).
 //!
-//! Purpose: MMAP, MUNMAP, MPROTECT, READ and WRITE by probe: what they do, and
-//! every error in the order of §2.5. Neighbours: `tokens.rs` finds the tokens.
+//! Purpose: MMAP, MUNMAP and MPROTECT by probe: what they do, and every error
+//! in the order of §2.5. Neighbours: `objects.rs` has memory that tokens name,
+//! `tokens.rs` finds the tokens.
 
 use mayfly::prelude::*;
 
 use crate::tokens::{self, kind, right};
 
-const PAGE: u64 = 4096;
-const USER_END: u64 = 0x7fff_ffff_f000;
+pub(crate) const PAGE: u64 = 4096;
+pub(crate) const USER_END: u64 = 0x7fff_ffff_f000;
 /// An address where nothing is.
-const FREE: u64 = 0x20_0000_0000;
+pub(crate) const FREE: u64 = 0x20_0000_0000;
 /// Protections and flags (§3).
-const READ: u64 = 1;
-const WRITE: u64 = 2;
-const EXEC: u64 = 4;
-const PRIVATE: u64 = 1;
-const SHARED: u64 = 2;
-const ANONYMOUS: u64 = 4;
-const FIXED: u64 = 8;
-const POPULATE: u64 = 16;
+pub(crate) const READ: u64 = 1;
+pub(crate) const WRITE: u64 = 2;
+pub(crate) const EXEC: u64 = 4;
+pub(crate) const PRIVATE: u64 = 1;
+pub(crate) const SHARED: u64 = 2;
+pub(crate) const ANONYMOUS: u64 = 4;
+pub(crate) const FIXED: u64 = 8;
+pub(crate) const POPULATE: u64 = 16;
 /// Every right to memory.
-const ALL: u64 = 0x7f;
+pub(crate) const ALL: u64 = 0x7f;
 
-type Answer = std::result::Result<u64, &'static str>;
+pub(crate) type Answer = std::result::Result<u64, &'static str>;
 
 /// MMAP.
-fn map(probe: &Probe<'_>, arguments: [u64; 6]) -> Result<Answer> {
+pub(crate) fn map(probe: &Probe<'_>, arguments: [u64; 6]) -> Result<Answer> {
     let arguments: Vec<Arg> = arguments.into_iter().map(Arg::from).collect();
     Ok(probe.call(veridian::MMAP, arguments)?.result)
 }
 
-fn unmap(probe: &Probe<'_>, address: u64, length: u64) -> Result<Answer> {
+pub(crate) fn unmap(probe: &Probe<'_>, address: u64, length: u64) -> Result<Answer> {
     Ok(probe.call(veridian::MUNMAP, args![address, length])?.result)
 }
 
-fn protect(probe: &Probe<'_>, address: u64, length: u64, prot: u64) -> Result<Answer> {
+pub(crate) fn protect(probe: &Probe<'_>, address: u64, length: u64, prot: u64) -> Result<Answer> {
     let call = probe.call(veridian::MPROTECT, args![address, length, prot])?;
     Ok(call.result)
 }
 
 /// New memory of so many pages.
-fn memory(probe: &Probe<'_>, pages: u64, rights: u64) -> Result<u64> {
+pub(crate) fn memory(probe: &Probe<'_>, pages: u64, rights: u64) -> Result<u64> {
     let space = tokens::space(probe)?;
     let made = args![kind::MEMORY, pages * PAGE, rights, space];
     let call = probe.call(veridian::CAPABILITY_CREATE, made)?;
@@ -49,7 +50,7 @@ fn memory(probe: &Probe<'_>, pages: u64, rights: u64) -> Result<u64> {
 }
 
 /// Stores bytes in memory, by way of an object.
-fn store(probe: &Probe<'_>, address: u64, bytes: &[u8]) -> Result<Answer> {
+pub(crate) fn store(probe: &Probe<'_>, address: u64, bytes: &[u8]) -> Result<Answer> {
     let staging = memory(probe, 1, right::READ | right::WRITE | right::REVOKE)?;
     let written = args![staging, input(bytes), bytes.len(), 0];
     probe.call(veridian::WRITE, written)?;
@@ -59,7 +60,7 @@ fn store(probe: &Probe<'_>, address: u64, bytes: &[u8]) -> Result<Answer> {
 }
 
 /// Loads bytes.
-fn load(probe: &Probe<'_>, address: u64, length: u64) -> Result<Vec<u8>> {
+pub(crate) fn load(probe: &Probe<'_>, address: u64, length: u64) -> Result<Vec<u8>> {
     let console = tokens::console(probe)?;
     let before = probe.stdout_so_far().len();
     let written = probe.call(veridian::WRITE, args![console, address, length, 0])?;
@@ -265,148 +266,13 @@ fn a_protection_holds_for_all_of_a_range_or_nothing(vm: Vm) -> Result<()> {
     Ok(())
 }
 
-#[mayfly::test(
-    covers = "veridian MMAP, veridian CAPABILITY_CREATE, veridian CAPABILITY_CREATE InvalidParameter, veridian CAPABILITY_CREATE OutOfMemory"
-)]
-fn shared_mappings_are_one_memory_and_private_ones_copy(vm: Vm) -> Result<()> {
-    let probe = vm.probe(Abi::Veridian)?;
-    let space = tokens::space(&probe)?;
-    for (size, error) in [
-        (0, "InvalidParameter"),
-        (PAGE + 1, "InvalidParameter"),
-        (1 << 50, "OutOfMemory"),
-    ] {
-        let made = args![kind::MEMORY, size, ALL, space];
-        let call = probe.call(veridian::CAPABILITY_CREATE, made)?;
-        assert_eq!(call.result, Err(error), "{size:#x}");
-    }
-    let object = memory(&probe, 3, ALL)?;
-    let both = READ | WRITE;
-    let first = map(&probe, [0, 3 * PAGE, both, SHARED, object, 0])?.unwrap();
-    let second = map(&probe, [0, PAGE, both, SHARED | POPULATE, object, 2 * PAGE])?.unwrap();
-    let private = map(&probe, [0, 3 * PAGE, both, PRIVATE, object, 0])?.unwrap();
-    store(&probe, first + 2 * PAGE, b"one")?.unwrap();
-    assert_eq!(load(&probe, second, 3)?, b"one");
-    assert_eq!(load(&probe, private + 2 * PAGE, 3)?, b"one");
-    store(&probe, private + 2 * PAGE, b"own")?.unwrap();
-    store(&probe, second + 1, b"NE!")?.unwrap();
-    assert_eq!(load(&probe, private + 2 * PAGE, 4)?, b"own\0");
-    assert_eq!(load(&probe, first + 2 * PAGE, 4)?, b"oNE!");
-    // A copy needs no right to write.
-    let readable = args![object, right::READ | right::MODIFY];
-    let readable = probe.call(veridian::CAPABILITY_DERIVE, readable)?.value;
-    let copy = map(&probe, [0, PAGE, both, PRIVATE, readable, 2 * PAGE])?.unwrap();
-    store(&probe, copy, b"new")?.unwrap();
-    assert_eq!(load(&probe, first + 2 * PAGE, 4)?, b"oNE!");
-    Ok(())
-}
-
-#[mayfly::test(covers = "veridian CAPABILITY_REVOKE")]
-fn a_revocation_ends_the_mappings_of_the_token_and_of_what_derives_from_it(vm: Vm) -> Result<()> {
-    let probe = vm.probe(Abi::Veridian)?;
-    let object = memory(&probe, 2, ALL)?;
-    let derive = |token: u64| -> Result<u64> {
-        Ok(probe
-            .call(veridian::CAPABILITY_DERIVE, args![token, ALL])?
-            .value)
-    };
-    let (child, sibling) = (derive(object)?, derive(object)?);
-    let grandchild = derive(child)?;
-    let mut places = Vec::new();
-    for token in [object, child, grandchild, sibling] {
-        for kind in [SHARED, PRIVATE] {
-            places.push(map(&probe, [0, PAGE, READ | WRITE, kind, token, PAGE])?.unwrap());
-        }
-    }
-    for place in &places {
-        store(&probe, *place, b"x")?.unwrap();
-    }
-    let revoked = probe.call(veridian::CAPABILITY_REVOKE, args![child])?;
-    assert_eq!(revoked.result, Ok(0));
-    for (place, lives) in places
-        .iter()
-        .zip([true, true, false, false, false, false, true, true])
-    {
-        let stored = store(&probe, *place, b"y")?;
-        assert_eq!(stored.is_ok(), lives, "{place:#x} {stored:?}");
-    }
-    // The last token and mapping: the memory is the machine's again.
-    let before = vm.stats()?.frames_free;
-    probe.call(veridian::CAPABILITY_REVOKE, args![object])?;
-    assert!(vm.stats()?.frames_free > before);
-    assert_eq!(
-        map(&probe, [0, PAGE, READ, SHARED, object, 0])?,
-        Err("InvalidCapability")
-    );
-    Ok(())
-}
-
-#[mayfly::test(
-    covers = "veridian READ, veridian READ InvalidParameter, veridian READ InvalidCapability, veridian READ PermissionDenied, veridian READ InvalidAddress, veridian WRITE, veridian WRITE InvalidParameter, veridian WRITE InvalidCapability, veridian WRITE PermissionDenied, veridian WRITE InvalidAddress, veridian WRITE ResourceExhausted"
-)]
-fn memory_is_read_and_written_at_an_offset_without_a_mapping(vm: Vm) -> Result<()> {
-    let probe = vm.probe(Abi::Veridian)?;
-    let object = memory(&probe, 2, ALL)?;
-    let (console, space) = (tokens::console(&probe)?, tokens::space(&probe)?);
-    let bytes: Vec<u8> = (0..=250).cycle().take(5000).collect();
-    let write = |offset: u64| -> Result<Answer> {
-        let written = args![object, input(bytes.clone()), bytes.len(), offset];
-        Ok(probe.call(veridian::WRITE, written)?.result)
-    };
-    assert_eq!(write(3000)?, Ok(5000));
-    let read = |offset: u64| probe.call(veridian::READ, args![object, out(6000), 6000, offset]);
-    let call = read(2999)?;
-    assert_eq!(call.result, Ok(2 * PAGE - 2999));
-    assert_eq!(call.buffers[0][0], 0);
-    assert_eq!(call.buffers[0][1..5001], bytes);
-    // Up to the end and no further; past it reads nothing and takes nothing.
-    assert_eq!(write(2 * PAGE - 7)?, Ok(7));
-    assert_eq!(write(2 * PAGE)?, Err("ResourceExhausted"));
-    assert_eq!(read(2 * PAGE)?.result, Ok(0));
-    assert_eq!(read(u64::MAX - 6000)?.result, Ok(0));
-    let mapped = map(&probe, [0, PAGE, READ, SHARED, object, 0])?.unwrap();
-    assert_eq!(load(&probe, mapped + 3000, 4)?, bytes[..4]);
-    let read_only = args![object, right::READ];
-    let read_only = probe.call(veridian::CAPABILITY_DERIVE, read_only)?.value;
-    let neither = args![object, right::MODIFY];
-    let neither = probe.call(veridian::CAPABILITY_DERIVE, neither)?.value;
-    for (number, denied) in [(veridian::READ, neither), (veridian::WRITE, read_only)] {
-        for (token, address, count, offset, expected) in [
-            (0, 8, (256 << 20) + 1, 0, Err("InvalidParameter")),
-            (0, 8, 8, u64::MAX - 6, Err("InvalidParameter")),
-            (0, 8, 8, 0, Err("InvalidCapability")),
-            (space, 8, 0, 0, Err("InvalidCapability")),
-            (denied, 8, 0, 0, Err("PermissionDenied")),
-            (object, 8, 0, 0, Ok(0)),
-            (console, u64::MAX, 0, 0, Ok(0)),
-            (object, 8, 8, 0, Err("InvalidAddress")),
-            (object, u64::MAX, 8, 0, Err("InvalidAddress")),
-            (object, 0xffff_8000_0000_0000, 8, 0, Err("InvalidAddress")),
-            (console, 8, 8, 0, Err("InvalidAddress")),
-        ] {
-            let call = probe.call(number, args![token, address, count, offset])?;
-            assert_eq!(call.result, expected, "{number} {token:#x} {address:#x}");
-        }
-    }
-    // A target that can only be read.
-    let call = probe.call(veridian::READ, args![object, mapped, 8, 0])?;
-    assert_eq!(call.result, Err("InvalidAddress"));
-    // Nobody sends input to a probe.
-    let call = probe.call(veridian::READ, args![console, out(8), 8, 0])?;
-    assert_eq!(call.result, Ok(0));
-    Ok(())
-}
-
 #[mayfly::test]
 fn a_page_mapped_and_unmapped_is_within_its_budget(vm: Vm) -> Result<()> {
     let probe = vm.probe(Abi::Veridian)?;
     let any = PRIVATE | ANONYMOUS | POPULATE;
     map(&probe, [0, PAGE, READ, any, 0, 0])?.unwrap();
     for _ in 0..3 {
-        let mapped = probe.call(
-            veridian::MMAP,
-            args![0, PAGE, READ | WRITE, any, 0, 0],
-        )?;
+        let mapped = probe.call(veridian::MMAP, args![0, PAGE, READ | WRITE, any, 0, 0])?;
         assert!(mapped.result.is_ok());
         let unmapped = probe.call(veridian::MUNMAP, args![mapped.value, PAGE])?;
         assert_eq!(unmapped.result, Ok(0));

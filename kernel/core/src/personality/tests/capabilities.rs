@@ -4,10 +4,13 @@ use mayfly_abi::Abi;
 use mayfly_abi::veridian::{ERROR_BIT, nr};
 
 use super::one;
+use crate::error::KernelError;
 use crate::fake::bench::Bench;
 use crate::object::capability::{Capability, Kind, Object, Rights};
+use crate::object::memory::Touch;
 use crate::object::process::ProcessKey;
 use crate::object::stream::Stream;
+use crate::port::Machine;
 
 const PROCESS: u64 = 1;
 const DEVICE: u64 = 5;
@@ -238,4 +241,46 @@ fn what_is_sent_off_dies_with_its_parent_and_otherwise_arrives_once() {
         kernel.abandon(third);
         assert_eq!(kernel.deliver(running, third), Ok(None));
     });
+}
+
+/// Memory that one process passes to another, which maps it: the maker's
+/// revocation ends that, and no other mapping.
+#[test]
+fn a_revocation_ends_mappings_in_every_process() {
+    let (mut bench, maker, space, _) = started();
+    let holder = bench.spawn(Abi::Veridian);
+    let all = 0x7f;
+    let memory = ask(
+        &mut bench,
+        maker,
+        nr::CAPABILITY_CREATE,
+        &[0, 8192, all, space],
+    )
+    .unwrap();
+    bench.registers(holder);
+    let child = ask(&mut bench, maker, nr::CAPABILITY_DERIVE, &[memory, all]).unwrap();
+    bench.registers(holder);
+    let mut sent = None;
+    bench.with_process(maker, |kernel, running| {
+        sent = kernel.send_off(running, child).ok()
+    });
+    let mut arrived = None;
+    bench.with_process(holder, |kernel, running| {
+        arrived = kernel.deliver(running, sent.unwrap()).unwrap();
+    });
+    // READ and WRITE, SHARED.
+    let kept = ask(&mut bench, maker, nr::MMAP, &[0, 8192, 3, 2, memory, 0]).unwrap();
+    let arguments = [0, 8192, 3, 2, arrived.unwrap(), 0];
+    let mapped = ask(&mut bench, holder, nr::MMAP, &arguments).unwrap();
+    bench.poke(maker, kept, b"shared");
+    assert_eq!(bench.peek(holder, mapped, 6), b"shared");
+    ask(&mut bench, maker, nr::CAPABILITY_REVOKE, &[child]).unwrap();
+    bench.with_process(holder, |kernel, running| {
+        let (machine, space) = (&mut kernel.machine, &mut running.process.space);
+        let touched = space.touch(machine, mapped, Touch::Read);
+        assert_eq!(touched, Err(KernelError::BadAddress));
+        assert_eq!(machine.lookup(space.tables(), mapped), None);
+        assert!(running.process.capabilities.find(arrived.unwrap()).is_err());
+    });
+    assert_eq!(bench.peek(maker, kept, 6), b"shared");
 }

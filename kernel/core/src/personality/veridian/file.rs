@@ -1,4 +1,6 @@
-//! READ and WRITE of VeridianOS: the console, and memory without a mapping (specs/veridian.md §9).
+//! READ and WRITE of VeridianOS (specs/veridian.md §9).
+//!
+//! Their targets are the console, and memory that need not be mapped.
 
 use mayfly_abi::table::{Handle, Input, Output};
 
