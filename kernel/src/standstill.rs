@@ -6,6 +6,7 @@
 
 use mayfly_arch::boot;
 use mayfly_core::kernel::Kernel;
+use mayfly_core::object::usage::Clocks;
 use mayfly_core::port::{Machine, PAGE_SIZE, PageFrame};
 use mayfly_machine::layout::DIRECT_MAP_BASE;
 use mayfly_wire::message::{Event, Resume};
@@ -15,6 +16,8 @@ use crate::runner::Pc;
 /// Where the clock stands.
 pub(crate) struct Standstill {
     elapsed: u64,
+    /// What the processor had been used for.
+    clocks: Clocks,
 }
 
 impl Standstill {
@@ -24,12 +27,14 @@ impl Standstill {
         kernel.machine.arm_timer(None);
         kernel.host.flush_trace();
         kernel.host.send(&Event::Stopped { id });
-        Self { elapsed }
+        let clocks = kernel.clocks;
+        Self { elapsed, clocks }
     }
 
     /// Lets the clock go on, with what the host has for this copy.
     pub(crate) fn end(self, kernel: &mut Kernel<Pc>, resume: &Resume) {
         kernel.machine.resume_clock(self.elapsed, resume.epoch);
+        kernel.clocks = self.clocks.resumed(kernel.machine.ticks());
         if resume.bundle_size != 0 {
             add_bundle(kernel, resume.bundle, resume.bundle_size);
         }

@@ -45,6 +45,15 @@ impl Clocks {
         (self.now, self.since) = (activity, ticks);
     }
 
+    /// The same after a time that nobody is to notice, which ends at `ticks`.
+    #[must_use]
+    pub fn resumed(self, ticks: u64) -> Self {
+        Self {
+            since: ticks,
+            ..self
+        }
+    }
+
     /// Ticks of an activity that is not the present one.
     fn sum(&self, activity: Activity) -> u64 {
         self.sums[activity as usize]
