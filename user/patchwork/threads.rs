@@ -10,6 +10,7 @@
 //! - `turns N`: two threads take turns N times.
 //! - `last`: the main thread ends; the last one ends the process with 0.
 //! - `fault`: a thread faults, which ends the process.
+//! - `full`: starts threads that wait until no more can be made.
 //! - `exit N`: the process exits with 7 while N threads wait, sleep and spin.
 
 #![cfg_attr(target_os = "none", no_std, no_main)]
@@ -28,6 +29,7 @@ mayfly_user::thread!(turn_entry, take_turns);
 mayfly_user::thread!(fault_entry, fault);
 mayfly_user::thread!(idle_entry, idle);
 mayfly_user::thread!(last_entry, last);
+mayfly_user::thread!(sleep_entry, sleep);
 
 /// Most threads at once.
 const MOST: usize = 1024;
@@ -83,6 +85,12 @@ fn run(process: &Process<Patchwork>) -> i32 {
             start(&mut checks, fault_entry, 1);
             let waited = patchwork::futex_wait(&GATE, 0, NEVER);
             checks.holds(format_args!("nobody wakes {waited:?}"), false);
+        }
+        b"full" => {
+            let full =
+                (0..).find_map(|argument| patchwork::thread_create(sleep_entry, argument).err());
+            let no_memory = full == Some(Some(Errno::ENOMEM));
+            checks.holds(format_args!("memory runs out: {full:?}"), no_memory);
         }
         b"exit" => {
             start(&mut checks, idle_entry, number(2));
@@ -209,6 +217,10 @@ fn last(_: u64) {
 fn fault(_: u64) {
     // SAFETY: never returns, as it is meant to.
     unsafe { core::arch::asm!("ud2") };
+}
+
+fn sleep(_: u64) {
+    let _ = patchwork::nanosleep(NEVER);
 }
 
 fn idle(argument: u64) {

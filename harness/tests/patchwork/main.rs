@@ -8,6 +8,7 @@ mod calls;
 mod commands;
 mod devices;
 mod environment;
+mod errors;
 mod files;
 mod golden;
 mod input;

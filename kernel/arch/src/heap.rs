@@ -1,7 +1,13 @@
 //! The kernel's heap: size classes of powers of two in memory set aside at boot.
 //!
 //! Programs cannot starve it: it is apart from the frames they use, and core
-//! refuses new objects when [`low`] says so, long before it is full.
+//! refuses new objects when [`low`] says so, long before it is full. A block
+//! that comes back is kept for its class. Only when memory that was never used
+//! is out, larger blocks are parted, and at last neighbours are joined
+//! (`heap/join.rs`): what one program had in small pieces, another can have in
+//! large ones.
+
+mod join;
 
 use core::alloc::{GlobalAlloc, Layout};
 
@@ -14,6 +20,10 @@ const CLASS_MIN: u32 = 4;
 const CLASS_MAX: u32 = 22;
 const CLASSES: usize = (CLASS_MAX - CLASS_MIN + 1) as usize;
 
+/// A large part of the heap is one in so many: more than any table grows by at
+/// once before the heap is low.
+const LARGE_PART: u64 = 16;
+
 struct State {
     /// Head of each class's list of free blocks (their addresses; 0 ends it).
     free: [u64; CLASSES],
@@ -23,6 +33,8 @@ struct State {
     used: u64,
     /// Memory from `next` on is all zeros.
     zeroed: bool,
+    /// Blocks came back since neighbours were last joined.
+    returned: bool,
 }
 
 struct Heap(Mutex<State>);
@@ -35,6 +47,7 @@ static HEAP: Heap = Heap(Mutex::new(State {
     start: 0,
     used: 0,
     zeroed: false,
+    returned: false,
 }));
 
 /// Gives the heap its memory.
@@ -55,11 +68,100 @@ pub fn used() -> u64 {
     HEAP.0.lock().used
 }
 
-/// Less than a quarter of the heap was never used and little is in its lists.
+/// Less than a quarter of the heap is free, or no large part of it together.
 pub fn low() -> bool {
-    let state = HEAP.0.lock();
+    let mut state = HEAP.0.lock();
     let size = state.end - state.start;
-    state.used > size / 4 * 3
+    let large = size / LARGE_PART;
+    if state.used > size / 4 * 3 {
+        return true;
+    }
+    state.end - state.next < large && !state.has_block(large)
+}
+
+impl State {
+    /// Takes a block that came back; 0 if there is none.
+    #[inline(always)]
+    fn pop(&mut self, class: usize) -> u64 {
+        let block = self.free[class];
+        if block != 0 {
+            self.free[class] = next(block);
+        }
+        block
+    }
+
+    /// Keeps a block that nobody has.
+    #[inline(always)]
+    fn push(&mut self, class: usize, block: u64) {
+        set_next(block, self.free[class]);
+        self.free[class] = block;
+    }
+
+    /// A block that no list of its class has; 0 if there is none.
+    fn find(&mut self, class: usize) -> u64 {
+        let block = self.fresh(class);
+        if block != 0 {
+            return block;
+        }
+        match self.part(class) {
+            0 if self.join() => self.part(class),
+            block => block,
+        }
+    }
+
+    /// A block that was never used; 0 if there is none.
+    fn fresh(&mut self, class: usize) -> u64 {
+        let size = size_of(class);
+        let block = self.next.next_multiple_of(size);
+        if block + size > self.end {
+            return 0;
+        }
+        // What the block's alignment skips is of use to smaller ones.
+        while self.next < block {
+            let skipped = (self.next.trailing_zeros() - CLASS_MIN) as usize;
+            self.push(skipped, self.next);
+            self.next += size_of(skipped);
+        }
+        self.next = block + size;
+        block
+    }
+
+    /// A part of a larger block; 0 if there is none.
+    #[cold]
+    fn part(&mut self, class: usize) -> u64 {
+        let larger = (class + 1..CLASSES).find(|larger| self.free[*larger] != 0);
+        let Some(larger) = larger else { return 0 };
+        let block = self.pop(larger);
+        for half in class..larger {
+            self.push(half, block + size_of(half));
+        }
+        block
+    }
+
+    /// Some list has a block of at least that size, once neighbours are joined.
+    #[cold]
+    fn has_block(&mut self, size: u64) -> bool {
+        let least = (size.next_power_of_two().trailing_zeros() - CLASS_MIN) as usize;
+        let least = least.min(CLASSES - 1);
+        let has = |state: &Self| state.free[least..].iter().any(|block| *block != 0);
+        has(self) || (self.join() && has(self))
+    }
+}
+
+/// The free block behind this one in its list.
+fn next(block: u64) -> u64 {
+    // SAFETY: a free block, which nobody else has, holds the address of the next one.
+    unsafe { *(block as *const u64) }
+}
+
+fn set_next(block: u64, next: u64) {
+    // SAFETY: the block is the heap's, at least 16 bytes and aligned.
+    unsafe { *(block as *mut u64) = next };
+}
+
+/// Bytes of a class's blocks.
+const fn size_of(class: usize) -> u64 {
+    1 << (class + CLASS_MIN as usize)
 }
 
 /// Class of a layout: blocks of class c have `1 << (c + CLASS_MIN)` bytes and
@@ -77,21 +179,14 @@ unsafe impl GlobalAlloc for Heap {
         let Some(class) = class(layout) else {
             return core::ptr::null_mut();
         };
-        let size = 1u64 << (class + CLASS_MIN as usize);
         let mut state = self.0.lock();
-        let block = state.free[class];
+        let block = match state.pop(class) {
+            0 => state.find(class),
+            block => block,
+        };
         if block != 0 {
-            // SAFETY: a free block holds the address of the next one.
-            state.free[class] = unsafe { *(block as *const u64) };
-            state.used += size;
-            return block as *mut u8;
+            state.used += size_of(class);
         }
-        let block = state.next.next_multiple_of(size);
-        if block + size > state.end {
-            return core::ptr::null_mut();
-        }
-        state.next = block + size;
-        state.used += size;
         block as *mut u8
     }
 
@@ -110,9 +205,8 @@ unsafe impl GlobalAlloc for Heap {
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
         let Some(class) = class(layout) else { return };
         let mut state = self.0.lock();
-        // SAFETY: the block is the heap's again, at least 16 bytes and aligned.
-        unsafe { *block.cast::<u64>() = state.free[class] };
-        state.free[class] = block as u64;
-        state.used -= 1 << (class + CLASS_MIN as usize);
+        state.push(class, block as u64);
+        state.used -= size_of(class);
+        state.returned = true;
     }
 }

@@ -89,6 +89,8 @@ fn read_arguments<P: Port>(
         }
         let length = user::read_string(machine, space, address, &mut string);
         let length = length.map_err(unreadable)?;
+        let room = arguments.try_reserve(length + 1);
+        room.map_err(|_| KernelError::NoMemory)?;
         // The terminator follows: `read_string` found it there.
         arguments.extend_from_slice(&string[..=length]);
     }
