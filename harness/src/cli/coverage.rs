@@ -31,6 +31,7 @@ const TESTS: &[&str] = &[
     include_str!("../../tests/patchwork/devices.rs"),
     include_str!("../../tests/patchwork/spawn.rs"),
     include_str!("../../tests/patchwork/input.rs"),
+    include_str!("../../tests/patchwork/children.rs"),
     include_str!("../../tests/patchwork/commands.rs"),
     include_str!("../../tests/patchwork/environment.rs"),
     include_str!("../../tests/patchwork/notes.rs"),

@@ -5,6 +5,7 @@
 
 mod binds;
 mod calls;
+mod children;
 mod commands;
 mod devices;
 mod environment;
