@@ -2,6 +2,7 @@
 
 use core::fmt::{self, Write};
 
+use mayfly_abi::Abi;
 use mayfly_arch::virtio::console::{Console, Port};
 use mayfly_core::event::Event as CoreEvent;
 use mayfly_core::port::{Host, NewChild, PIECES_MAX, Piece};
@@ -14,6 +15,8 @@ use mayfly_wire::trace::{FIXED, Record};
 extern crate alloc;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
+
+use crate::panic;
 
 /// Room for messages without large contents.
 const SMALL: usize = 512;
@@ -101,6 +104,11 @@ impl Host for Link {
             stream,
             bytes,
         });
+    }
+
+    #[inline(always)]
+    fn runs(&mut self, process: u64, thread: u64, abi: Abi) {
+        panic::note(process, thread, abi);
     }
 
     fn traced(&mut self, call: &TracedCall) {

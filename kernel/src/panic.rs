@@ -13,14 +13,12 @@ use mayfly_arch::serial::Serial;
 use mayfly_arch::virtio::console::last_words;
 use mayfly_arch::{backtrace, exit, trap};
 use mayfly_core::frame::TrapFrame;
-use mayfly_core::kernel::Running;
 use mayfly_core::trace;
 use mayfly_machine::exit::{EXIT_FAULT, EXIT_PANIC};
 use mayfly_wire::frame;
 use mayfly_wire::message::{BACKTRACE_MAX, Event, Panic};
 
 use crate::link::Text;
-use crate::runner::Pc;
 
 /// Who runs, for the report: process, thread, ABI code.
 static CURRENT: [AtomicU64; 3] = [const { AtomicU64::new(0) }; 3];
@@ -28,11 +26,12 @@ static CURRENT: [AtomicU64; 3] = [const { AtomicU64::new(0) }; 3];
 static PANICKING: AtomicBool = AtomicBool::new(false);
 
 /// Notes the thread that runs from now on.
-pub(crate) fn note(running: &Running<Pc>) {
-    let [process, thread, abi] = &CURRENT;
-    process.store(running.process.number, Ordering::Relaxed);
-    thread.store(running.thread.id, Ordering::Relaxed);
-    abi.store(running.process.abi.code().into(), Ordering::Relaxed);
+#[inline(always)]
+pub(crate) fn note(process: u64, thread: u64, abi: Abi) {
+    let current = [process, thread, abi.code().into()];
+    for (place, word) in CURRENT.iter().zip(current) {
+        place.store(word, Ordering::Relaxed);
+    }
 }
 
 #[panic_handler]

@@ -8,7 +8,6 @@ use mayfly_core::port::Port;
 
 use crate::agent::Agent;
 use crate::link::Link;
-use crate::panic;
 
 /// The kernel's parts on a PC.
 pub(crate) enum Pc {}
@@ -35,8 +34,7 @@ pub(crate) fn run(kernel: &mut Kernel<Pc>, agent: &mut Agent) -> ! {
         }
         match kernel.dispatch() {
             Some(running) => {
-                panic::note(&running);
-                kernel.run(running);
+                kernel.run_on(running);
             }
             // What a request led to is told before the processor sleeps.
             None if kernel.host.events.is_empty() => {

@@ -39,6 +39,8 @@ const TESTS: &[&str] = &[
     include_str!("../../tests/veridian/programs.rs"),
     include_str!("../../tests/veridian/calls.rs"),
     include_str!("../../tests/veridian/capabilities.rs"),
+    include_str!("../../tests/veridian/ipc.rs"),
+    include_str!("../../tests/veridian/passing.rs"),
     include_str!("../../tests/veridian/memory.rs"),
     include_str!("../../tests/veridian/objects.rs"),
     include_str!("../../tests/veridian/processes.rs"),

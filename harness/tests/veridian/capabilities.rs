@@ -55,10 +55,10 @@ fn tokens_are_made_and_taken_within_their_budgets(vm: Vm) -> Result<()> {
     for _ in 0..8 {
         derive()?;
     }
-    budget!(derive()?, kernel_instr <= 350);
+    budget!(derive()?, kernel_instr <= 450);
     let minted = args![kind::DEVICE, 1, right::READ, space];
     let minted = probe.call(veridian::CAPABILITY_CREATE, minted)?;
-    budget!(minted, kernel_instr <= 400);
+    budget!(minted, kernel_instr <= 520);
     let revoked = probe.call(veridian::CAPABILITY_REVOKE, args![first.value])?;
     budget!(revoked, kernel_instr <= 500);
     Ok(())

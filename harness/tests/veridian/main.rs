@@ -5,8 +5,11 @@
 
 mod calls;
 mod capabilities;
+mod ipc;
 mod memory;
 mod objects;
+mod pairs;
+mod passing;
 mod processes;
 mod programs;
 mod threads;

@@ -206,6 +206,40 @@ structure! {
 }
 
 structure! {
+    /// Result of `IPC_ENDPOINT_CREATE` (spec §3).
+    EndpointCreateResult [16] {
+        /// Its id.
+        0 endpoint_id: u64,
+        /// Token for it.
+        8 capability: u64,
+    }
+}
+
+structure! {
+    /// Result of `IPC_RECEIVE` (spec §3).
+    IpcReceiveResult [32] {
+        /// Id of the process that sent the message.
+        0 sender: u64,
+        /// Its length in bytes.
+        8 message_len: u64,
+        /// Token of the capability that came with it; 0 is none.
+        16 capability: u64,
+        /// Token for the reply; 0 is none.
+        24 reply_token: u64,
+    }
+}
+
+structure! {
+    /// Result of `IPC_CALL` (spec §3).
+    IpcCallResult [16] {
+        /// Length of the reply in bytes.
+        0 response_len: u64,
+        /// Token of the capability that came with it; 0 is none.
+        8 capability: u64,
+    }
+}
+
+structure! {
     /// How a process ended (spec §3).
     ProcessExitInfo [48] {
         /// Its id.

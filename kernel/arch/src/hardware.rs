@@ -236,6 +236,24 @@ impl Machine for Hardware {
         outcome(copied, bytes.len())
     }
 
+    fn read_user_to_frame(
+        &mut self,
+        address: u64,
+        frame: PageFrame,
+        offset: usize,
+        length: usize,
+    ) -> Result<(), CopyFault> {
+        assert!(offset + length <= PAGE_BYTES);
+        let to = direct::<u8>(frame.address() + offset as u64);
+        // SAFETY: as in `write_frame`.
+        let copied = unsafe { usercopy::read_raw(address, to, length) };
+        outcome(copied, length)
+    }
+
+    fn probe_user(&mut self, address: u64, write: bool) -> bool {
+        usercopy::probe(address, write)
+    }
+
     fn ticks(&self) -> u64 {
         clock::ticks()
     }

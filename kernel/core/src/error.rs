@@ -32,6 +32,8 @@ pub enum KernelError {
     NoMemory,
     /// A table or quota is full.
     NoRoom,
+    /// A buffer is too small for what came.
+    TooSmall,
     /// A value is not what the caller took it for.
     Changed,
     /// Another one does this already.

@@ -225,6 +225,43 @@ pub trait Machine {
     /// [`CopyFault`] at the first page that is not writable.
     fn write_user(&mut self, address: u64, bytes: &[u8]) -> Result<(), CopyFault>;
 
+    /// Copies from the running address space to a frame. `address..+length`
+    /// lies below [`USER_END`], and `offset..+length` in the frame.
+    ///
+    /// # Errors
+    /// [`CopyFault`] at the first page that is not readable.
+    fn read_user_to_frame(
+        &mut self,
+        address: u64,
+        frame: PageFrame,
+        offset: usize,
+        length: usize,
+    ) -> Result<(), CopyFault> {
+        let mut bytes = [0; 64];
+        let mut done = 0;
+        while done < length {
+            let part = &mut bytes[..(length - done).min(64)];
+            let read = self.read_user(address + done as u64, part);
+            let copied = read.map_or_else(|fault| fault.copied, |()| part.len());
+            self.write_frame(frame, offset + done, &part[..copied]);
+            done += copied;
+            if let Err(fault) = read {
+                return Err(CopyFault {
+                    copied: done,
+                    ..fault
+                });
+            }
+        }
+        Ok(())
+    }
+    /// Ring 3 could read the byte at `address`, which lies below [`USER_END`],
+    /// in the running address space, or write it too. It stays as it is.
+    fn probe_user(&mut self, address: u64, write: bool) -> bool {
+        let mut byte = [0];
+        let read = self.read_user(address, &mut byte);
+        read.is_ok() && (!write || self.write_user(address, &byte).is_ok())
+    }
+
     /// Raw time stamp counter.
     fn ticks(&self) -> u64;
     /// How long so many ticks are, in nanoseconds.
@@ -292,6 +329,9 @@ pub trait Host {
     fn output(&mut self, process: u64, stream: u8, pieces: &[Piece]);
     /// Bytes of the kernel's own making on a process's stream.
     fn output_bytes(&mut self, process: u64, stream: u8, bytes: &[u8]);
+    /// A thread runs from now on: process, thread and interface, for the report
+    /// of a panic.
+    fn runs(&mut self, _process: u64, _thread: u64, _abi: mayfly_abi::Abi) {}
     /// A traced system call returned.
     fn traced(&mut self, call: &crate::trace::TracedCall);
     /// A process that is traced made another one, which has its image now, or

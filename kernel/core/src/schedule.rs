@@ -24,6 +24,8 @@ struct Level {
 /// Threads that could run, by priority, first come first served within one.
 #[derive(Default)]
 pub struct RunQueue {
+    /// The only thread that could run, and its priority: all levels are empty.
+    only: Option<(ThreadKey, u8)>,
     /// As many as the highest priority that was ever queued needs.
     levels: Vec<Level>,
     /// Bit n: level n is not empty.
@@ -46,11 +48,49 @@ struct Link {
 impl RunQueue {
     /// Nothing could run.
     pub fn is_empty(&self) -> bool {
-        self.filled == 0
+        self.only.is_none() && self.filled == 0
+    }
+
+    /// Some thread of a higher priority could run.
+    pub fn is_above(&self, priority: u8) -> bool {
+        match self.only {
+            Some((_, only)) => only > priority,
+            None => self.filled >> (priority & PRIORITY_MASK) > 1,
+        }
     }
 
     /// Appends a thread, which is in no queue, to the queue of its priority.
+    #[inline]
     pub fn push(&mut self, thread: ThreadKey, priority: u8) {
+        if self.is_empty() {
+            self.only = Some((thread, priority));
+        } else {
+            self.append(thread, priority);
+        }
+    }
+
+    /// Appends a thread, and takes the first one, which may be the same.
+    #[inline]
+    pub fn exchange(&mut self, thread: ThreadKey, priority: u8) -> ThreadKey {
+        match self.only {
+            None if self.filled == 0 => thread,
+            Some((only, above)) if above >= priority => {
+                self.only = Some((thread, priority));
+                only
+            }
+            Some(_) => thread,
+            None => {
+                self.append(thread, priority);
+                self.pop_first().unwrap_or(thread)
+            }
+        }
+    }
+
+    #[inline(never)]
+    fn append(&mut self, thread: ThreadKey, priority: u8) {
+        if let Some((first, priority)) = self.only.take() {
+            self.append(first, priority);
+        }
         let index = thread.index();
         let priority = priority & PRIORITY_MASK;
         let mut link = Link {
@@ -83,7 +123,16 @@ impl RunQueue {
     }
 
     /// Takes the thread that has waited longest of the highest priority.
+    #[inline]
     pub fn pop(&mut self) -> Option<ThreadKey> {
+        match self.only.take() {
+            Some((thread, _)) => Some(thread),
+            None => self.pop_first(),
+        }
+    }
+
+    #[inline(never)]
+    fn pop_first(&mut self) -> Option<ThreadKey> {
         let priority = self.filled.checked_ilog2()?;
         let level = &mut self.levels[priority as usize];
         let link = &mut self.links[level.first as usize - 1];
@@ -103,12 +152,17 @@ impl RunQueue {
     /// A thread is queued.
     pub fn contains(&self, thread: ThreadKey) -> bool {
         let link = self.links.get(thread.index() as usize);
-        link.is_some_and(|link| link.thread == thread && link.level.is_some())
+        self.only.is_some_and(|(only, _)| only == thread)
+            || link.is_some_and(|link| link.thread == thread && link.level.is_some())
     }
 
     /// Takes a thread out, if it is queued. A thread that ends must not stay:
     /// its index is the next thread's, and that would be linked twice.
     pub fn remove(&mut self, thread: ThreadKey) {
+        if self.only.is_some_and(|(only, _)| only == thread) {
+            self.only = None;
+            return;
+        }
         let Some(link) = self.links.get_mut(thread.index() as usize) else {
             return;
         };
@@ -266,6 +320,10 @@ mod tests {
                         queue.push(key, priority);
                         model[usize::from(priority)].push_back(key);
                     }
+                } else if step == 4 && queued.is_none() {
+                    model[usize::from(priority)].push_back(key);
+                    let expected = model.iter_mut().rev().find_map(VecDeque::pop_front);
+                    prop_assert_eq!(Some(queue.exchange(key, priority)), expected);
                 } else if step == 2 {
                     queue.remove(key);
                     for level in &mut model {
@@ -274,6 +332,10 @@ mod tests {
                 } else {
                     let expected = model.iter_mut().rev().find_map(VecDeque::pop_front);
                     prop_assert_eq!(queue.pop(), expected);
+                }
+                for key in &keys {
+                    let queued = model.iter().any(|level| level.contains(key));
+                    prop_assert_eq!(queue.contains(*key), queued);
                 }
                 prop_assert_eq!(queue.is_empty(), model.iter().all(VecDeque::is_empty));
             }

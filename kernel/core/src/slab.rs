@@ -17,9 +17,22 @@ impl<T> Key<T> {
         self.index
     }
 
-    /// The key as a number, which is never 0.
+    /// The key as a number below 2^63: 1 and up, and another one for each key.
+    #[inline(always)]
     pub fn number(self) -> u64 {
         (u64::from(self.generation) << 32 | u64::from(self.index)) + 1
+    }
+
+    /// The key that has a number, if there could be one.
+    #[inline(always)]
+    pub fn from_number(number: u64) -> Option<Self> {
+        let bits = number.checked_sub(1)?;
+        let [index, generation] = [bits, bits >> 32].map(|half| half & u64::from(u32::MAX));
+        Some(Self {
+            index: u32::try_from(index).ok()?,
+            generation: u32::try_from(generation).ok()?,
+            of: PhantomData,
+        })
     }
 }
 
@@ -40,6 +53,9 @@ impl<T> fmt::Debug for Key<T> {
         write!(f, "{}.{}", self.index, self.generation)
     }
 }
+
+/// Generations of an entry.
+const GENERATIONS: u32 = u32::MAX >> 1;
 
 struct Entry<T> {
     generation: u32,
@@ -131,7 +147,8 @@ impl<K, T> Table<K, T> {
     pub fn remove(&mut self, key: Key<K>) -> Option<T> {
         let entry = self.entry_mut(key)?;
         entry.occupied = false;
-        entry.generation = entry.generation.wrapping_add(1);
+        // 31 bits, so that no key's number has bit 63.
+        entry.generation = (entry.generation + 1) & GENERATIONS;
         let value = entry.value.take();
         self.vacant.push(key.index);
         value

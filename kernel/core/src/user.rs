@@ -59,6 +59,90 @@ pub fn write<M: Machine>(
     Ok(())
 }
 
+/// Checks that a range of user memory can be read or written, as `touch` says,
+/// and brings its pages in.
+///
+/// # Errors
+/// As [`read`].
+#[inline]
+pub fn check<M: Machine>(
+    machine: &mut M,
+    space: &mut Space<M>,
+    address: u64,
+    length: u64,
+    touch: Touch,
+) -> Result<(), KernelError> {
+    if length == 0 {
+        // A buffer of no length has no address.
+        return Ok(());
+    }
+    check_range(address, length)?;
+    let end = address + length;
+    let mut at = address;
+    while at < end {
+        if !machine.probe_user(at, touch == Touch::Write) {
+            space.touch(machine, at, touch)?;
+        }
+        at = (at | (PAGE_SIZE - 1)) + 1;
+    }
+    Ok(())
+}
+
+/// Which side of a copy between two address spaces cannot be accessed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// Where the bytes come from.
+    Source(KernelError),
+    /// Where they go.
+    Destination(KernelError),
+}
+
+/// Copies from the running space to another one, or to another place of the
+/// same, through the frames there: once. `destination..+length` lies in the
+/// user half.
+///
+/// # Errors
+/// [`Side`], with errors as of [`read`] and [`write`]. Some bytes may have been
+/// copied.
+pub fn carry<M: Machine>(
+    machine: &mut M,
+    source: &mut Space<M>,
+    address: u64,
+    mut other: Option<&mut Space<M>>,
+    destination: u64,
+    length: u64,
+) -> Result<(), Side> {
+    check_range(address, length).map_err(Side::Source)?;
+    let mut done = 0;
+    while done < length {
+        let at = destination + done;
+        let space = other.as_deref_mut().unwrap_or(&mut *source);
+        let frame = match machine.lookup(space.tables(), at) {
+            Some((frame, access)) if access.write => frame,
+            _ => space
+                .touch(machine, at, Touch::Write)
+                .map_err(Side::Destination)?,
+        };
+        let offset = (at % PAGE_SIZE) as usize;
+        let part = (length - done).min(PAGE_SIZE - at % PAGE_SIZE);
+        match machine.read_user_to_frame(
+            address + done,
+            frame,
+            offset,
+            part.min(PAGE_SIZE) as usize,
+        ) {
+            Ok(()) => done += part,
+            Err(fault) => {
+                done += fault.copied as u64;
+                source
+                    .touch(machine, fault.address, Touch::Read)
+                    .map_err(Side::Source)?;
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Reads one little-endian word. Never inlined: argument fetching, which is,
 /// must stay small.
 ///

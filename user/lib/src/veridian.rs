@@ -6,6 +6,7 @@
 
 pub mod capability;
 pub mod image;
+pub mod ipc;
 pub mod process;
 pub mod thread;
 

@@ -3,6 +3,7 @@
 use super::{Kernel, Running};
 use crate::error::KernelError;
 use crate::object::capability::{Capability, NodeKey, Object, Place, Rights};
+use crate::object::ipc::EndpointKey;
 use crate::object::process::{Process, ProcessKey};
 use crate::port::{Machine, Port};
 
@@ -27,9 +28,21 @@ impl<P: Port> Kernel<P> {
         if self.machine.heap_low() {
             return Err(KernelError::NoMemory);
         }
+        let endpoint = object.endpoint();
         let tokens = &mut process.capabilities;
-        self.capabilities
-            .insert(process.key, tokens, object, rights, parent)
+        let token = self
+            .capabilities
+            .insert(process.key, tokens, object, rights, parent)?;
+        self.gained(endpoint);
+        Ok(token)
+    }
+
+    /// There is one more capability for an endpoint, if it is for one.
+    #[inline(always)]
+    pub(super) fn gained(&mut self, endpoint: Option<EndpointKey>) {
+        if let Some(endpoint) = endpoint.and_then(|key| self.ipc.endpoint(key)) {
+            endpoint.tokens += 1;
+        }
     }
 
     /// Gives a process that is not running a child of a capability.
@@ -67,7 +80,10 @@ impl<P: Port> Kernel<P> {
             node,
             ..
         } = capability;
-        self.capabilities.send_off(object.clone(), *rights, *node)
+        let endpoint = object.endpoint();
+        let sent = self.capabilities.send_off(object.clone(), *rights, *node)?;
+        self.gained(endpoint);
+        Ok(sent)
     }
 
     /// Gives the running process what was sent off; `None` when it was revoked
@@ -147,6 +163,9 @@ impl<P: Port> Kernel<P> {
                 let space = &mut process.space;
                 space.unmap_where(&mut self.machine, |mapping| mapping.manner.origin == origin);
             }
+            Object::IpcEndpoint { .. } | Object::IpcChannel { .. } => {
+                self.end_waits(process, capability.token());
+            }
             Object::Memory { .. }
             | Object::Process { .. }
             | Object::Thread { .. }
@@ -156,10 +175,12 @@ impl<P: Port> Kernel<P> {
     }
 
     /// A reference of a capability is gone.
-    fn released(&mut self, object: Object) {
+    pub(super) fn released(&mut self, object: Object) {
         match object {
+            Object::IpcEndpoint { key } => self.endpoint_released(key),
             // The last reference leaves the frames to the machine.
-            Object::Memory { .. }
+            Object::IpcChannel { .. }
+            | Object::Memory { .. }
             | Object::Process { .. }
             | Object::Thread { .. }
             | Object::Device(_)

@@ -23,7 +23,6 @@ use crate::object::process::{Cause, Gate, ProcessKey};
 use crate::object::thread::Wait;
 use crate::personality;
 use crate::port::{Machine, Port};
-use crate::schedule::SLICE;
 
 /// What a process hands over to one that it makes.
 pub struct Child {
@@ -122,7 +121,7 @@ impl<P: Port> Kernel<P> {
         }
         self.wake(thread_key);
         // Whoever runs now was alone perhaps, and had no end of its slice.
-        self.arm_by(self.machine.now() + SLICE);
+        self.slice();
         Ok(())
     }
 

@@ -135,12 +135,19 @@ impl<P: Port> Kernel<P> {
                 self.loaded = None;
             }
             // The running thread is out of the table already, and in no queue.
-            self.threads.remove(*thread);
+            if let Some(thread) = self.threads.remove(*thread)
+                && thread.exchange.is_some()
+            {
+                self.end_exchange(&thread);
+            }
             self.ready.remove(*thread);
             self.timers.cancel(*thread);
             if !self.notes.is_empty() {
                 self.notes.forget(*thread);
             }
+        }
+        if process.holdings.is_some() {
+            self.end_holdings(&mut process);
         }
         // Children come and go; the host hears of those that it traces, or that
         // did not simply exit.

@@ -10,19 +10,25 @@
 //! - `threads.rs`: more threads. `end.rs`: faults and ends. `lookup.rs`: who there is.
 //! - `capabilities.rs`: capabilities that come, move and go.
 //! - `others.rs`: what one process does to another. `watched.rs`: traced and timed calls.
+//! - `ipc.rs`, `reply.rs`: messages between threads. `wake.rs`, `switch.rs`: who goes on.
 
 mod capabilities;
 mod child;
 mod end;
+mod ipc;
 mod load;
 mod lookup;
 mod others;
 mod probe;
+mod reply;
 mod start;
+mod switch;
 mod threads;
+mod wake;
 mod watched;
 
 pub use child::Child;
+pub use ipc::{Parcel, Receipt};
 pub use load::{LoadError, Source};
 pub use probe::{ProbeCall, ProbeResult};
 pub use start::{SpawnError, SpawnRequest};
@@ -37,14 +43,15 @@ use crate::object::collect::Records;
 use crate::object::exit::Exited;
 use crate::object::file::FileRef;
 use crate::object::files::Files;
+use crate::object::ipc::Ipc;
 use crate::object::note::Notes;
 use crate::object::process::{Cause, Gate, Process, ProcessMark};
 use crate::object::thread::{Thread, ThreadKey, ThreadMark, Wait};
 use crate::object::usage::Clocks;
 use crate::object::wait::{Entry, WaitQueue};
 use crate::personality::{self, patchwork, veridian, xeneva};
-use crate::port::{Machine, Port, Reason};
-use crate::schedule::{RunQueue, SLICE, Timers};
+use crate::port::{Host, Machine, Port, Reason};
+use crate::schedule::{RunQueue, Timers};
 use crate::slab::Table;
 
 /// Everything there is.
@@ -63,6 +70,10 @@ pub struct Kernel<P: Port> {
     timers: Timers,
     /// Deadline that the machine's timer is set to.
     armed: Option<u64>,
+    /// The timer fires by the end of the running thread's slice.
+    sliced: bool,
+    /// The thread that was handed the processor: it runs next.
+    next: Option<ThreadKey>,
     /// Thread whose vector registers and tables the machine has.
     loaded: Option<ThreadKey>,
     ids: start::Ids,
@@ -70,6 +81,8 @@ pub struct Kernel<P: Port> {
     capabilities: Tree,
     /// Processes that are to be collected (VeridianOS).
     pub(crate) records: Records,
+    /// Endpoints and channels.
+    pub(crate) ipc: Ipc,
     /// The last processes that ended.
     pub(crate) exited: Exited,
     /// Notes that have not come to their thread yet.
@@ -113,6 +126,8 @@ pub enum Flow {
     Park,
     /// The thread is parked until then (nanoseconds since boot).
     ParkUntil(u64),
+    /// The thread is parked, and [`Kernel::next`], which is not, runs at once.
+    HandOver,
     /// The thread ends, and its process with its last one.
     EndThread,
     /// The process ends (`Running::end`).
@@ -177,11 +192,14 @@ impl<P: Port> Kernel<P> {
             ready: RunQueue::default(),
             timers: Timers::default(),
             armed: None,
+            sliced: false,
+            next: None,
             loaded: None,
             ids: start::Ids::default(),
             files: OnceCell::new(),
             capabilities: Tree::default(),
             records: Records::default(),
+            ipc: Ipc::default(),
             exited: Exited::default(),
             notes: Notes::default(),
             dispatched: 0,
@@ -193,7 +211,10 @@ impl<P: Port> Kernel<P> {
     pub fn dispatch(&mut self) -> Option<Running<P>> {
         self.wake_hung_up();
         loop {
-            let key = self.ready.pop()?;
+            let key = match self.next.take() {
+                Some(key) => key,
+                None => self.ready.pop()?,
+            };
             let Some(mut thread) = self.threads.take(key) else {
                 continue;
             };
@@ -212,13 +233,10 @@ impl<P: Port> Kernel<P> {
                 self.machine
                     .switch(previous, &context, process.space.tables());
                 self.loaded = Some(key);
+                self.host.runs(process.number, thread.id, process.abi);
             }
             if !self.ready.is_empty() {
-                // A timer set for a later sleeper is no end of this slice.
-                let deadline = self.machine.now() + SLICE;
-                if self.armed.is_none_or(|armed| armed > deadline) {
-                    self.arm(deadline);
-                }
+                self.slice();
             }
             self.deliver_notes(key);
             self.dispatched = self.machine.ticks();
@@ -232,33 +250,59 @@ impl<P: Port> Kernel<P> {
     }
 
     /// Runs a thread until it parks, is preempted, or ends.
-    pub fn run(&mut self, mut running: Running<P>) {
-        if let Some(wait) = running.thread.wait.take() {
-            let flow = personality::resume(self, &mut running, wait);
-            if !self.goes_on(&mut running, flow) {
+    pub fn run(&mut self, running: Running<P>) {
+        self.run_turns::<false>(running);
+    }
+
+    /// Runs a thread, and those that it leaves the processor to, until one is
+    /// interrupted or ends, or nobody could run.
+    pub fn run_on(&mut self, running: Running<P>) {
+        self.run_turns::<true>(running);
+    }
+
+    #[inline(always)]
+    fn run_turns<const ON: bool>(&mut self, mut running: Running<P>) {
+        loop {
+            if let Some(wait) = running.thread.wait.take() {
+                let flow = personality::resume(self, &mut running, wait);
+                if !self.goes_on(&mut running, flow) {
+                    match ON && self.pass_on(&mut running, flow) {
+                        true => continue,
+                        false => return self.leave(running, flow),
+                    }
+                }
+            }
+            let flow = self.run_ring_3(&mut running);
+            if !(ON && self.pass_on(&mut running, flow)) {
                 return self.leave(running, flow);
             }
         }
+    }
+
+    /// Runs a thread as long as its calls and faults return.
+    #[inline(always)]
+    fn run_ring_3(&mut self, running: &mut Running<P>) -> Flow {
         loop {
             let flow = match self.machine.run(&mut running.context) {
                 Reason::Syscall => {
                     running.process.calls += 1;
                     match running.process.gate {
-                        Gate::Xeneva => xeneva::serve(self, &mut running),
-                        Gate::Patchwork => patchwork::serve(self, &mut running),
-                        Gate::Veridian => veridian::serve(self, &mut running),
-                        Gate::Timed | Gate::Watched => self.watched_call(&mut running),
+                        Gate::Xeneva => xeneva::serve(self, running),
+                        Gate::Patchwork => patchwork::serve(self, running),
+                        Gate::Veridian => veridian::serve(self, running),
+                        Gate::Timed | Gate::Watched => self.watched_call(running),
                     }
                 }
-                Reason::Fault => self.fault(&mut running),
+                Reason::Fault => self.fault(running),
                 Reason::Interrupt => Flow::Preempt,
             };
-            match flow {
-                Flow::Return(value) => {
-                    P::Machine::registers_mut(&mut running.context).rax = value;
-                }
-                Flow::Resume => {}
-                flow => return self.leave(running, flow),
+            // The commonest first, and by itself.
+            if let Flow::Return(value) = flow {
+                P::Machine::registers_mut(&mut running.context).rax = value;
+                continue;
+            }
+            if flow != Flow::Resume {
+                return flow;
             }
         }
     }
@@ -286,7 +330,7 @@ impl<P: Port> Kernel<P> {
             Flow::Resume | Flow::Preempt => {
                 self.ready.push(running.thread.key, running.thread.priority);
             }
-            Flow::Park => {}
+            Flow::Park | Flow::HandOver => {}
             Flow::ParkUntil(deadline) => {
                 self.timers.set(deadline, running.thread.key);
                 if self.armed.is_none_or(|armed| deadline < armed) {
@@ -306,66 +350,6 @@ impl<P: Port> Kernel<P> {
         thread.context = Some(context);
         self.processes.put(process.key, process);
         self.threads.put(thread.key, thread);
-    }
-
-    /// Wakes everyone who waits in a queue: they look again.
-    pub fn wake_all(&mut self, queue: &WaitQueue) {
-        for entry in queue.take() {
-            self.wake_entry(entry);
-        }
-    }
-
-    /// Wakes the thread of an entry, unless it has gone on for another reason.
-    pub(crate) fn wake_entry(&mut self, entry: Entry) -> bool {
-        let waits = self
-            .threads
-            .get(entry.thread)
-            .is_some_and(|thread| thread.wait.is_some() && thread.wait_number == entry.wait);
-        if waits {
-            self.wake(entry.thread);
-            // Whoever runs now was alone perhaps, and had no end of its slice.
-            self.arm_by(self.machine.now() + SLICE);
-        }
-        waits
-    }
-
-    /// Makes a parked thread run again; its wait says how it goes on.
-    fn wake(&mut self, key: ThreadKey) {
-        if let Some(thread) = self.threads.get_mut(key) {
-            // What else it waited in may not wake it a second time.
-            thread.wait_number = thread.wait_number.wrapping_add(1);
-            self.timers.cancel(key);
-            self.ready.push(key, thread.priority);
-        }
-    }
-
-    /// The timer fired: wakes whoever it was for, and sets it again.
-    pub fn timer_fired(&mut self) {
-        self.armed = None;
-        let now = self.machine.now();
-        while let Some(key) = self.timers.expired(now) {
-            if let Some(thread) = self.threads.get_mut(key) {
-                // A sleep has no other end.
-                thread.timed_out = thread.wait != Some(Wait::Sleep);
-            }
-            self.wake(key);
-        }
-        if let Some(deadline) = self.timers.next() {
-            self.arm(deadline);
-        }
-        self.expire_shares();
-    }
-
-    /// Makes sure that the timer fires by then.
-    pub(crate) fn arm_by(&mut self, deadline: u64) {
-        if self.armed.is_none_or(|armed| deadline < armed) {
-            self.arm(deadline);
-        }
-    }
-
-    fn arm(&mut self, deadline: u64) {
-        self.armed = Some(deadline);
-        self.machine.arm_timer(Some(deadline));
     }
 }
 

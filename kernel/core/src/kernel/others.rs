@@ -6,8 +6,7 @@ use crate::object::note::Note;
 use crate::object::process::{Cause, Gate, Process, ProcessKey, Spent};
 use crate::object::thread::{ThreadKey, Wait};
 use crate::personality;
-use crate::port::{Machine, Port};
-use crate::schedule::SLICE;
+use crate::port::Port;
 
 impl<P: Port> Kernel<P> {
     /// Processes, all but the running one.
@@ -143,7 +142,7 @@ impl<P: Port> Kernel<P> {
         if in_call && !self.ready.contains(key) {
             thread.interrupted = true;
             self.wake(key);
-            self.arm_by(self.machine.now() + SLICE);
+            self.slice();
         }
     }
 
@@ -172,6 +171,9 @@ impl<P: Port> Kernel<P> {
         self.timers.cancel(key);
         if let Some(Wait::Futex { address }) = thread.wait {
             process.futexes.leave(address, key);
+        }
+        if thread.exchange.is_some() {
+            self.end_exchange(&thread);
         }
         self.take_out(process, &thread);
     }

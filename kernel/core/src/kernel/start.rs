@@ -212,6 +212,7 @@ impl<P: Port> Kernel<P> {
             probe: None,
             handles: birth.handles,
             view: birth.view,
+            holdings: None,
             capabilities: Capabilities::default(),
         });
         let id = personality::first_thread_id(birth.abi, number);

@@ -4,10 +4,12 @@
 //! - `children`: processes that processes make.
 //! - `ends`: every way a process ends gives back all it had.
 //! - `turns`: whose turn it is; sleeping and waking.
+//! - `ipc`: messages between processes.
 //! - `probes`: raw calls that the host asks for.
 
 mod children;
 mod ends;
+mod ipc;
 mod probes;
 mod spawn;
 mod turns;

@@ -36,6 +36,7 @@ use alloc::rc::Rc;
 
 #[cfg(doc)]
 use crate::error::KernelError;
+use crate::object::ipc::{ChannelKey, EndpointKey};
 use crate::object::memory::MemoryObject;
 use crate::object::process::ProcessKey;
 use crate::object::stream::Stream;
@@ -114,6 +115,18 @@ pub enum Object {
         /// Its id there.
         id: u64,
     },
+    /// A queue of messages.
+    IpcEndpoint {
+        /// Its key.
+        key: EndpointKey,
+    },
+    /// A link between two endpoints.
+    IpcChannel {
+        /// Its key.
+        key: ChannelKey,
+        /// The side that it sends for.
+        side: EndpointKey,
+    },
     /// A device: a stream of the console.
     Device(Stream),
     /// The right to mint capabilities.
@@ -132,8 +145,19 @@ impl Object {
             Object::Memory { .. } => Kind::Memory,
             Object::Process { .. } => Kind::Process,
             Object::Thread { .. } => Kind::Thread,
+            Object::IpcEndpoint { .. } => Kind::IpcEndpoint,
+            Object::IpcChannel { .. } => Kind::IpcChannel,
             Object::Device(_) => Kind::Device,
             Object::CapSpace { .. } => Kind::CapSpace,
+        }
+    }
+
+    /// The endpoint that it is, if it is one.
+    #[inline(always)]
+    pub fn endpoint(&self) -> Option<EndpointKey> {
+        match self {
+            Object::IpcEndpoint { key } => Some(*key),
+            _ => None,
         }
     }
 
@@ -143,6 +167,8 @@ impl Object {
             Object::Memory { id, .. } | Object::Process { id, .. } | Object::Thread { id, .. } => {
                 *id
             }
+            Object::IpcEndpoint { key, .. } => key.number(),
+            Object::IpcChannel { key, .. } => key.number(),
             Object::Device(_) => CONSOLE,
             Object::CapSpace { owner, .. } => *owner,
         }

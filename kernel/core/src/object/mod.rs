@@ -8,6 +8,7 @@ pub mod files;
 pub mod futex;
 pub mod inode;
 pub mod input;
+pub mod ipc;
 pub mod join;
 pub mod log;
 pub mod memory;

@@ -9,6 +9,7 @@ use crate::object::capability::Capabilities;
 use crate::object::exit::ExitRef;
 use crate::object::file::Handles;
 use crate::object::futex::Futexes;
+use crate::object::ipc::Holdings;
 use crate::object::join::Joins;
 use crate::object::memory::Space;
 use crate::object::namespace::View;
@@ -69,6 +70,8 @@ pub struct Process<P: Port> {
     pub handles: Handles,
     /// How it sees files (PatchworkOS, XenevaOS).
     pub view: View,
+    /// Its endpoints, and the replies that it owes, once it has any.
+    pub holdings: Option<Box<Holdings>>,
     /// Its tokens (VeridianOS).
     pub capabilities: Capabilities,
 }

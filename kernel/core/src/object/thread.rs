@@ -1,5 +1,6 @@
 //! Threads: registers, what they wait for, and their place in the schedule.
 
+use crate::object::ipc::Exchange;
 use crate::object::process::ProcessKey;
 use crate::port::{Machine, Port};
 use crate::schedule::PRIORITY_DEFAULT;
@@ -33,6 +34,8 @@ pub struct Thread<P: Port> {
     pub interrupted: bool,
     /// Error number of its last failed call (PatchworkOS keeps one per thread).
     pub errno: u32,
+    /// Its side of a receive or a call, from the first one on.
+    pub exchange: Option<Box<Exchange>>,
     /// The call being traced.
     pub call: Option<CallInFlight>,
 }
@@ -53,6 +56,7 @@ impl<P: Port> Thread<P> {
             timed_out: false,
             interrupted: false,
             errno: 0,
+            exchange: None,
             call: None,
         }
     }
@@ -88,6 +92,8 @@ pub enum Wait {
     Start,
     /// Its first turn: its process loads its image, unless it has one.
     Load,
+    /// A message or a reply: [`Thread::exchange`] says which, and what came.
+    Exchange,
     /// The host's next request (probe processes).
     Request,
 }

@@ -17,7 +17,7 @@ pub struct WaitQueue {
 }
 
 /// A thread, and which of its waits this is.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Entry {
     /// The thread.
     pub thread: ThreadKey,

@@ -54,6 +54,7 @@ pub(crate) fn resume<P: Port>(
         (Wait::Start | Wait::Load, abi) => running.end(Cause::LoadFailed, load_failed_status(abi)),
         (Wait::Retry, _) => retry(kernel, running),
         (Wait::Futex { address }, _) => patchwork::thread::woken(running, address),
+        (Wait::Exchange, _) => veridian::ipc::arrived(kernel, running),
         (Wait::Sleep, Abi::Xeneva) => xeneva::process::slept(),
         (Wait::Sleep, Abi::Patchwork) => patchwork::process::slept(running),
         (Wait::Sleep, Abi::Veridian) => veridian::process::slept(),

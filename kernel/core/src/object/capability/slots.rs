@@ -189,6 +189,12 @@ impl Capabilities {
 }
 
 impl Capability {
+    /// Its slot.
+    pub fn slot(&self) -> u16 {
+        let [low, high, ..] = self.token.to_le_bytes();
+        u16::from_le_bytes([low, high])
+    }
+
     /// Its token.
     pub fn token(&self) -> u64 {
         self.token

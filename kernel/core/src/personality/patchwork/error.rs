@@ -24,6 +24,7 @@ pub fn errno(error: KernelError) -> Errno {
         KernelError::Changed | KernelError::WouldBlock => Errno::EAGAIN,
         KernelError::Busy => Errno::EBUSY,
         KernelError::TimedOut => Errno::ETIMEDOUT,
+        KernelError::TooSmall => Errno::EOVERFLOW,
         KernelError::IsDirectory => Errno::EISDIR,
         KernelError::NotDirectory => Errno::ENOTDIR,
         KernelError::Exists => Errno::EEXIST,

@@ -137,11 +137,11 @@ fn an_unassigned_veridian_number_is_an_invalid_system_call() {
 }
 
 #[test]
-fn an_unserved_veridian_call_needs_its_extension_block_to_be_readable() {
+fn a_veridian_call_of_nine_words_needs_its_extension_block_to_be_readable() {
     let (mut bench, key) = one(Abi::Veridian);
     for (address, error) in [
-        (DATA, 13),
-        (DATA + 8, 13),
+        (DATA, 9),
+        (DATA + 8, 9),
         (DATA + 4, 11),
         (0, 11),
         (DATA + 0x8000 - 24, 11),

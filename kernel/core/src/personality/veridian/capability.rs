@@ -5,6 +5,7 @@ use alloc::rc::Rc;
 use mayfly_abi::table::{Bits, Handle};
 
 use super::error::answer;
+use super::ipc;
 use crate::error::KernelError;
 use crate::kernel::{Flow, Kernel, Running};
 use crate::object::capability::{CONSOLE, Kind, Object, Rights};
@@ -33,6 +34,7 @@ pub(crate) fn validate<P: Port>(
 }
 
 /// CAPABILITY_DERIVE: the same object, the same rights or fewer.
+#[inline(never)]
 pub(crate) fn derive<P: Port>(
     kernel: &mut Kernel<P>,
     running: &mut Running<P>,
@@ -48,6 +50,7 @@ pub(crate) fn derive<P: Port>(
 }
 
 /// CAPABILITY_REVOKE.
+#[inline(never)]
 pub(crate) fn revoke<P: Port>(
     kernel: &mut Kernel<P>,
     running: &mut Running<P>,
@@ -57,6 +60,7 @@ pub(crate) fn revoke<P: Port>(
 }
 
 /// CAPABILITY_CREATE (§4.6).
+#[inline(never)]
 pub(crate) fn create<P: Port>(
     kernel: &mut Kernel<P>,
     running: &mut Running<P>,
@@ -103,6 +107,15 @@ fn create_checked<P: Port>(
                 kind => mint(kernel, running, kind, id, boot)?,
             }
         }
+        // A token that only sends, for one side of a channel.
+        Object::IpcEndpoint { key: side, .. } if kind == Kind::IpcChannel => {
+            let most = Rights::WRITE.and(Rights::GRANT).and(Rights::REVOKE);
+            parent.need(Rights::EXECUTE)?;
+            if !most.contain(rights) {
+                return Err(KernelError::NotPermitted);
+            }
+            ipc::one_side(kernel, id, *side)?
+        }
         _ => return Err(KernelError::BadHandle),
     };
     kernel.grant(&mut running.process, object, rights, Some(node))
@@ -126,13 +139,15 @@ fn memory<P: Port>(
 
 /// The object that a capability space makes or finds.
 fn mint<P: Port>(
-    kernel: &Kernel<P>,
+    kernel: &mut Kernel<P>,
     running: &Running<P>,
     kind: Kind,
     id: u64,
     boot: bool,
 ) -> Result<Object, KernelError> {
     match kind {
+        Kind::IpcEndpoint => ipc::own_endpoint(kernel, running, id),
+        Kind::IpcChannel => ipc::own_side(kernel, running, id),
         Kind::Process => {
             let record = kernel.records.find(id).ok_or(KernelError::NotFound)?;
             match record.creator == Some(running.process.key) {

@@ -24,6 +24,8 @@ pub fn syscall_error(error: KernelError) -> SyscallError {
         KernelError::Exists => SyscallError::AlreadyExists,
         KernelError::Busy => SyscallError::Busy,
         KernelError::TimedOut => SyscallError::Timeout,
+        KernelError::Interrupted => SyscallError::Interrupted,
+        KernelError::TooSmall => SyscallError::BufferTooSmall,
         // No call of this interface meets these: its files are streams.
         KernelError::IsDirectory
         | KernelError::NotDirectory
@@ -42,7 +44,6 @@ pub fn syscall_error(error: KernelError) -> SyscallError {
         | KernelError::ConnectionRefused
         | KernelError::ConnectionReset
         | KernelError::MessageTooLong
-        | KernelError::Interrupted
         | KernelError::BadCommand => SyscallError::NotSupported,
     }
 }

@@ -5,6 +5,7 @@ pub(crate) mod capability;
 pub(crate) mod child;
 pub mod error;
 pub(crate) mod file;
+pub(crate) mod ipc;
 pub(crate) mod memory;
 pub(crate) mod process;
 pub(crate) mod start;
@@ -25,6 +26,12 @@ pub const SERVED: &[u64] = &[
     nr::MMAP,
     nr::MUNMAP,
     nr::MPROTECT,
+    nr::IPC_ENDPOINT_CREATE,
+    nr::IPC_CHANNEL_CREATE,
+    nr::IPC_SEND,
+    nr::IPC_RECEIVE,
+    nr::IPC_CALL,
+    nr::IPC_REPLY,
     nr::PROCESS_CREATE,
     nr::PROCESS_START,
     nr::PROCESS_WAIT,
@@ -123,6 +130,73 @@ fn serve_call<P: Port>(kernel: &mut Kernel<P>, running: &mut Running<P>, call: C
         } => thread::create(kernel, running, entry, stack_base, stack_size, argument),
         Call::ThreadExit { exit_code } => running.end_thread(exit_code),
         Call::ThreadJoin { thread, timeout } => thread::join(kernel, running, thread, timeout),
+        Call::IpcEndpointCreate { result } => ipc::endpoint_create(kernel, running, result),
+        Call::IpcChannelCreate {
+            endpoint1,
+            endpoint2,
+            capability1,
+            capability2,
+        } => {
+            let endpoints = [endpoint1, endpoint2];
+            ipc::channel_create(kernel, running, endpoints, [capability1, capability2])
+        }
+        Call::IpcSend {
+            channel,
+            message,
+            message_len,
+            capability,
+            channel_capability,
+        } => {
+            let message = (message, message_len);
+            ipc::send(
+                kernel,
+                running,
+                channel,
+                message,
+                capability,
+                channel_capability,
+            )
+        }
+        Call::IpcReceive {
+            endpoint,
+            buffer,
+            buffer_len,
+            timeout,
+            endpoint_capability,
+            result,
+        } => {
+            let (buffer, token) = ((buffer, buffer_len), endpoint_capability);
+            ipc::receive(kernel, running, endpoint, buffer, timeout, token, result)
+        }
+        Call::IpcCall {
+            channel,
+            request,
+            request_len,
+            response,
+            response_len,
+            timeout,
+            capability,
+            channel_capability,
+            result,
+        } => {
+            let words = ipc::CallWords {
+                channel,
+                response: (response, response_len),
+                timeout,
+                channel_capability,
+                result,
+            };
+            ipc::call(kernel, running, (request, request_len), capability, words)
+        }
+        Call::IpcReply {
+            reply_token,
+            response,
+            response_len,
+            capability,
+        } => {
+            let response = (response, response_len);
+            ipc::reply(kernel, running, reply_token, response, capability)
+        }
         Call::CapabilityCreate {
             object_type,
             object,
@@ -139,11 +213,5 @@ fn serve_call<P: Port>(kernel: &mut Kernel<P>, running: &mut Running<P>, call: C
         Call::ClockGet { clock, result } => process::clock_get(kernel, running, clock, result),
         Call::Nanosleep { duration } => process::nanosleep(kernel, running, duration),
         Call::Yield {} => Flow::Yield(0),
-        Call::IpcEndpointCreate { .. }
-        | Call::IpcChannelCreate { .. }
-        | Call::IpcSend { .. }
-        | Call::IpcReceive { .. }
-        | Call::IpcCall { .. }
-        | Call::IpcReply { .. } => Flow::Return(SyscallError::NotSupported.word()),
     }
 }

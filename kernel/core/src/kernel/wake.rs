@@ -1,0 +1,95 @@
+//! Who goes on: waking parked threads, and the timer.
+
+use super::Kernel;
+use crate::object::thread::{ThreadKey, Wait};
+use crate::object::wait::{Entry, WaitQueue};
+use crate::port::{Machine, Port};
+use crate::schedule::SLICE;
+
+impl<P: Port> Kernel<P> {
+    /// Wakes everyone who waits in a queue: they look again.
+    pub fn wake_all(&mut self, queue: &WaitQueue) {
+        for entry in queue.take() {
+            self.wake_entry(entry);
+        }
+    }
+
+    /// Wakes the thread of an entry, unless it has gone on for another reason.
+    pub(crate) fn wake_entry(&mut self, entry: Entry) -> bool {
+        let waits = self.waits(entry);
+        if waits {
+            self.wake(entry.thread);
+            // Whoever runs now was alone perhaps, and had no end of its slice.
+            self.slice();
+        }
+        waits
+    }
+
+    /// The thread of an entry waits still: it has not gone on for another reason.
+    pub(super) fn waits(&self, entry: Entry) -> bool {
+        let thread = self.threads.get(entry.thread);
+        thread.is_some_and(|thread| thread.wait.is_some() && thread.wait_number == entry.wait)
+    }
+
+    /// Makes a parked thread run again; its wait says how it goes on.
+    pub(super) fn wake(&mut self, key: ThreadKey) {
+        if let Some(priority) = self.unpark(key) {
+            self.ready.push(key, priority);
+        }
+    }
+
+    /// Ends the wait of a parked thread, which its caller then lets run; says
+    /// the thread's priority.
+    pub(super) fn unpark(&mut self, key: ThreadKey) -> Option<u8> {
+        let thread = self.threads.get_mut(key)?;
+        // What else it waited in may not wake it a second time.
+        thread.wait_number = thread.wait_number.wrapping_add(1);
+        self.timers.cancel(key);
+        Some(thread.priority)
+    }
+
+    /// The timer fired: wakes whoever it was for, and sets it again.
+    pub fn timer_fired(&mut self) {
+        self.armed = None;
+        self.sliced = false;
+        let now = self.machine.now();
+        while let Some(key) = self.timers.expired(now) {
+            if let Some(thread) = self.threads.get_mut(key) {
+                // A sleep has no other end.
+                thread.timed_out = thread.wait != Some(Wait::Sleep);
+            }
+            self.wake(key);
+        }
+        if let Some(deadline) = self.timers.next() {
+            self.arm(deadline);
+        }
+        self.expire_shares();
+    }
+
+    /// Makes sure that the running thread's slice has an end.
+    #[inline(always)]
+    pub(super) fn slice(&mut self) {
+        if !self.sliced {
+            self.begin_slice();
+        }
+    }
+
+    #[inline(never)]
+    fn begin_slice(&mut self) {
+        self.sliced = true;
+        // A timer set for a later sleeper is no end of this slice.
+        self.arm_by(self.machine.now() + SLICE);
+    }
+
+    /// Makes sure that the timer fires by then.
+    pub(crate) fn arm_by(&mut self, deadline: u64) {
+        if self.armed.is_none_or(|armed| deadline < armed) {
+            self.arm(deadline);
+        }
+    }
+
+    pub(super) fn arm(&mut self, deadline: u64) {
+        self.armed = Some(deadline);
+        self.machine.arm_timer(Some(deadline));
+    }
+}

@@ -1,0 +1,82 @@
+//! What a thread waits for in a receive or a call, and what came for it.
+//!
+//! A small message is left here by whoever sends it, and the thread copies it
+//! out in its own address space when its turn comes; a larger one goes straight
+//! into the pages of its buffer. A thread has its [`Exchange`] from its first
+//! such wait on, so that none of this allocates later.
+
+use super::{EndpointKey, SMALL_BYTES};
+use crate::error::KernelError;
+use crate::object::process::ProcessKey;
+
+/// A thread's side of a receive or a call.
+#[derive(Debug)]
+pub struct Exchange {
+    /// Where what comes is to go.
+    pub wanted: Wanted,
+    /// It is a call, not a receive.
+    pub calls: bool,
+    /// How far it is.
+    pub stage: Stage,
+    /// What came.
+    pub arrival: Arrival,
+    /// Its bytes lie in the buffer already; otherwise they are the first of `bytes`.
+    pub in_place: bool,
+    /// The bytes of a small message.
+    pub bytes: [u8; SMALL_BYTES],
+}
+
+/// What a receive or a call asks for.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Wanted {
+    /// Address of the buffer for what comes.
+    pub buffer: u64,
+    /// Bytes that it has room for.
+    pub room: u64,
+    /// Address of the structure that tells the rest.
+    pub result: u64,
+    /// The token that gives the right to it: the wait ends with that.
+    pub token: u64,
+    /// Nanoseconds until it is given up; `u64::MAX` is for ever.
+    pub timeout: u64,
+}
+
+/// How far a receive or a call is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// It waits for a message at an endpoint.
+    Receiving(EndpointKey),
+    /// Its request is queued at an endpoint.
+    Queued(EndpointKey),
+    /// A process has its request and owes the reply.
+    Served(ProcessKey),
+    /// It is over.
+    Done(Result<(), KernelError>),
+}
+
+/// What came for a thread, beside the bytes. With [`KernelError::TooSmall`]
+/// only `sender` and `length` say something.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Arrival {
+    /// Id of the process that sent it.
+    pub sender: u64,
+    /// Its length in bytes.
+    pub length: u64,
+    /// Token of the capability that came with it; 0 is none.
+    pub capability: u64,
+    /// Token for the reply; 0 is none.
+    pub reply: u64,
+}
+
+impl Default for Exchange {
+    fn default() -> Self {
+        Self {
+            wanted: Wanted::default(),
+            calls: false,
+            stage: Stage::Done(Ok(())),
+            arrival: Arrival::default(),
+            in_place: false,
+            bytes: [0; SMALL_BYTES],
+        }
+    }
+}
