@@ -40,7 +40,7 @@ pub enum Request<'a> {
         #[serde(borrow)]
         call: RawCall<'a>,
     },
-    /// Ends a process with cause [`Cause::Killed`], and everything that came of
+    /// Ends a process with cause [`Killed`](super::Cause::Killed), and everything that came of
     /// it if the host started it. Answer: `Exited` of each, or `Refused`.
     Kill {
         /// Request id.
