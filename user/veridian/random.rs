@@ -20,6 +20,10 @@ static BRIEF: Timespec = Timespec {
     nanoseconds: 1000,
 };
 
+/// Where memory is mapped and unmapped, and the size of a page.
+const PLAYGROUND: u64 = 0x20_0000_0000;
+const PAGE: u64 = 4096;
+
 /// A thread that ends at once, on whatever stack.
 #[cfg(target_os = "none")]
 #[unsafe(naked)]
@@ -60,6 +64,23 @@ impl Callable for Calls {
                 let brief = (&raw const BRIEF).expose_provenance() as u64;
                 Some(random.one_of(&[brief, brief, brief + 4, 0, 8, 1 << 47]))
             }
+            // Never the program itself: it would unmap what it runs on.
+            (nr::MUNMAP | nr::MPROTECT, "address") => {
+                let place = PLAYGROUND + random.below(16) * PAGE;
+                let bad = random.memory() & (PAGE - 1) | 1 << 47;
+                Some(random.one_of(&[place, place, place + 1, place + PAGE - 1, bad, 0]))
+            }
+            (nr::MMAP, "address") => {
+                let place = PLAYGROUND + random.below(16) * PAGE;
+                let taken = random.memory();
+                Some(random.one_of(&[place, place, place + 1, 0, taken, 1 << 47]))
+            }
+            (nr::MMAP | nr::MUNMAP | nr::MPROTECT, "length") => {
+                let some = random.below(9 * PAGE);
+                Some(random.one_of(&[some, some, some, 0, 1, PAGE, 1 << 47, u64::MAX]))
+            }
+            (nr::MMAP | nr::MPROTECT, "prot") => Some(random.one_of(&[1, 3, 3, 3, 0, 2, 5, 7])),
+            (nr::MMAP, "flags") => Some(random.one_of(&[5, 5, 6, 0xd, 0x15, 0x1d, 1, 2, 3, 0x20])),
             (nr::WRITE | nr::READ, "capability") if random.below(2) == 0 => {
                 Some(veridian::console())
             }
