@@ -355,7 +355,7 @@ fn stats(kernel: &Kernel<Pc>) -> Stats {
         heap_used: kernel.machine.heap_used(),
         processes: kernel.process_count() as u64,
         threads: kernel.thread_count() as u64,
-        objects: 0,
+        objects: kernel.object_count() as u64,
     }
 }
 

@@ -23,6 +23,7 @@ const TESTS: &[&str] = &[
     include_str!("../../tests/patchwork/shared.rs"),
     include_str!("../../tests/patchwork/threads.rs"),
     include_str!("../../tests/patchwork/errors.rs"),
+    include_str!("../../tests/patchwork/processes.rs"),
     include_str!("../../tests/patchwork/files.rs"),
     include_str!("../../tests/patchwork/paths.rs"),
     include_str!("../../tests/patchwork/pipes.rs"),

@@ -19,6 +19,7 @@ mod paths;
 mod pipes;
 mod pointers;
 mod proc;
+mod processes;
 mod programs;
 mod shared;
 mod sockets;

@@ -18,6 +18,20 @@ impl<P: Port> Kernel<P> {
         self.threads.len()
     }
 
+    /// What processes hold and leave besides memory: descriptors, open files
+    /// under keys, and the ends of processes that somebody may ask for.
+    pub fn object_count(&self) -> usize {
+        let processes = self.processes.iter();
+        let descriptors: usize = processes
+            .map(|(_, process)| process.handles.iter().count())
+            .sum();
+        let shares = self
+            .files
+            .get()
+            .map_or(0, |files| files.shares.borrow().len());
+        descriptors + shares + self.exited.len()
+    }
+
     /// A process that is not running now, by its number.
     pub fn process_by_number(&self, number: u64) -> Option<ProcessKey> {
         let mut all = self.processes.iter();

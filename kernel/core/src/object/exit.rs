@@ -55,6 +55,16 @@ impl Record {
 }
 
 impl Exited {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    /// There is none.
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
     /// Notes the end of a process now, by its id and by the one that it has
     /// for another interface.
     pub fn note(

@@ -28,6 +28,16 @@ struct Share {
 }
 
 impl Shares {
+    /// How many are left.
+    pub fn len(&self) -> usize {
+        self.shares.len()
+    }
+
+    /// None is left.
+    pub fn is_empty(&self) -> bool {
+        self.shares.is_empty()
+    }
+
     /// None yet; keys are made of `seed`.
     pub fn new(seed: u64) -> Self {
         Self {
