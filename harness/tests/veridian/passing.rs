@@ -93,3 +93,12 @@ fn a_channel_token_only_sends_for_its_side(vm: Vm) -> Result<()> {
     assert_eq!(sent.result, Err("InvalidCapability"));
     Ok(())
 }
+
+#[mayfly::test(
+    covers = "veridian IPC_CALL, veridian IPC_REPLY, veridian IPC_RECEIVE Timeout, veridian IPC_CALL BufferTooSmall, veridian IPC_CALL Timeout, veridian IPC_REPLY NotFound, veridian IPC_REPLY InvalidCapability"
+)]
+fn a_server_thread_answers_calls(vm: Vm) -> Result<()> {
+    let out = vm.spawn("veridian-exchange").run()?;
+    assert_eq!(out.stdout_text(), "exchange ok\n", "{:?}", out.cause);
+    Ok(())
+}

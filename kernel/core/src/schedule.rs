@@ -30,6 +30,8 @@ pub struct RunQueue {
     levels: Vec<Level>,
     /// Bit n: level n is not empty.
     filled: u64,
+    /// Threads in all levels.
+    queued: usize,
     /// For the thread of that index: its key, and who is behind it.
     links: Vec<Link>,
 }
@@ -115,6 +117,7 @@ impl RunQueue {
             );
         }
         self.links[index as usize] = link;
+        self.queued += 1;
         match link.previous {
             0 => level.first = index + 1,
             last => self.links[last as usize - 1].next = index + 1,
@@ -133,6 +136,15 @@ impl RunQueue {
 
     #[inline(never)]
     fn pop_first(&mut self) -> Option<ThreadKey> {
+        let first = self.take_first()?.0;
+        if self.queued == 1 {
+            self.only = self.take_first();
+        }
+        Some(first)
+    }
+
+    /// Takes the first thread of the levels, and says its priority.
+    fn take_first(&mut self) -> Option<(ThreadKey, u8)> {
         let priority = self.filled.checked_ilog2()?;
         let level = &mut self.levels[priority as usize];
         let link = &mut self.links[level.first as usize - 1];
@@ -146,7 +158,9 @@ impl RunQueue {
             }
             next => self.links[next as usize - 1].previous = 0,
         }
-        Some(thread)
+        self.queued -= 1;
+        // There are fewer levels than a byte has values.
+        Some((thread, u8::try_from(priority).unwrap_or(PRIORITY_MASK)))
     }
 
     /// A thread is queued.
@@ -173,6 +187,7 @@ impl RunQueue {
             return;
         };
         let Link { previous, next, .. } = *link;
+        self.queued -= 1;
         let level = &mut self.levels[usize::from(priority)];
         match previous {
             0 => level.first = next,

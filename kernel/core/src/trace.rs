@@ -173,10 +173,15 @@ fn read_detail<P: Port>(
 }
 
 /// Records the call that `running` has in flight, if it has one.
+#[inline(always)]
 pub(crate) fn end<P: Port>(kernel: &mut Kernel<P>, running: &mut Running<P>, result: Option<u64>) {
-    if running.thread.call.is_none() {
-        return;
+    if running.thread.call.is_some() {
+        record(kernel, running, result);
     }
+}
+
+#[inline(never)]
+fn record<P: Port>(kernel: &mut Kernel<P>, running: &mut Running<P>, result: Option<u64>) {
     let left = kernel.machine.ticks();
     let Some(call) = running.thread.call.take() else {
         return;

@@ -223,6 +223,9 @@ impl<P: Port> Process<P> {
 
     /// The capability of a token, to pass on; 0 is none.
     pub(super) fn passed(&self, token: u64) -> Option<Passed> {
+        if token == 0 {
+            return None;
+        }
         let capability = self.capabilities.find(token).ok()?;
         let object = capability.object.clone();
         Some((object, capability.rights, capability.node))

@@ -227,16 +227,22 @@ impl<P: Port> Kernel<P> {
 
     /// Acts on what was noticed when open files went: wakes those whose pipes
     /// have lost their other side, and tells the host of inputs without readers.
+    #[inline(always)]
     pub fn wake_hung_up(&mut self) {
-        let Some(files) = self.files.get() else {
-            return;
-        };
-        if !files.hangups.is_empty() {
-            for hangup in files.hangups.take() {
-                match hangup {
-                    Hangup::Wake(entry) => drop(self.wake_entry(entry)),
-                    Hangup::Unread(number) => self.unread(number),
-                }
+        if let Some(files) = self.files.get()
+            && !files.hangups.is_empty()
+        {
+            let files = Rc::clone(files);
+            self.hang_up(&files);
+        }
+    }
+
+    #[cold]
+    fn hang_up(&mut self, files: &Files) {
+        for hangup in files.hangups.take() {
+            match hangup {
+                Hangup::Wake(entry) => drop(self.wake_entry(entry)),
+                Hangup::Unread(number) => self.unread(number),
             }
         }
     }

@@ -216,7 +216,10 @@ impl Ipc {
 
     /// A serial number that no reply token has.
     pub fn next_serial(&mut self) -> u64 {
-        self.serial = self.serial % SERIAL_MAX + 1;
+        self.serial = match self.serial {
+            SERIAL_MAX => 1,
+            serial => serial + 1,
+        };
         self.serial
     }
 

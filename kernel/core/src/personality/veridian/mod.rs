@@ -11,12 +11,16 @@ pub(crate) mod process;
 pub(crate) mod start;
 pub(crate) mod thread;
 
+use mayfly_abi::convention::Place;
 use mayfly_abi::veridian::{CONVENTION, Call, SyscallError, nr};
 
 use super::fetch;
+use crate::error::KernelError;
 use crate::kernel::{Flow, Kernel, Running};
+use crate::object::memory::Space;
 use crate::port::{Machine, Port};
 use crate::trace::number;
+use crate::user;
 
 /// Calls with an adaptor.
 pub const SERVED: &[u64] = &[
@@ -47,6 +51,28 @@ pub const SERVED: &[u64] = &[
     nr::YIELD,
 ];
 
+/// Words of the longest extension block: IPC_CALL's.
+const EXTENSION_WORDS: usize = 4;
+
+/// Reads an extension block (§1.1).
+#[inline(never)]
+fn extension_block<M: Machine>(
+    machine: &mut M,
+    space: &mut Space<M>,
+    address: u64,
+) -> Result<[u64; EXTENSION_WORDS], KernelError> {
+    if !address.is_multiple_of(8) {
+        return Err(KernelError::BadAddress);
+    }
+    let mut bytes = [0; EXTENSION_WORDS * 8];
+    user::read(machine, space, address, &mut bytes)?;
+    let mut words = [0; EXTENSION_WORDS];
+    for (word, bytes) in words.iter_mut().zip(bytes.as_chunks().0) {
+        *word = u64::from_le_bytes(*bytes);
+    }
+    Ok(words)
+}
+
 /// Serves one call.
 #[inline(always)]
 pub(crate) fn serve<P: Port>(kernel: &mut Kernel<P>, running: &mut Running<P>) -> Flow {
@@ -56,8 +82,16 @@ pub(crate) fn serve<P: Port>(kernel: &mut Kernel<P>, running: &mut Running<P>) -
     let frame = P::Machine::registers(context);
     let number = number(frame, &CONVENTION);
     let machine = &mut kernel.machine;
-    let call = Call::decode(number, |place| {
-        fetch(machine, &mut process.space, frame, place)
+    let mut block = [0; EXTENSION_WORDS];
+    let call = Call::decode(number, |place| match place {
+        // The first word fetches all of them, once (§1.1).
+        Place::Extension(offset) => {
+            if offset == 0 {
+                block = extension_block(machine, &mut process.space, frame.r9)?;
+            }
+            Ok(block[(offset / 8 % EXTENSION_WORDS as u64) as usize])
+        }
+        place => fetch(machine, &mut process.space, frame, place),
     });
     match call {
         Ok(Some(call)) => serve_call(kernel, running, call),
