@@ -37,6 +37,9 @@ impl Callable for Calls {
         c"/file",
         c"/fonts/none",
         c"xeneva-exit",
+        c"/bin/xeneva-null.exe",
+        c"/bin/patchwork-exit.exe",
+        c"/bin/none.exe",
     ];
 
     fn word(row: &Row, argument: &Argument, random: &mut Random) -> Option<u64> {

@@ -4,5 +4,9 @@
 //! what they test. Neighbours: the other two interfaces have the same files.
 
 mod calls;
+mod crossing;
 mod files;
+mod images;
+mod processes;
 mod programs;
+mod slots;

@@ -66,6 +66,8 @@ calls! {
     20 CloseFile = CloseFile { fd: i32 } -> Nothing;
     /// Sleeps for milliseconds.
     23 ProcessSleep = ProcessSleep { milliseconds: u64 } -> Number;
+    /// Gives a process an open file.
+    33 SetFileToProcess = SetFileToProcess { fd: i32, dest: i32, pid: i32 } -> Nothing;
 }
 
 /// Name of an error code; a failed service says no more than that it failed.

@@ -18,7 +18,7 @@ use crate::system::System;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Failed;
 
-/// Makes a service call that writes to no memory of the caller.
+/// Makes a service call that writes to no memory but such as this module lends it.
 fn call(number: u64, arguments: [u64; 6]) -> u64 {
     // SAFETY: the callers in this module only make such calls.
     unsafe { stub::number_in_r12(number, arguments) }
@@ -66,6 +66,76 @@ pub fn get_process_id() -> Result<u64, Failed> {
 /// Ends the process, unless this is a sub-thread (1) or the first process (0).
 pub fn process_exit() -> u64 {
     call(nr::ProcessExit, [0; 6])
+}
+
+/// Makes a process that has no image yet; says its id.
+///
+/// # Errors
+/// When there is no memory for it.
+pub fn create_process(name: &CStr) -> Result<i32, Failed> {
+    let name = name.as_ptr().addr() as u64;
+    let pid = outcome(call(nr::CreateProcess, [0, name, 0, 0, 0, 0]))?;
+    i32::try_from(pid).map_err(|_| Failed)
+}
+
+/// Loads an executable, whose name ends with `.exe`, into a new process and
+/// lets it run. Arguments come behind the path.
+///
+/// # Errors
+/// When it cannot be loaded; the process is gone then.
+pub fn load_exec(pid: i32, path: &CStr, arguments: &[*const c_char]) -> Result<u64, Failed> {
+    let path = path.as_ptr().addr() as u64;
+    let argv = arguments.as_ptr().expose_provenance() as u64;
+    let (argc, pid) = (arguments.len() as u64, word(pid));
+    outcome(call(nr::ProcessLoadExec, [pid, path, argc, argv, 0, 0]))
+}
+
+/// Waits until a process is over; -1 is any, which is reaped.
+///
+/// # Errors
+/// None is expected.
+pub fn wait_for_termination(pid: i32) -> Result<u64, Failed> {
+    let words = [word(pid), 0, 0, 0, 0, 0];
+    outcome(call(nr::ProcessWaitForTermination, words))
+}
+
+/// Gives another process an open file.
+///
+/// # Errors
+/// When there is no such file, descriptor or process, or it has a file there.
+pub fn set_file_to_process(fd: i32, dest: i32, pid: i32) -> Result<u64, Failed> {
+    let words = [word(fd), word(dest), word(pid), 0, 0, 0];
+    outcome(call(nr::SetFileToProcess, words))
+}
+
+/// Opens a file to read (2), to write (4), or made if it is not there (8).
+///
+/// # Errors
+/// When that cannot be.
+pub fn open_file(path: &CStr, mode: u64) -> Result<i32, Failed> {
+    let path = path.as_ptr().addr() as u64;
+    let fd = outcome(call(nr::OpenFile, [path, mode, 0, 0, 0, 0]))?;
+    i32::try_from(fd).map_err(|_| Failed)
+}
+
+/// Reads from a file; says how many bytes came, 0 at its end or in vain.
+pub fn read_file(fd: i32, buffer: &mut [u8]) -> usize {
+    let address = buffer.as_mut_ptr().expose_provenance() as u64;
+    let words = [word(fd), address, buffer.len() as u64, 0, 0, 0];
+    let count = call(nr::ReadFile, words);
+    usize::try_from(count).map_or(0, |count| count.min(buffer.len()))
+}
+
+/// Writes to a file; says how many bytes it took, 0 in vain.
+pub fn write_file(fd: i32, bytes: &[u8]) -> u64 {
+    let address = bytes.as_ptr().expose_provenance() as u64;
+    let words = [word(fd), address, bytes.len() as u64, 0, 0, 0];
+    call(nr::WriteFile, words)
+}
+
+/// A number as an argument; negative ones are sign-extended.
+fn word(number: i32) -> u64 {
+    i64::from(number).cast_unsigned()
 }
 
 /// Sleeps.

@@ -8,6 +8,8 @@
 //!   started without one loads it in its own first turn ([`Wait::Load`]), as
 //!   its personality says, and ends if it cannot.
 //! - [`Kernel::start_child`] lets it run.
+//! - [`Kernel::create_slot`] makes one that is to be loaded by a later call; as
+//!   long as it is not, it goes with its maker.
 //!
 //! A child goes on when its maker ends. When the host kills a program that it
 //! started, everything that came of it ends too ([`Kernel::kill_program`]).
@@ -74,6 +76,42 @@ impl<P: Port> Kernel<P> {
         Ok((self.admit(process, thread), id))
     }
 
+    /// Makes a child that anybody may load later; without an image it goes with
+    /// the running process.
+    ///
+    /// # Errors
+    /// As [`Kernel::create_child`].
+    pub fn create_slot(&mut self, running: &Running<P>, child: Child) -> Result<u64, KernelError> {
+        let (key, id) = self.create_child(running, child)?;
+        self.slots.push(key);
+        Ok(id)
+    }
+
+    /// Ends a child that has no image, and will have none.
+    pub fn drop_child(&mut self, key: ProcessKey) {
+        let process = self.processes.get(key);
+        if process.is_some_and(|process| !process.loaded)
+            && let Some(process) = self.processes.take(key)
+        {
+            let status = personality::load_failed_status(process.abi);
+            self.bury(process, Cause::LoadFailed, status);
+        }
+    }
+
+    /// A process is gone, and nobody loads what it has made for that.
+    #[cold]
+    pub(super) fn drop_slots(&mut self, maker: u64) {
+        let made = |key: &ProcessKey| {
+            let process = self.processes.get(*key);
+            process.is_none_or(|process| process.parent == maker)
+        };
+        let (gone, kept) = self.slots.iter().copied().partition::<Vec<_>, _>(made);
+        self.slots = kept;
+        for key in gone {
+            self.drop_child(key);
+        }
+    }
+
     /// Loads an image into a child that has none and was not started. If it
     /// cannot be, the child is gone.
     ///
@@ -97,6 +135,7 @@ impl<P: Port> Kernel<P> {
         }
         let context = thread.context.take();
         let mut context = context.expect("a thread that is not running keeps its registers");
+        self.slots.retain(|slot| *slot != key);
         let loaded = self.load(&mut process, &mut thread, &mut context, source);
         thread.context = Some(context);
         self.tell_of(&process);

@@ -124,6 +124,15 @@ impl<P: Port> Kernel<P> {
         self.records.leave(process.key, &process.threads);
     }
 
+    /// A process has ended that did run: whoever waits to reap it has done so.
+    fn reapable(&mut self) {
+        let mut reaped = false;
+        for entry in self.reaper.waiters.take() {
+            reaped |= self.wake_entry(entry);
+        }
+        self.reaper.unreaped |= !reaped;
+    }
+
     /// Gives back all that a process has, and says so.
     pub(super) fn bury(&mut self, mut process: ProcessBox<P>, cause: Cause, status: i64) {
         self.processes.remove(process.key);
@@ -165,9 +174,16 @@ impl<P: Port> Kernel<P> {
         }
         process.exit.status.set(Some(status));
         self.wake_all(&process.exit.waiters);
+        if process.loaded && cause != Cause::LoadFailed {
+            self.reapable();
+        }
+        if !self.slots.is_empty() {
+            self.drop_slots(process.number);
+        }
         if self.processes.is_empty() {
             // Nobody is left to ask how others ended.
             self.exited = Exited::default();
+            self.reaper.unreaped = false;
         } else {
             let (now, exit) = (self.machine.now(), ExitRef::clone(&process.exit));
             let id = (process.abi, process.id);

@@ -35,6 +35,7 @@ pub use start::{SpawnError, SpawnRequest};
 
 use alloc::boxed::Box;
 use alloc::rc::Rc;
+use alloc::vec::Vec;
 use core::cell::OnceCell;
 
 use crate::bundle::Bundles;
@@ -45,7 +46,8 @@ use crate::object::file::FileRef;
 use crate::object::files::Files;
 use crate::object::ipc::Ipc;
 use crate::object::note::Notes;
-use crate::object::process::{Cause, Gate, Process, ProcessMark};
+use crate::object::process::{Cause, Gate, Process, ProcessKey, ProcessMark};
+use crate::object::reap::Reaper;
 use crate::object::thread::{Thread, ThreadKey, ThreadMark, Wait};
 use crate::object::usage::Clocks;
 use crate::object::wait::{Entry, WaitQueue};
@@ -83,6 +85,10 @@ pub struct Kernel<P: Port> {
     pub(crate) records: Records,
     /// Endpoints and channels.
     pub(crate) ipc: Ipc,
+    /// Processes that have ended and are to be reaped (XenevaOS).
+    pub(crate) reaper: Reaper,
+    /// Children that whoever made them loads later (XenevaOS).
+    slots: Vec<ProcessKey>,
     /// The last processes that ended.
     pub(crate) exited: Exited,
     /// Notes that have not come to their thread yet.
@@ -200,6 +206,8 @@ impl<P: Port> Kernel<P> {
             capabilities: Tree::default(),
             records: Records::default(),
             ipc: Ipc::default(),
+            reaper: Reaper::default(),
+            slots: Vec::new(),
             exited: Exited::default(),
             notes: Notes::default(),
             dispatched: 0,

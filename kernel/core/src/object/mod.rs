@@ -19,6 +19,7 @@ pub mod owned;
 pub mod pipe;
 pub mod process;
 pub mod processes;
+pub mod reap;
 pub mod share;
 pub mod socket;
 pub mod store;

@@ -88,6 +88,8 @@ pub enum Wait {
         /// The address.
         address: u64,
     },
+    /// The end of a process, of which there is nothing to tell.
+    End,
     /// To be started by whoever made its process.
     Start,
     /// Its first turn: its process loads its image, unless it has one.

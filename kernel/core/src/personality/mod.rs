@@ -52,6 +52,7 @@ pub(crate) fn resume<P: Port>(
         (Wait::Start | Wait::Load, Abi::Patchwork) => patchwork::spawn::load(kernel, running),
         // These load what they make before they start it.
         (Wait::Start | Wait::Load, abi) => running.end(Cause::LoadFailed, load_failed_status(abi)),
+        (Wait::End, _) => Flow::Return(0),
         (Wait::Retry, _) => retry(kernel, running),
         (Wait::Futex { address }, _) => patchwork::thread::woken(running, address),
         (Wait::Exchange, _) => veridian::ipc::arrived(kernel, running),
@@ -186,7 +187,7 @@ pub(crate) fn standard_streams() -> [FileRef; 3] {
 
 /// Most descriptors of a process. VeridianOS has none: what its programs read
 /// and write by tokens are the standard streams of whoever started them.
-fn handles_max(abi: Abi) -> usize {
+pub(crate) fn handles_max(abi: Abi) -> usize {
     match abi {
         Abi::Xeneva => 60,
         Abi::Patchwork => 64,

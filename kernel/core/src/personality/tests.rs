@@ -2,6 +2,7 @@
 //!
 //! - `table`: every row and every other number; errors and their spelling.
 //! - `start`: the state a program starts in, to the letter of its spec.
+//! - `children`: processes that XenevaOS programs make and wait for.
 //! - `capabilities`: tokens of VeridianOS, call by call.
 //! - `identity`: who am I, and the error number of a thread.
 //! - `joins`: threads of VeridianOS, and the codes they leave.
@@ -14,6 +15,7 @@
 //! - `text`: the formatter of XenevaOS.
 
 mod capabilities;
+mod children;
 mod duo;
 mod identity;
 mod input;

@@ -59,11 +59,13 @@ fn the_rows_that_are_served_are_those_listed() {
     for abi in Abi::ALL {
         for row in abi.rows() {
             let listed = served(abi).contains(&row.number);
-            // These answer what an empty slot does: the last two whenever they fail.
+            // These answer what an empty slot does: the files' whenever they fail,
+            // the wait where there is no such process.
             let like_empty = [
                 xeneva::nr::null_call,
                 xeneva::nr::ReadFile,
                 xeneva::nr::WriteFile,
+                xeneva::nr::ProcessWaitForTermination,
             ];
             let empty = abi == Abi::Xeneva && like_empty.contains(&row.number);
             let unserved = is_unserved(abi, row.number, row.result);

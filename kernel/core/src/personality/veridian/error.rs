@@ -26,7 +26,7 @@ pub fn syscall_error(error: KernelError) -> SyscallError {
         KernelError::TimedOut => SyscallError::Timeout,
         KernelError::Interrupted => SyscallError::Interrupted,
         KernelError::TooSmall => SyscallError::BufferTooSmall,
-        // No call of this interface meets these: its files are streams.
+        // Only a standard stream that another interface's program gave meets these.
         KernelError::IsDirectory
         | KernelError::NotDirectory
         | KernelError::NotEmpty

@@ -1,6 +1,8 @@
 //! READ and WRITE of VeridianOS (specs/veridian.md §9).
 //!
-//! Their targets are the console, and memory that need not be mapped.
+//! Their targets are the console, and memory that need not be mapped. The
+//! console of a process that another interface's program made is what that one
+//! has as its standard streams.
 
 use mayfly_abi::table::{Handle, Input, Output};
 
@@ -8,11 +10,15 @@ use super::error::answer;
 use crate::error::KernelError;
 use crate::kernel::{Flow, Kernel, Running};
 use crate::object::capability::{Object, Rights};
+use crate::object::file::{FileRef, Node};
 use crate::object::{stream, transfer};
 use crate::port::Port;
 
 /// Longest buffer of a call (specs/veridian.md §2.7).
 const COUNT_MAX: u64 = 256 << 20;
+/// Standard streams, as other interfaces number them.
+const INPUT: u64 = 0;
+const OUTPUT: u64 = 1;
 
 /// READ: checks in the order of §2.5; the console ignores the offset (§9).
 pub(crate) fn read<P: Port>(
@@ -55,11 +61,51 @@ fn read_checked<P: Port>(
     }
     let input = running.process.capabilities.console_input.clone();
     transfer::check_output(kernel, running, buffer, count)?;
+    if let Some(file) = given(running, INPUT) {
+        return read_given(kernel, running, &file, buffer, count);
+    }
     match input {
         Some(input) => input.read(kernel, running, buffer, count),
         // The host sends nothing to this process: the end.
         None => Ok(Flow::Return(0)),
     }
+}
+
+/// What whoever made the process gave it as a standard stream, unless that is
+/// the host's.
+#[inline(always)]
+fn given<P: Port>(running: &Running<P>, stream: u64) -> Option<FileRef> {
+    let file = running.process.handles.get(stream).ok()?;
+    let of_host = matches!(file.node, Node::Stream(_) | Node::Input(None));
+    (!of_host).then(|| FileRef::clone(file))
+}
+
+// Out of the way: calls of this interface are not to pay for it.
+#[cold]
+#[inline(never)]
+fn read_given<P: Port>(
+    kernel: &mut Kernel<P>,
+    running: &mut Running<P>,
+    file: &FileRef,
+    buffer: u64,
+    count: u64,
+) -> Result<Flow, KernelError> {
+    transfer::readable(file)?;
+    transfer::read(kernel, running, file, buffer, count)
+}
+
+#[cold]
+#[inline(never)]
+fn write_given<P: Port>(
+    kernel: &mut Kernel<P>,
+    running: &mut Running<P>,
+    file: &FileRef,
+    buffer: u64,
+    count: u64,
+) -> Result<Flow, KernelError> {
+    stream::readable(kernel, running, buffer, count)?;
+    transfer::writable(file)?;
+    transfer::write(kernel, running, file, buffer, count)
 }
 
 fn check_count(count: u64, offset: u64) -> Result<(), KernelError> {
@@ -78,7 +124,10 @@ pub(crate) fn write<P: Port>(
     count: u64,
     offset: u64,
 ) -> Flow {
-    answer(write_checked(kernel, running, token, buffer, count, offset))
+    match write_checked(kernel, running, token, buffer, count, offset) {
+        Ok(flow) => flow,
+        Err(error) => answer(Err(error)),
+    }
 }
 
 fn write_checked<P: Port>(
@@ -88,7 +137,7 @@ fn write_checked<P: Port>(
     buffer: u64,
     count: u64,
     offset: u64,
-) -> Result<u64, KernelError> {
+) -> Result<Flow, KernelError> {
     check_count(count, offset)?;
     let capability = running.process.capabilities.find(token)?;
     let target = match &capability.object {
@@ -98,13 +147,17 @@ fn write_checked<P: Port>(
     };
     capability.need(Rights::WRITE)?;
     if count == 0 {
-        return Ok(0);
+        return Ok(Flow::Return(0));
     }
-    match target {
-        Ok(stream) => stream::write(kernel, running, stream, buffer, count),
+    let written = match target {
+        Ok(stream) => match given(running, OUTPUT) {
+            Some(file) => return write_given(kernel, running, &file, buffer, count),
+            None => stream::write(kernel, running, stream, buffer, count),
+        },
         Err(object) => {
             let space = &mut running.process.space;
             object.write(&mut kernel.machine, space, buffer, offset, count)
         }
-    }
+    };
+    written.map(Flow::Return)
 }

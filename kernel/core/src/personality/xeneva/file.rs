@@ -22,7 +22,7 @@ use crate::port::Port;
 use crate::user;
 
 /// Longest path with its terminator.
-const PATH_MAX: usize = 128;
+pub(super) const PATH_MAX: usize = 128;
 /// Mode bits of OpenFile.
 const READ_ONLY: u32 = 2;
 const WRITE: u32 = 4;
@@ -45,12 +45,7 @@ fn open_checked<P: Port>(
     mode: u32,
 ) -> Result<u64, KernelError> {
     let mut buffer = [0; PATH_MAX];
-    let space = &mut running.process.space;
-    let length = user::read_string(&mut kernel.machine, space, address, &mut buffer)?;
-    let path = &buffer[..length];
-    if path.first() != Some(&b'/') || !path.iter().all(|byte| path::is_legal(*byte)) {
-        return Err(KernelError::InvalidArgument);
-    }
+    let path = read_path(kernel, running, address, &mut buffer)?;
     let place = find(kernel, running, path, mode & (WRITE | CREATE) != 0)?;
     // Without a bit for either it is read; what is created by that alone is written too.
     let writes = mode & WRITE != 0 || mode & (READ_ONLY | CREATE) == CREATE;
@@ -68,8 +63,24 @@ fn open_checked<P: Port>(
     running.process.handles.insert(file)
 }
 
+/// Copies a path, and checks what it is made of.
+pub(super) fn read_path<'a, P: Port>(
+    kernel: &mut Kernel<P>,
+    running: &mut Running<P>,
+    address: u64,
+    buffer: &'a mut [u8; PATH_MAX],
+) -> Result<&'a [u8], KernelError> {
+    let space = &mut running.process.space;
+    let length = user::read_string(&mut kernel.machine, space, address, buffer)?;
+    let path = &buffer[..length];
+    match path.first() == Some(&b'/') && path.iter().all(|byte| path::is_legal(*byte)) {
+        true => Ok(path),
+        false => Err(KernelError::InvalidArgument),
+    }
+}
+
 /// Walks a path; makes a regular file at its end if it is not there.
-fn find<P: Port>(
+pub(super) fn find<P: Port>(
     kernel: &Kernel<P>,
     running: &Running<P>,
     path: &[u8],
@@ -168,7 +179,7 @@ pub(crate) fn close<P: Port>(kernel: &mut Kernel<P>, running: &mut Running<P>, f
 }
 
 /// The file of a descriptor; negative ones name none.
-fn file<P: Port>(running: &Running<P>, fd: i32) -> Result<&FileRef, KernelError> {
+pub(super) fn file<P: Port>(running: &Running<P>, fd: i32) -> Result<&FileRef, KernelError> {
     let fd = u64::try_from(fd).map_err(|_| KernelError::BadHandle)?;
     running.process.handles.get(fd)
 }

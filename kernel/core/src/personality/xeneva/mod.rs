@@ -1,6 +1,7 @@
 //! XenevaOS (`specs/xeneva.md`): results are sign-extended integers, -1 or
 //! NULL on failure, and there is no error number.
 
+pub(crate) mod child;
 pub mod error;
 pub(crate) mod file;
 pub(crate) mod process;
@@ -21,11 +22,15 @@ pub const SERVED: &[u64] = &[
     nr::GetThreadID,
     nr::GetProcessID,
     nr::ProcessExit,
+    nr::ProcessWaitForTermination,
+    nr::CreateProcess,
+    nr::ProcessLoadExec,
     nr::OpenFile,
     nr::ReadFile,
     nr::WriteFile,
     nr::CloseFile,
     nr::ProcessSleep,
+    nr::SetFileToProcess,
 ];
 
 /// Serves one service.
@@ -55,6 +60,15 @@ fn serve_call<P: Port>(kernel: &mut Kernel<P>, running: &mut Running<P>, call: C
         Call::GetThreadId {} => Flow::Return(running.thread.id),
         Call::GetProcessId {} => Flow::Return(running.process.id),
         Call::ProcessExit {} => process::exit(running),
+        Call::ProcessWaitForTermination { pid } => child::wait(kernel, running, pid),
+        Call::CreateProcess { name, .. } => child::create(kernel, running, name),
+        Call::ProcessLoadExec {
+            pid,
+            file,
+            argc,
+            argv,
+        } => child::load(kernel, running, pid, file, argc, argv),
+        Call::SetFileToProcess { fd, dest, pid } => child::set_file(kernel, running, fd, dest, pid),
         Call::ProcessSleep { milliseconds } => process::sleep(kernel, running, milliseconds),
         Call::OpenFile { path, mode } => file::open(kernel, running, path, mode),
         Call::ReadFile { fd, buffer, count } => file::read(kernel, running, fd, buffer, count),
@@ -62,9 +76,6 @@ fn serve_call<P: Port>(kernel: &mut Kernel<P>, running: &mut Running<P>, call: C
         Call::CloseFile { fd } => file::close(kernel, running, fd),
         // An empty slot answers 0 (spec §1.2).
         Call::PauseThread {}
-        | Call::ProcessWaitForTermination { .. }
-        | Call::CreateProcess { .. }
-        | Call::ProcessLoadExec { .. }
         | Call::CreateSharedMem { .. }
         | Call::ObtainSharedMem { .. }
         | Call::UnmapSharedMem { .. } => Flow::Return(0),

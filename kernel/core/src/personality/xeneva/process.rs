@@ -10,8 +10,15 @@ use crate::port::{Machine, Port};
 /// Result of a completed ProcessSleep (specs/xeneva.md §4, the ARM64 kernel).
 const SLEPT: u64 = 1;
 
-/// ProcessExit: there is no status anywhere in XenevaOS (§2).
+/// Result of ProcessExit in a thread that is not the main one (§3.5).
+const NOT_MAIN: u64 = 1;
+
+/// ProcessExit: there is no status anywhere in XenevaOS (§2). Process 1, which
+/// may not end, is the system's own and makes no calls.
 pub(crate) fn exit<P: Port>(running: &mut Running<P>) -> Flow {
+    if running.thread.place != 0 {
+        return Flow::Return(NOT_MAIN);
+    }
     running.end(Cause::Exit, 0)
 }
 
