@@ -29,7 +29,7 @@ fn identities(vm: Vm) -> Result<()> {
 fn the_null_call_is_within_its_budget(vm: Vm) -> Result<()> {
     let probe = vm.probe(Abi::Patchwork)?;
     let call = probe.call(patchwork::GETPID, args![])?;
-    budget!(call, kernel_instr <= 72);
+    budget!(call, kernel_instr <= 66);
     Ok(())
 }
 

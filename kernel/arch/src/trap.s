@@ -65,7 +65,7 @@ page_fault:
     or r11d, {flags_set}
     mov [rsp + 24], r11
     push_general
-    mov qword ptr [rsp - {r15} + {vector}], {reason_quirk}
+    # The frame has this reason already: see 6 in user_enter.
     cld
     # OR has cleared the carry flag: a call.
     return_to_kernel
@@ -221,6 +221,8 @@ user_leave_iretq:
     je 7f
 6:  mov rcx, [rdi + {rcx}]
     mov r11, [rdi + {r11}]
+    # What comes next is a call by the quirk, or writes its own reason.
+    mov dword ptr [rdi + {vector}], {reason_quirk}
     jmp 4b
 # SYSRET must not see an address that is not canonical: it would fault in ring 0
 # on the user's stack. IRETQ above refuses it safely.

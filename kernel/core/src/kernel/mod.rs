@@ -107,6 +107,8 @@ pub struct Kernel<P: Port> {
 pub struct Running<P: Port> {
     /// The thread.
     pub thread: Box<Thread<P>>,
+    /// Its id, at hand: programs ask for it all the time.
+    pub thread_id: u64,
     /// Its registers.
     pub context: <P::Machine as Machine>::Context,
     /// Its process.
@@ -249,6 +251,7 @@ impl<P: Port> Kernel<P> {
             self.deliver_notes(key);
             self.dispatched = self.machine.ticks();
             return Some(Running {
+                thread_id: thread.id,
                 thread,
                 context,
                 process,

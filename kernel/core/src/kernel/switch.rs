@@ -68,6 +68,7 @@ impl<P: Port> Kernel<P> {
             .context
             .take()
             .expect("a thread that is not running keeps its registers");
+        running.thread_id = thread.id;
         let mut previous = core::mem::replace(&mut running.thread, thread);
         let mut registers = core::mem::replace(&mut running.context, context);
         let tables = running.process.space.tables();

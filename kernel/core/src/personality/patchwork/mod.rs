@@ -91,7 +91,7 @@ fn serve_call<P: Port>(kernel: &mut Kernel<P>, running: &mut Running<P>, call: C
         Call::Nanosleep { timeout } => process::nanosleep(kernel, running, timeout),
         Call::Errno {} => Flow::Return(running.thread.errno.into()),
         Call::Getpid {} => Flow::Return(running.process.id),
-        Call::Gettid {} => Flow::Return(running.thread.id),
+        Call::Gettid {} => Flow::Return(running.thread_id),
         Call::Uptime {} => Flow::Return(kernel.machine.now()),
         Call::UnixEpoch { time } => process::unix_epoch(kernel, running, time),
         Call::Open { path } => open::open(kernel, running, path),
