@@ -8,6 +8,7 @@
 //! - `alive N`: N threads are alive at once, then all are joined.
 //! - `waves N`: 1, 2, 4 up to N threads, joined after each wave.
 //! - `turns N`: two threads take turns N times.
+//! - `spin`: the main thread spins until another one has come.
 //! - `last`: the main thread ends; the last one ends the process with 0.
 //! - `fault`: a thread faults, which ends the process.
 //! - `full`: starts threads that wait until no more can be made.
@@ -76,6 +77,17 @@ fn run(process: &Process<Patchwork>) -> i32 {
             start(&mut checks, turn_entry, 2);
             join(2);
             checks.equal(format_args!("turns"), TOTAL.load(SeqCst), 2 * number(2));
+        }
+        b"spin" => {
+            ARRIVED.store(0, SeqCst);
+            start(&mut checks, arrive_entry, 1);
+            // Without a system call: only the end of its slice can help.
+            while ARRIVED.load(SeqCst) == 0 {
+                core::hint::spin_loop();
+            }
+            GATE.store(1, SeqCst);
+            let _ = patchwork::futex_wake(&GATE);
+            join(1);
         }
         b"last" => {
             start(&mut checks, last_entry, 1);

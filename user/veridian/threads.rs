@@ -149,8 +149,8 @@ extern "sysv64" fn run_on(code: u64) -> ! {
 
 extern "sysv64" fn sleep(nanoseconds: u64) -> ! {
     let duration = Timespec {
-        seconds: 0,
-        nanoseconds: nanoseconds.cast_signed(),
+        seconds: (nanoseconds / 1_000_000_000).cast_signed(),
+        nanoseconds: (nanoseconds % 1_000_000_000).cast_signed(),
     };
     let _ = veridian::nanosleep(&duration);
     thread::exit(4)

@@ -53,6 +53,11 @@ fn two_threads_take_turns(vm: Vm) -> Result<()> {
     succeeds(&vm, &["turns", "500"])
 }
 
+#[mayfly::test(covers = "patchwork THREAD_CREATE")]
+fn who_makes_a_thread_and_spins_has_an_end_of_its_slice(vm: Vm) -> Result<()> {
+    succeeds(&vm, &["spin"])
+}
+
 #[mayfly::test(covers = "patchwork THREAD_EXIT")]
 fn the_last_thread_ends_the_process_with_status_0(vm: Vm) -> Result<()> {
     let out = threads(&vm, &["last"])?;

@@ -48,7 +48,7 @@ fn a_fault_or_a_return_in_any_thread_ends_the_process(vm: Vm) -> Result<()> {
 fn an_exit_ends_all_threads_and_nothing_stays(vm: Vm) -> Result<()> {
     let before = vm.stats()?;
     for _ in 0..2 {
-        assert_eq!(threads(&vm, &["exit", "255"])?.status.code(), 7);
+        assert_eq!(threads(&vm, &["exit", "40"])?.status.code(), 7);
     }
     let after = vm.stats()?;
     assert_eq!(after.frames_free, before.frames_free);

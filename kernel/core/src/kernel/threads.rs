@@ -43,6 +43,8 @@ impl<P: Port> Kernel<P> {
         process.threads.push(key);
         self.ready.push(key, thread.priority);
         self.threads.put(key, thread);
+        // Whoever runs now was alone perhaps, and had no end of its slice.
+        self.slice();
         Ok(())
     }
 
