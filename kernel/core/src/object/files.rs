@@ -84,6 +84,7 @@ impl Files {
             root_entry: 0,
             mode: Mode::ALL,
             covered: None,
+            beside: None,
         });
         let hangups = Rc::default();
         Self {

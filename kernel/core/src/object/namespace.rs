@@ -34,6 +34,8 @@ pub struct Mount {
     pub mode: Mode,
     /// What it covers; the root of all covers nothing.
     pub covered: Option<Place>,
+    /// The directory that has what it covers, where that is none itself.
+    pub beside: Option<Rc<Inode>>,
 }
 
 /// A place in the file tree: an inode as reached through an entry of a mount.
@@ -122,8 +124,16 @@ impl Namespace {
     /// # Errors
     /// [`KernelError::NotFound`] when it has no root.
     pub fn root(&self) -> Result<Place, KernelError> {
+        Ok(self.follow(self.origin()?))
+    }
+
+    /// The root itself, whatever is mounted over it: the first working directory.
+    ///
+    /// # Errors
+    /// As [`Namespace::root`].
+    pub fn origin(&self) -> Result<Place, KernelError> {
         let root = self.root.as_ref().ok_or(KernelError::NotFound)?;
-        Ok(self.follow(root.top()))
+        Ok(root.top())
     }
 
     /// What is seen at a place: the newest mount that covers it, if any does.
@@ -142,14 +152,21 @@ impl Namespace {
     /// [`KernelError::NotFound`] when the place is no directory, or was removed.
     pub fn above(&self, place: Place) -> Result<Place, KernelError> {
         let mut at = &place;
+        let mut beside = None;
         while at.entry == at.mount.root_entry {
             match &at.mount.covered {
-                Some(covered) => at = covered,
+                Some(covered) => {
+                    beside = at.mount.beside.clone();
+                    at = covered;
+                }
                 None => return Ok(place),
             }
         }
-        let directory = at.inode.directory().ok_or(KernelError::NotFound)?;
-        let parent = directory.parent.upgrade().ok_or(KernelError::NotFound)?;
+        let parent = match at.inode.directory() {
+            Some(directory) => directory.parent.upgrade(),
+            None => beside,
+        };
+        let parent = parent.ok_or(KernelError::NotFound)?;
         let entry = parent.directory().map_or(0, |parent| parent.entry);
         Ok(self.follow(Place {
             mount: Rc::clone(&at.mount),
@@ -261,7 +278,7 @@ impl View {
     /// The view of a child that sees no tree at all but the directory it begins in.
     pub fn rootless(&self, root: &Rc<Mount>) -> Self {
         let top = match &self.namespace {
-            Some(namespace) => namespace.root().unwrap_or_else(|_| root.top()),
+            Some(namespace) => namespace.origin().unwrap_or_else(|_| root.top()),
             None => root.top(),
         };
         Self {
@@ -276,6 +293,6 @@ impl View {
 pub struct View {
     /// Its mounts; `None` is the whole tree as the kernel made it.
     pub namespace: Option<Rc<Namespace>>,
-    /// Its working directory; `None` is the namespace's root.
+    /// Its working directory; `None` is the namespace's [`origin`](Namespace::origin).
     pub directory: Option<Place>,
 }

@@ -79,8 +79,9 @@ impl<P: Port> Kernel<P> {
         absolute: bool,
     ) -> Result<Place, KernelError> {
         match &view.directory {
-            Some(directory) if !absolute => Ok(directory.clone()),
-            _ => namespace.root(),
+            _ if absolute => namespace.root(),
+            Some(directory) => Ok(directory.clone()),
+            None => namespace.origin(),
         }
     }
 

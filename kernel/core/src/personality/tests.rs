@@ -12,6 +12,7 @@
 //! - `pipes`, `sockets`: calls that wait for another process. `duo`: two of them.
 //! - `spawn`: calls that start one. `input`: what the host sends.
 //! - `proc`: what processes see of each other. `notes`: what they tell each other.
+//! - `tree`: names, links and mounts against a model.
 //! - `text`: the formatter of XenevaOS.
 
 mod capabilities;
@@ -31,6 +32,7 @@ mod table;
 mod text;
 mod threads;
 mod time;
+mod tree;
 mod write;
 
 use mayfly_abi::{Abi, patchwork};

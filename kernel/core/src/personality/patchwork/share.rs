@@ -108,6 +108,10 @@ fn bind_checked<P: Port>(
     // A standard stream is nowhere in the tree.
     let place = file.place.as_ref().ok_or(KernelError::NotSupported)?;
     let covered = path.find(kernel, running)?;
+    let beside = match covered.inode.directory() {
+        Some(_) => None,
+        None => Some(path.find_parent(kernel, running)?.0.inode),
+    };
     if kernel.machine.heap_low() {
         return Err(KernelError::NoMemory);
     }
@@ -118,6 +122,7 @@ fn bind_checked<P: Port>(
         root_entry: place.entry,
         mode: Mode(file.mode.0 & Mode::ALL.0),
         covered: Some(covered),
+        beside,
     });
     let namespace = running.process.view.own(&files.root);
     let propagation = Propagation {
