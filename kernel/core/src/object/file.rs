@@ -242,3 +242,6 @@ impl Handles {
             .filter_map(|(index, file)| Some((index, file.as_ref()?)))
     }
 }
+
+#[cfg(test)]
+mod tests;

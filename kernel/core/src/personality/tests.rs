@@ -10,6 +10,7 @@
 //! - `write`: output, and the order of its checks.
 //! - `memory`: memory calls of PatchworkOS. `threads`: its threads and futexes.
 //! - `pipes`, `sockets`: calls that wait for another process. `duo`: two of them.
+//! - `crowd`: a pipe with many at both ends, against a model.
 //! - `spawn`: calls that start one. `input`: what the host sends.
 //! - `proc`: what processes see of each other. `notes`: what they tell each other.
 //! - `tree`: names, links and mounts against a model.
@@ -17,6 +18,7 @@
 
 mod capabilities;
 mod children;
+mod crowd;
 mod duo;
 mod identity;
 mod input;
