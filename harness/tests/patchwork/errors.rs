@@ -22,13 +22,12 @@ const OPENING: &str = "EACCES EISDIR ENOTDIR EEXIST ENOSYS EMFILE";
 
 /// What each call fails with (§5, §7, §8), but for what cannot be made here:
 /// - ELOOP: a path of 255 characters cannot go up so often.
-/// - EINTR: notes are written to files of `/proc`.
 /// - ENOTDIR and EISDIR of BIND: no directory is opened without its flag.
 /// - EBUSY: no page is held while others run.
 /// - ENOMEM of SPAWN is tested in `kernel/core`.
 const ERRORS: [(&str, &[&str]); 25] = [
     ("SPAWN", &["EINVAL EFAULT ENAMETOOLONG E2BIG"]),
-    ("NANOSLEEP", &["ETIMEDOUT"]),
+    ("NANOSLEEP", &["ETIMEDOUT EINTR"]),
     ("UNIX_EPOCH", &["EFAULT"]),
     ("OPEN", &[PATH, OPENING, "ENOMEM"]),
     ("OPEN2", &[PATH, OPENING]),
@@ -38,7 +37,7 @@ const ERRORS: [(&str, &[&str]); 25] = [
     ("SEEK", &["EBADF ESPIPE EINVAL"]),
     ("IOCTL", &["EBADF EISDIR ENOTTY", BUFFER]),
     ("CHDIR", &[PATH, "ENOTDIR"]),
-    ("POLL", &["EINVAL EFAULT EBADF EISDIR ENOSYS"]),
+    ("POLL", &["EINVAL EFAULT EBADF EISDIR ENOSYS EINTR"]),
     ("STAT", &[PATH, BUFFER, "EACCES"]),
     (
         "MMAP",
@@ -50,7 +49,7 @@ const ERRORS: [(&str, &[&str]); 25] = [
     ("THREAD_CREATE", &["EINVAL EOVERFLOW EFAULT ENOMEM"]),
     ("DUP", &["EBADF EMFILE"]),
     ("DUP2", &["EBADF"]),
-    ("FUTEX", &["EINVAL EFAULT EAGAIN ETIMEDOUT"]),
+    ("FUTEX", &["EINVAL EFAULT EAGAIN ETIMEDOUT EINTR"]),
     ("REMOVE", &[PATH, "ENOTDIR EISDIR EACCES ENOSYS ENOTEMPTY"]),
     ("LINK", &[PATH, "EXDEV EISDIR ENOSYS EACCES EEXIST"]),
     ("BIND", &[PATH, "EBADF ENOMEM"]),
