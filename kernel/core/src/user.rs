@@ -102,7 +102,7 @@ pub enum Side {
 /// user half.
 ///
 /// # Errors
-/// [`Side`], with errors as of [`read`] and [`write`]. Some bytes may have been
+/// [`Side`], with errors as of [`read`] and [`write()`]. Some bytes may have been
 /// copied.
 pub fn carry<M: Machine>(
     machine: &mut M,

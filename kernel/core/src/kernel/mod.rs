@@ -134,7 +134,7 @@ pub enum Flow {
     Park,
     /// The thread is parked until then (nanoseconds since boot).
     ParkUntil(u64),
-    /// The thread is parked, and [`Kernel::next`], which is not, runs at once.
+    /// The thread is parked, and `Kernel::next`, which is not, runs at once.
     HandOver,
     /// The thread ends, and its process with its last one.
     EndThread,

@@ -1,7 +1,7 @@
 //! Local sockets: connections between processes by the name of an address.
 //!
 //! A [`Socket`] is bound to an address and listens there, or it connects to
-//! one; each of its files is a [`SocketFile`] (`socket/file.rs`). It goes, and
+//! one; each of its files is a `SocketFile` (`socket/file.rs`). It goes, and
 //! its names with it, when no file of it is open and no namespace keeps it.
 //! Connecting does not wait: a connection can be used before the other side
 //! has accepted it.
