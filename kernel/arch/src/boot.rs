@@ -134,11 +134,8 @@ impl Boot {
     pub fn options(&self) -> Options {
         let mut options = Options::default();
         let mut rest = self.command_line;
-        while let Some(first) = rest.first() {
-            // The first byte rules most words out.
-            if matches!(first, b'v' | b'm' | b'n') {
-                options.word(rest);
-            }
+        while !rest.is_empty() {
+            options.word(rest);
             rest = match position(rest, b' ') {
                 Some(space) => &rest[space + 1..],
                 None => &[],
@@ -198,15 +195,23 @@ impl Epoch {
 impl Options {
     /// Takes the word that `rest` begins with.
     fn word(&mut self, rest: &'static [u8]) {
-        if let Some(device) = rest.strip_prefix(device::MMIO_PARAMETER.as_bytes()) {
-            let free = self.mmio_devices.iter_mut().find(|device| device.is_none());
-            if let Some(free) = free {
-                *free = parse_mmio(device);
+        // The first byte says which it could be.
+        match rest {
+            [b'v', ..] => {
+                if let Some(device) = rest.strip_prefix(device::MMIO_PARAMETER.as_bytes()) {
+                    let free = self.mmio_devices.iter_mut().find(|device| device.is_none());
+                    if let Some(free) = free {
+                        *free = parse_mmio(device);
+                    }
+                }
             }
-        } else if let Some(seconds) = rest.strip_prefix(b"mayfly.epoch=") {
-            self.epoch = Epoch(seconds);
-        } else if rest.starts_with(b"nosmap") {
-            self.no_smap = true;
+            [b'm', ..] => {
+                if let Some(seconds) = rest.strip_prefix(b"mayfly.epoch=") {
+                    self.epoch = Epoch(seconds);
+                }
+            }
+            [b'n', ..] => self.no_smap |= rest.starts_with(b"nosmap"),
+            _ => {}
         }
     }
 }
