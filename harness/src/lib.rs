@@ -82,5 +82,5 @@ pub use microvm::Vm;
 pub use options::{Entry, ExtraFile, MEMORY_DEFAULT, VmOptions};
 pub use output::{Child, Output};
 pub use phase::Phase;
-pub use runner::vm;
+pub use runner::{rounds, vm};
 pub use snapshot::SnapshotUse;

@@ -6,6 +6,7 @@
 
 use std::fmt::{Display, Write as _};
 
+use crate::backend::{BackendKind, kvm};
 use crate::error::Error;
 use crate::microvm::Vm;
 use crate::options::VmOptions;
@@ -43,6 +44,17 @@ pub fn run<V: Verdict>(name: &str, options: VmOptions, body: impl FnOnce(Vm) -> 
             "{}",
             report("FAIL", name, backend.name(), &failure, &context)
         );
+    }
+}
+
+/// How often a long test does what it does: `all`, or `few` where KVM interprets
+/// the kernel in software (a thousand times slower), unless `MAYFLY_SLOW` is set.
+pub fn rounds(vm: &Vm, few: u64, all: u64) -> u64 {
+    let quick = vm.backend() != BackendKind::Kvm || kvm::has_hardware_virtualisation();
+    if quick || std::env::var_os("MAYFLY_SLOW").is_some() {
+        all
+    } else {
+        few
     }
 }
 

@@ -5,8 +5,6 @@
 //! `MAYFLY_SEED` says with which seed the first begins; failures print the
 //! command that makes the same calls again. Neighbours: `user/*/random.rs`.
 
-use std::time::Duration;
-
 use mayfly::Stats;
 use mayfly::prelude::*;
 
@@ -18,8 +16,8 @@ const SEED: u64 = 1;
 
 /// Most rounds.
 const ROUNDS: usize = 6;
-/// Programs of a round on QEMU, where two rounds make 100,000 calls: a first one that
-/// fills what the kernel keeps (file trees, tables), and a second one like it.
+/// Programs of a round: two rounds make 100,000 calls, a first one that fills
+/// what the kernel keeps (file trees, tables), and a second one like it.
 const ALL: u64 = 20;
 /// As many as take some ten seconds where ring 0 is emulated.
 const FEW: u64 = 1;
@@ -84,7 +82,8 @@ fn fill_log(vm: &Vm) -> Result<()> {
 /// After every round, frames and processes are as they were before any, and
 /// of all rounds one leaves what the one before it left. Tables grow to what was
 /// once needed, which depends on who ran when; a leak would grow each time.
-fn leaves_nothing(vm: &Vm, abi: Abi, programs: u64) -> Result<()> {
+fn leaves_nothing(vm: &Vm, abi: Abi) -> Result<()> {
+    let programs = mayfly::rounds(vm, FEW, ALL);
     fill_log(vm)?;
     let before = vm.stats()?;
     let counts = |stats: &Stats| (stats.frames_free, stats.processes, stats.threads);
@@ -108,37 +107,17 @@ fn leaves_nothing(vm: &Vm, abi: Abi, programs: u64) -> Result<()> {
     Ok(())
 }
 
-fn programs(vm: &Vm) -> u64 {
-    match vm.backend() {
-        BackendKind::Kvm => FEW,
-        _ => ALL,
-    }
-}
-
 #[mayfly::test(run_timeout = "60s")]
 fn patchwork(vm: Vm) -> Result<()> {
-    leaves_nothing(&vm, Abi::Patchwork, programs(&vm))
+    leaves_nothing(&vm, Abi::Patchwork)
 }
 
 #[mayfly::test(run_timeout = "60s")]
 fn veridian(vm: Vm) -> Result<()> {
-    leaves_nothing(&vm, Abi::Veridian, programs(&vm))
+    leaves_nothing(&vm, Abi::Veridian)
 }
 
 #[mayfly::test(run_timeout = "60s")]
 fn xeneva(vm: Vm) -> Result<()> {
-    leaves_nothing(&vm, Abi::Xeneva, programs(&vm))
-}
-
-#[test]
-#[ignore = "slow where ring 0 is emulated: 100,000 calls of each interface on KVM take minutes"]
-fn a_hundred_thousand_on_kvm() -> Result<()> {
-    for abi in Abi::ALL {
-        let vm = VmOptions::default()
-            .backend(BackendKind::Kvm)
-            .run_timeout(Duration::from_secs(120))
-            .boot()?;
-        leaves_nothing(&vm, abi, ALL)?;
-    }
-    Ok(())
+    leaves_nothing(&vm, Abi::Xeneva)
 }

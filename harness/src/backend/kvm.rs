@@ -183,7 +183,7 @@ fn meter_config(boot: bool) -> meter::Config {
 }
 
 /// Whether the processor has VT-x or SVM: without, KVM interprets ring 0.
-fn has_hardware_virtualisation() -> bool {
+pub(crate) fn has_hardware_virtualisation() -> bool {
     static HAS: LazyLock<bool> = LazyLock::new(|| {
         let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
         let flags = text.lines().find(|line| line.starts_with("flags"));

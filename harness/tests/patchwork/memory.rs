@@ -182,30 +182,16 @@ fn memory_comes_from_files_that_are_memory(vm: Vm) -> Result<()> {
     Ok(())
 }
 
-/// Runs the program that maps and unmaps, so many pairs of each size.
-fn pairs_leave_nothing(vm: &Vm, pairs: u32) -> Result<()> {
+#[mayfly::test(run_timeout = "10m", covers = "patchwork MMAP, patchwork MUNMAP")]
+fn thousands_of_pairs_leave_nothing(vm: Vm) -> Result<()> {
     let before = vm.stats()?;
+    // Of each size; where ring 0 is emulated, a pair takes a millisecond.
+    let pairs = mayfly::rounds(&vm, 500, 10_000);
     let command = vm.spawn("patchwork-memory").arg(pairs.to_string());
     let out = command.trace(false).run()?;
     assert_eq!(out.stdout_text(), "memory ok\n");
     assert_eq!(vm.stats()?.frames_free, before.frames_free);
     Ok(())
-}
-
-#[mayfly::test(run_timeout = "60s", covers = "patchwork MMAP, patchwork MUNMAP")]
-fn thousands_of_pairs_leave_nothing(vm: Vm) -> Result<()> {
-    // Where ring 0 is emulated, a pair takes a millisecond.
-    let pairs = match vm.backend() {
-        BackendKind::Kvm => 500,
-        _ => 10_000,
-    };
-    pairs_leave_nothing(&vm, pairs)
-}
-
-#[mayfly::test(run_timeout = "10m")]
-#[ignore = "slow where ring 0 is emulated: 40,000 pairs on KVM take a minute"]
-fn ten_thousand_pairs_of_each_size_leave_nothing(vm: Vm) -> Result<()> {
-    pairs_leave_nothing(&vm, 10_000)
 }
 
 #[mayfly::test]
