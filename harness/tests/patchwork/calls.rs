@@ -28,8 +28,27 @@ fn identities(vm: Vm) -> Result<()> {
 #[mayfly::test]
 fn the_null_call_is_within_its_budget(vm: Vm) -> Result<()> {
     let probe = vm.probe(Abi::Patchwork)?;
-    let call = probe.call(patchwork::GETPID, args![])?;
-    budget!(call, kernel_instr <= 66);
+    for (number, most) in [
+        (patchwork::GETPID, 66),
+        (patchwork::GETTID, 66),
+        (patchwork::UPTIME, 80),
+    ] {
+        let call = probe.call(number, args![])?;
+        budget!(call, kernel_instr <= most);
+    }
+    Ok(())
+}
+
+#[mayfly::test(covers = "patchwork YIELD")]
+fn a_yield_to_another_process_is_within_its_budget(vm: Vm) -> Result<()> {
+    let probe = vm.probe(Abi::Patchwork)?;
+    // It keeps the processor until its slice ends.
+    let other = vm.spawn("patchwork-spin").trace(false).start()?;
+    probe.call(patchwork::YIELD, args![])?;
+    let call = probe.call(patchwork::YIELD, args![])?;
+    assert_eq!(call.result, Ok(0));
+    budget!(call, kernel_instr <= 300);
+    other.kill()?;
     Ok(())
 }
 

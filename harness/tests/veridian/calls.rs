@@ -34,7 +34,7 @@ fn the_null_call_is_within_its_budget(vm: Vm) -> Result<()> {
         (call.value, call.result),
         (ERROR | 14, Err("InvalidSyscall"))
     );
-    budget!(call, kernel_instr <= 66);
+    budget!(call, kernel_instr <= 64);
     Ok(())
 }
 

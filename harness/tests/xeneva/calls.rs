@@ -13,7 +13,7 @@ fn the_null_call_does_nothing_within_its_budget(vm: Vm) -> Result<()> {
     let probe = vm.probe(Abi::Xeneva)?;
     let call = probe.call(xeneva::null_call, args![])?;
     assert_eq!(call.result, Ok(0));
-    budget!(call, kernel_instr <= 66);
+    budget!(call, kernel_instr <= 64);
     Ok(())
 }
 
