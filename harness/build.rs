@@ -41,6 +41,8 @@ const GUESTS: [Guest; 3] = [
             "-Ccode-model=kernel",
             // Padding in front of loops is instructions too, which are counted.
             "-Cllvm-args=-align-loops=1",
+            // So is making one constant of another, and keeping it on the stack.
+            "-Cllvm-args=-disable-constant-hoisting",
         ],
     },
     Guest {
