@@ -57,8 +57,17 @@ fn round(vm: &Vm, abi: Abi, programs: u64) -> Result<Stats> {
         vm.ping()?;
     }
     let probe = vm.probe(Abi::Patchwork)?;
-    // The last two by names relative to where a program was.
-    for path in ["/tmp/r:dR", "/tmp/a", "/a"] {
+    let files = [
+        "/tmp/r:dR",
+        // By names relative to where a program was.
+        "/tmp/a",
+        "/a",
+        "/file",
+        "/bin/xeneva-null.exe",
+        "/bin/patchwork-exit.exe",
+        "/bin/none.exe",
+    ];
+    for path in files {
         probe.call(patchwork::REMOVE, args![text(path)])?;
     }
     // Shares that are still there expire.

@@ -6,7 +6,11 @@
 mod calls;
 mod crossing;
 mod files;
+mod ideas;
 mod images;
+mod memory;
 mod processes;
 mod programs;
+mod shared;
 mod slots;
+mod threads;

@@ -58,6 +58,14 @@ calls! {
     11 UnmapSharedMem = UnmapSharedMem { key: u16 } -> Nothing;
     /// Opens a file.
     12 OpenFile = OpenFile { path: Text, mode: Flags } -> Handle;
+    /// Maps memory, or a file.
+    13 CreateMemMapping = CreateMemMapping {
+        address: Address, length: u64, prot: Flags, flags: Flags, fd: i32, offset: u64,
+    } -> Address;
+    /// Unmaps memory.
+    14 UnmapMemMapping = UnmapMemMapping { address: Address, length: u64 } -> Nothing;
+    /// Makes the heap larger; the address of what is new.
+    15 GetProcessHeapMem = GetProcessHeapMem { size: u64 } -> Number;
     /// Reads; 0 is the end, or any failure.
     16 ReadFile = ReadFile { fd: i32, buffer: Output, count: u64 } -> Number;
     /// Writes; 0 is any failure.
@@ -66,8 +74,12 @@ calls! {
     20 CloseFile = CloseFile { fd: i32 } -> Nothing;
     /// Sleeps for milliseconds.
     23 ProcessSleep = ProcessSleep { milliseconds: u64 } -> Number;
+    /// Makes a thread; its index in the process.
+    32 CreateUserThread = CreateUserThread { entry: Address, name: Text } -> Handle;
     /// Gives a process an open file.
     33 SetFileToProcess = SetFileToProcess { fd: i32, dest: i32, pid: i32 } -> Nothing;
+    /// Sends a process's main thread a signal, which wakes it.
+    35 SendSignal = SendSignal { pid: i32, signal: i32 } -> Nothing;
 }
 
 /// Name of an error code; a failed service says no more than that it failed.

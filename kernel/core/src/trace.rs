@@ -101,8 +101,9 @@ pub(crate) fn begin<P: Port>(kernel: &mut Kernel<P>, running: &mut Running<P>) {
     let abi = running.process.abi;
     let convention = abi.convention();
     let frame = P::Machine::registers(&running.context);
+    let (number, stack) = (number(frame, convention), frame.rsp);
     let mut call = CallInFlight {
-        number: number(frame, convention),
+        number,
         arguments: convention.arguments.map(|slot| match slot {
             Slot::Register(name) => register(frame, name),
             Slot::Stack(_) => 0,
@@ -111,6 +112,16 @@ pub(crate) fn begin<P: Port>(kernel: &mut Kernel<P>, running: &mut Running<P>) {
         detail: [0; DETAIL_MAX],
         detail_length: 0,
     };
+    let words = abi.row(number).map_or(0, |row| row.arguments.len());
+    let places = convention.arguments.iter().zip(&mut call.arguments);
+    for (slot, word) in places.take(words) {
+        if let Slot::Stack(offset) = slot {
+            let (machine, space) = (&mut kernel.machine, &mut running.process.space);
+            // What cannot be read here the call cannot read either.
+            let read = user::read_word(machine, space, stack.wrapping_add(*offset));
+            *word = read.unwrap_or(0);
+        }
+    }
     if let Some(range) = detail_range(abi, &call) {
         let (address, length) = range;
         call.detail_length = read_detail(kernel, running, address, length, &mut call.detail);

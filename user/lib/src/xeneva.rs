@@ -4,6 +4,9 @@
 //! [`System`] asks for. Neighbours: `stub.rs` below; `patchwork.rs` and
 //! `veridian.rs` are the same for their interfaces.
 
+pub mod memory;
+pub mod thread;
+
 use core::ffi::{CStr, c_char};
 
 use mayfly_abi::Abi;

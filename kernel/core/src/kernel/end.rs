@@ -189,7 +189,12 @@ impl<P: Port> Kernel<P> {
             let id = (process.abi, process.id);
             self.exited.note(now, id, process.alias, exit);
         }
+        let mapped = !self.segments.is_empty() && process.space.maps_objects();
         process.space.release(&mut self.machine);
+        if mapped {
+            self.segments.sweep();
+            self.machine.reap();
+        }
         if let Some(event) = event {
             self.host.event(event);
         }

@@ -209,8 +209,8 @@ impl<P: Port> Kernel<P> {
         if process.gate != Gate::Watched {
             process.gate = Gate::of(abi);
         }
-        process.handles = personality::adopted_handles(abi, mem::take(&mut process.handles));
-        thread.id = personality::first_thread_id(abi, process.number);
+        personality::adopt_handles(process, || self.files().id());
+        thread.id = self.ids.first_thread(abi);
     }
 
     /// Maps an image and prepares the thread that runs it.

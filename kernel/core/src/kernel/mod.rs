@@ -48,6 +48,7 @@ use crate::object::ipc::Ipc;
 use crate::object::note::Notes;
 use crate::object::process::{Cause, Gate, Process, ProcessKey, ProcessMark};
 use crate::object::reap::Reaper;
+use crate::object::segment::Segments;
 use crate::object::thread::{Thread, ThreadKey, ThreadMark, Wait};
 use crate::object::usage::Clocks;
 use crate::object::wait::{Entry, WaitQueue};
@@ -87,6 +88,8 @@ pub struct Kernel<P: Port> {
     pub(crate) ipc: Ipc,
     /// Processes that have ended and are to be reaped (XenevaOS).
     pub(crate) reaper: Reaper,
+    /// Memory under keys (XenevaOS).
+    pub(crate) segments: Segments,
     /// Children that whoever made them loads later (XenevaOS).
     slots: Vec<ProcessKey>,
     /// The last processes that ended.
@@ -209,6 +212,7 @@ impl<P: Port> Kernel<P> {
             records: Records::default(),
             ipc: Ipc::default(),
             reaper: Reaper::default(),
+            segments: Segments::default(),
             slots: Vec::new(),
             exited: Exited::default(),
             notes: Notes::default(),

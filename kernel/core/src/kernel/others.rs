@@ -1,5 +1,7 @@
 //! What one process does to another, or to itself: priority, notes, the end.
 
+use core::mem;
+
 use super::{Flow, Kernel, Running};
 use crate::error::KernelError;
 use crate::object::note::Note;
@@ -127,6 +129,31 @@ impl<P: Port> Kernel<P> {
             }
         }
         Ok(Flow::Return(text.len() as u64))
+    }
+
+    /// Signals a process's first thread: it goes on if it waits for that, and
+    /// otherwise does not wait the next time.
+    ///
+    /// # Errors
+    /// As [`Kernel::either`], and for a process that was not loaded yet.
+    pub(crate) fn signal(
+        &mut self,
+        running: &mut Running<P>,
+        key: ProcessKey,
+    ) -> Result<(), KernelError> {
+        let (_, process) = self.either(running, key)?;
+        let first = process.threads.first().filter(|_| process.loaded);
+        let first = *first.ok_or(KernelError::InvalidArgument)?;
+        let Some(thread) = self.threads.get_mut(first) else {
+            running.thread.signalled = true;
+            return Ok(());
+        };
+        let is_told = mem::replace(&mut thread.signalled, true);
+        if !is_told && thread.wait == Some(Wait::Pause) {
+            self.wake(first);
+            self.slice();
+        }
+        Ok(())
     }
 
     /// Ends the wait of a thread that is parked in a call.

@@ -69,6 +69,8 @@ impl From<LoadError> for SpawnError {
 #[derive(Default)]
 pub(super) struct Ids {
     last_number: u64,
+    /// Of the threads whose ids are of one space, whoever's they are.
+    last_thread: u16,
     last_of_abi: [u64; Abi::ALL.len()],
 }
 
@@ -76,6 +78,25 @@ impl Ids {
     fn number(&mut self) -> u64 {
         self.last_number += 1;
         self.last_number
+    }
+
+    /// Id of a process's first thread.
+    #[inline]
+    pub(super) fn first_thread(&mut self, abi: Abi) -> u64 {
+        match personality::first_thread_id(abi) {
+            Some(id) => id,
+            None => self.thread(),
+        }
+    }
+
+    /// The next id of 16 bits: neither 0 nor all ones. They begin anew after
+    /// the last one, as nothing finds a thread by such an id.
+    pub(super) fn thread(&mut self) -> u64 {
+        self.last_thread = match self.last_thread {
+            last if last >= u16::MAX - 1 => 1,
+            last => last + 1,
+        };
+        self.last_thread.into()
     }
 
     /// An id that no process of the interface had before.
@@ -155,6 +176,11 @@ impl<P: Port> Kernel<P> {
             view: View::default(),
         };
         let (mut process, mut thread) = self.bear(birth);
+        if let Some(id) = personality::named_process_id(abi, request.program)
+            && self.process_by_id(abi, id).is_none()
+        {
+            process.id = id;
+        }
         let mut context = self.machine.context();
         let source = &mut Source::Bundle(file);
         let placed = self.place(&mut process, &thread, &mut context, &image, source);
@@ -204,6 +230,7 @@ impl<P: Port> Kernel<P> {
             space: birth.space,
             threads: Vec::from([thread_key]),
             threads_made: 1,
+            heap: 0,
             joins: None,
             futexes: Futexes::default(),
             exit: ExitRef::default(),
@@ -215,7 +242,7 @@ impl<P: Port> Kernel<P> {
             holdings: None,
             capabilities: Capabilities::default(),
         });
-        let id = personality::first_thread_id(birth.abi, number);
+        let id = self.ids.first_thread(birth.abi);
         let thread = Box::new(Thread::new(thread_key, process_key, id, 0));
         (process, thread)
     }

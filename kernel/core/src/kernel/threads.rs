@@ -48,6 +48,11 @@ impl<P: Port> Kernel<P> {
         Ok(())
     }
 
+    /// An id for a thread, where all processes' threads share one space of them.
+    pub(crate) fn thread_id(&mut self) -> u64 {
+        self.ids.thread()
+    }
+
     /// A thread of the running process has that id.
     pub(crate) fn has_thread(&self, running: &Running<P>, id: u64) -> bool {
         let mut others = running.process.threads.iter();

@@ -302,6 +302,10 @@ impl<P: Port> Kernel<P> {
                 let file = self.bundles.find(program).ok_or(KernelError::NotFound)?;
                 files.inode(System::Memory, now, files.regular(Some(file)))?
             }
+            Seeds::Segments(new, device) if name.bytes() == new.as_bytes() => {
+                files.inode(parent.system, now, Body::Device(device))?
+            }
+            Seeds::Segments(..) => return self.segment_entry(parent.system, name),
         };
         files.enter(directory, *name, inode)
     }
@@ -316,7 +320,9 @@ impl<P: Port> Kernel<P> {
         };
         let mut names: Vec<Name> = Vec::new();
         match directory.seeds.get() {
-            Seeds::None | Seeds::Processes | Seeds::Process => return Ok(()),
+            Seeds::None | Seeds::Processes | Seeds::Process | Seeds::Segments(..) => {
+                return Ok(());
+            }
             Seeds::List(seeds) => {
                 names.extend(
                     seeds

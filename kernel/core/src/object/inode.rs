@@ -133,6 +133,8 @@ pub enum Device {
     NewPipe,
     /// Opening it makes memory to share.
     NewMemory,
+    /// The memory under a key ([`crate::object::segment`]).
+    Segment(u16),
     /// What the machine's parts have done so far.
     Usage(Usage),
     /// Opening it makes a local socket.
@@ -222,6 +224,8 @@ pub enum Seeds {
     Processes,
     /// The files of one process.
     Process,
+    /// A device of that name, and the memory that is under keys.
+    Segments(&'static str, Device),
 }
 
 /// One thing that a directory holds from the beginning.

@@ -2,7 +2,7 @@
 //!
 //! - `pages.rs`: which frame a page gets. `ranges.rs`: mapping, unmapping and
 //!   protecting. `object.rs`: memory that spaces share; `mapping.rs`: how they
-//!   do; `file.rs`: it as a file; `bytes.rs`: its bytes without a mapping.
+//!   do, `whole.rs`: all of an object at once; `file.rs`: it as a file; `bytes.rs`: its bytes without a mapping.
 
 mod bytes;
 mod file;
@@ -10,6 +10,7 @@ mod mapping;
 mod object;
 mod pages;
 mod ranges;
+mod whole;
 
 pub use file::MemoryFile;
 pub use mapping::{Manner, Mapping, MappingSlot};

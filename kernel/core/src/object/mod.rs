@@ -20,6 +20,7 @@ pub mod pipe;
 pub mod process;
 pub mod processes;
 pub mod reap;
+pub mod segment;
 pub mod share;
 pub mod socket;
 pub mod store;

@@ -16,6 +16,7 @@ use crate::port::{Machine, Port};
 /// What opening a place leads to.
 ///
 /// # Errors
+/// [`KernelError::NotFound`] for what is gone,
 /// [`KernelError::NotSupported`] for what needs a process to open it,
 /// [`KernelError::NoMemory`].
 #[inline(always)]
@@ -29,6 +30,10 @@ pub fn node<P: Port>(kernel: &Kernel<P>, place: &Place) -> Result<Node, KernelEr
         Body::Device(Device::One) => Node::One,
         Body::Device(Device::Log) => Node::Log,
         Body::Device(Device::NewMemory) => Node::Memory(MemoryFile::default()),
+        Body::Device(Device::Segment(key)) => {
+            let object = kernel.segments.find(*key).ok_or(KernelError::NotFound)?;
+            Node::Memory(MemoryFile::of(Rc::clone(object)))
+        }
         Body::Device(Device::Usage(usage)) => Node::Usage(UsageFile::new(*usage)),
         Body::Device(Device::NewPipe) => Node::Pipe(new_pipe(kernel)?.end(true, true)),
         Body::Device(Device::SocketAddress) => Node::Socket(SocketFile::Address),

@@ -54,6 +54,8 @@ pub struct Process<P: Port> {
     pub threads: Vec<ThreadKey>,
     /// Threads it has had: their ids go on from here, where its ABI counts so.
     pub threads_made: u64,
+    /// Bytes of its heap so far (XenevaOS).
+    pub heap: u64,
     /// Exit codes of its threads, once one has left one (VeridianOS).
     pub joins: Option<Box<Joins>>,
     /// Its threads that wait on addresses.

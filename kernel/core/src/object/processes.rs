@@ -226,8 +226,8 @@ impl<P: Port> Kernel<P> {
         Ok(Rc::clone(place.get_or_init(|| made)))
     }
 
-    /// Makes everything that a directory of the tree has; of the directory of
-    /// processes, which is never whole, gives what it has now.
+    /// Makes everything that a directory of the tree has; of the directories of
+    /// processes and of segments, which are never whole, gives what they have now.
     ///
     /// # Errors
     /// [`KernelError::NoMemory`].
@@ -259,6 +259,7 @@ impl<P: Port> Kernel<P> {
                 directory.seeds.set(Seeds::None);
                 Ok(None)
             }
+            Seeds::Segments(new, _) => self.segment_list(inode, new).map(Some),
             _ => self.sprout_all(inode).map(|()| None),
         }
     }
@@ -323,7 +324,7 @@ impl<P: Port> Kernel<P> {
 }
 
 /// A decimal number as the tree spells it: digits, without zeros before them.
-fn number(digits: &[u8]) -> Option<u64> {
+pub(super) fn number(digits: &[u8]) -> Option<u64> {
     if digits.len() > 1 && digits[0] == b'0' || !digits.iter().all(u8::is_ascii_digit) {
         return None;
     }

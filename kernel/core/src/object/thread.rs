@@ -32,6 +32,8 @@ pub struct Thread<P: Port> {
     pub timed_out: bool,
     /// A note has ended its wait.
     pub interrupted: bool,
+    /// A signal has come that no wait for one has ended with (XenevaOS).
+    pub signalled: bool,
     /// Error number of its last failed call (PatchworkOS keeps one per thread).
     pub errno: u32,
     /// Its side of a receive or a call, from the first one on.
@@ -55,6 +57,7 @@ impl<P: Port> Thread<P> {
             deadline: None,
             timed_out: false,
             interrupted: false,
+            signalled: false,
             errno: 0,
             exchange: None,
             call: None,
@@ -90,6 +93,8 @@ pub enum Wait {
     },
     /// The end of a process, of which there is nothing to tell.
     End,
+    /// A signal, of which nothing is told but that it came.
+    Pause,
     /// To be started by whoever made its process.
     Start,
     /// Its first turn: its process loads its image, unless it has one.

@@ -11,6 +11,7 @@ pub mod veridian;
 pub mod xeneva;
 
 use alloc::rc::Rc;
+use core::mem;
 
 use mayfly_abi::Abi;
 use mayfly_abi::convention::Place;
@@ -18,7 +19,7 @@ use mayfly_abi::convention::Place;
 use crate::error::KernelError;
 use crate::frame::TrapFrame;
 use crate::kernel::{Flow, Kernel, Running};
-use crate::object::capability::Tree;
+use crate::object::capability::{Object, Rights, Tree};
 use crate::object::file::{FileRef, Handles, Mode, Node, OpenFile};
 use crate::object::inode::Seeds;
 use crate::object::input::InputRef;
@@ -53,6 +54,7 @@ pub(crate) fn resume<P: Port>(
         // These load what they make before they start it.
         (Wait::Start | Wait::Load, abi) => running.end(Cause::LoadFailed, load_failed_status(abi)),
         (Wait::End, _) => Flow::Return(0),
+        (Wait::Pause, _) => xeneva::thread::resumed(running),
         (Wait::Retry, _) => retry(kernel, running),
         (Wait::Futex { address }, _) => patchwork::thread::woken(running, address),
         (Wait::Exchange, _) => veridian::ipc::arrived(kernel, running),
@@ -161,14 +163,20 @@ pub(crate) fn user_start(abi: Abi) -> u64 {
     }
 }
 
-/// Thread id of a process's main thread. `number` is the process's own.
-pub(crate) fn first_thread_id(abi: Abi, number: u64) -> u64 {
+/// Thread id of a process's main thread, where that is always the same.
+pub(crate) fn first_thread_id(abi: Abi) -> Option<u64> {
     match abi {
         // One global counter of 16 bits; 0 is the idle thread.
-        Abi::Xeneva => number & 0xffff,
-        Abi::Patchwork => 0,
-        Abi::Veridian => 1,
+        Abi::Xeneva => None,
+        Abi::Patchwork => Some(0),
+        Abi::Veridian => Some(1),
     }
+}
+
+/// The id of a program that the host starts, where its name gives it one:
+/// XenevaOS's root is its first process (specs/xeneva.md §2).
+pub(crate) fn named_process_id(abi: Abi, program: &str) -> Option<u64> {
+    (abi == Abi::Xeneva && program == xeneva::process::ROOT_IMAGE).then_some(xeneva::process::ROOT)
 }
 
 /// Bytes that a new stack's first contents take beside a few arguments.
@@ -195,9 +203,34 @@ pub(crate) fn handles_max(abi: Abi) -> usize {
     }
 }
 
-/// Descriptors of a child that has another interface than whoever made it.
-pub(crate) fn adopted_handles(abi: Abi, handles: Handles) -> Handles {
-    handles.limited(handles_max(abi))
+/// Gives a child that has another interface than whoever made it as many
+/// descriptors as that has. Memory behind the standard streams is for VeridianOS
+/// to grant.
+pub(crate) fn adopt_handles<P: Port>(process: &mut Process<P>, id: impl Fn() -> u64) {
+    let handles = mem::take(&mut process.handles);
+    if process.abi == Abi::Veridian {
+        let others = handles.iter().skip_while(|(handle, _)| *handle < STDIO);
+        let lent = others.filter_map(|(_, file)| lent(file, &id));
+        process.capabilities.lent = lent.collect();
+    }
+    process.handles = handles.limited(handles_max(process.abi));
+}
+
+/// The memory that an open file is, once its size is settled, and what may be
+/// done with it.
+fn lent(file: &OpenFile, id: impl Fn() -> u64) -> Option<(Object, Rights)> {
+    let Node::Memory(memory) = &file.node else {
+        return None;
+    };
+    let object = memory.settled().map(Rc::clone)?;
+    let any = Rights::MODIFY.and(Rights::GRANT).and(Rights::REVOKE);
+    let may = |mode, right| match file.mode.contains(mode) {
+        true => right,
+        false => Rights::NONE,
+    };
+    let read = may(Mode::READ, Rights::READ);
+    let rights = any.and(read).and(may(Mode::WRITE, Rights::WRITE));
+    Some((Object::Memory { object, id: id() }, rights))
 }
 
 /// Programs of an interface may have memory that is writable and executable.
@@ -205,6 +238,9 @@ pub(crate) fn may_write_code(abi: Abi) -> bool {
     // specs/veridian.md §7.1.
     abi != Abi::Veridian
 }
+
+/// How many standard streams there are.
+const STDIO: u64 = 3;
 
 /// Descriptors of the standard streams, for a program of whatever interface.
 pub(crate) fn standard_handles(streams: &[FileRef; 3]) -> Handles {
@@ -285,7 +321,7 @@ fn fetch<M: Machine>(
 ) -> Result<u64, KernelError> {
     match place {
         Place::Register(name) => Ok(register(frame, name)),
-        Place::Stack(offset) => user::read_word(machine, space, frame.rsp.wrapping_add(offset)),
+        Place::Stack(offset) => fetch_from_stack(machine, space, frame.rsp.wrapping_add(offset)),
         Place::Extension(offset) => {
             if !frame.r9.is_multiple_of(8) {
                 return Err(KernelError::BadAddress);
@@ -293,6 +329,17 @@ fn fetch<M: Machine>(
             user::read_word(machine, space, frame.r9.wrapping_add(offset))
         }
     }
+}
+
+/// Fetches an argument word from the user's stack. By itself: so few calls have
+/// one that the others are not to be slower for it.
+#[inline(never)]
+fn fetch_from_stack<M: Machine>(
+    machine: &mut M,
+    space: &mut Space<M>,
+    address: u64,
+) -> Result<u64, KernelError> {
+    user::read_word(machine, space, address)
 }
 
 /// Arguments of a new program: NUL-terminated strings, one after the other.

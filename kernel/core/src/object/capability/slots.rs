@@ -34,6 +34,9 @@ pub struct Capabilities {
     held: u16,
     /// What the console reads, when the host sends it.
     pub console_input: Option<InputRef>,
+    /// Memory that whoever made the process handed over as open files, until
+    /// the process is granted it.
+    pub lent: Vec<(Object, Rights)>,
 }
 
 #[derive(Debug)]

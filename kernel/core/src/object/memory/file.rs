@@ -1,4 +1,4 @@
-//! Open files that are memory: PatchworkOS's `/dev/shmem/new`.
+//! Open files that are memory: those of PatchworkOS's `/dev/shmem`.
 
 use alloc::rc::Rc;
 use core::cell::OnceCell;
@@ -13,6 +13,18 @@ pub struct MemoryFile {
 }
 
 impl MemoryFile {
+    /// A file of memory that there is.
+    pub fn of(object: Rc<MemoryObject>) -> Self {
+        Self {
+            object: OnceCell::from(object),
+        }
+    }
+
+    /// Its object, once its size is settled.
+    pub fn settled(&self) -> Option<&Rc<MemoryObject>> {
+        self.object.get()
+    }
+
     /// Its object, made if this is the first time.
     ///
     /// # Errors

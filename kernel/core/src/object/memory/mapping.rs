@@ -79,6 +79,11 @@ impl Mappings {
         mapping.expect("a mapping stays while a region names it")
     }
 
+    /// There never was one.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Makes sure that one can be added.
     pub(super) fn make_room(&mut self) -> Result<(), NoRegions> {
         self.0.try_reserve(1).map_err(|_| NoRegions)
@@ -92,6 +97,11 @@ impl Mappings {
             None => self.0.push(Some(mapping)),
         }
         MappingSlot(u32::try_from(at).expect("there are fewer mappings than regions"))
+    }
+
+    /// Forgets one that no region names any more.
+    pub(super) fn remove(&mut self, slot: MappingSlot) {
+        self.0[slot.0 as usize] = None;
     }
 
     /// Forgets those that no region names any more.

@@ -30,6 +30,8 @@ pub struct MemoryObject {
     frames: RefCell<Frames>,
     /// Mappings of it that are not gone.
     mapped: Cell<u64>,
+    /// There was one at some time.
+    was_mapped: Cell<bool>,
     charge: Option<Rc<Charge>>,
     quota: Rc<Quota>,
     dead: Rc<DeadFrames>,
@@ -91,6 +93,7 @@ impl MemoryObject {
             pages,
             frames: RefCell::default(),
             mapped: Cell::new(0),
+            was_mapped: Cell::new(false),
             charge,
             quota: Rc::clone(quota),
             dead: Rc::clone(machine.dead_frames()),
@@ -105,6 +108,11 @@ impl MemoryObject {
     /// Mappings of it, each counted once however often it was split.
     pub fn mapped(&self) -> u64 {
         self.mapped.get()
+    }
+
+    /// There is a mapping of it, or was one.
+    pub fn was_mapped(&self) -> bool {
+        self.was_mapped.get()
     }
 
     /// Frames it has.
@@ -180,6 +188,7 @@ impl MemoryObject {
     /// One mapping more.
     pub(super) fn map(&self) {
         self.mapped.update(|count| count + 1);
+        self.was_mapped.set(true);
     }
 
     /// One mapping less.

@@ -12,17 +12,24 @@ impl<M: Machine> Space<M> {
     /// The lowest free range of `length` bytes, at or above `from`. Both are
     /// whole pages.
     pub fn find_free(&self, from: u64, length: u64) -> Option<u64> {
+        self.free_place(from, length).map(|(start, _)| start)
+    }
+
+    /// The same, and the place of a region that is there.
+    #[inline(always)]
+    pub(super) fn free_place(&self, from: u64, length: u64) -> Option<(u64, usize)> {
         let mut at = from;
-        for region in self.regions.iter().rev() {
-            if region.end <= at {
-                continue;
+        let mut place = self.regions.len();
+        while let Some(region) = place.checked_sub(1).map(|place| &self.regions[place]) {
+            if region.end > at {
+                if region.start > at && region.start - at >= length {
+                    return Some((at, place));
+                }
+                at = region.end;
             }
-            if region.start > at && region.start - at >= length {
-                return Some(at);
-            }
-            at = region.end;
+            place -= 1;
         }
-        (USER_END.saturating_sub(at) >= length).then_some(at)
+        (USER_END.saturating_sub(at) >= length).then_some((at, 0))
     }
 
     /// Something is mapped in a range.
@@ -263,7 +270,7 @@ impl<M: Machine> Space<M> {
 }
 
 /// Gives back the pages that are present in a part of a region.
-fn drop_pages<M: Machine>(
+pub(super) fn drop_pages<M: Machine>(
     machine: &mut M,
     tables: &mut M::Tables,
     mappings: &Mappings,
@@ -271,7 +278,9 @@ fn drop_pages<M: Machine>(
     part: Range<u64>,
 ) {
     let mut at = part.start;
-    while let Some((page, frame)) = machine.next_page(tables, at, part.end) {
+    while at < part.end
+        && let Some((page, frame)) = machine.next_page(tables, at, part.end)
+    {
         machine.unmap(tables, page);
         if !region.lends(mappings, page, frame) {
             machine.free_page(tables, frame);

@@ -38,7 +38,7 @@ const DEVICES: &[Seed] = &[
     device("klog", Device::Log),
     directory("perf", System::Devices, Seeds::List(USAGE)),
     directory("pipe", System::Devices, Seeds::List(PIPES)),
-    directory("shmem", System::Devices, Seeds::List(MEMORY)),
+    directory("shmem", System::Devices, MEMORY),
 ];
 
 /// `/dev/perf`.
@@ -47,8 +47,9 @@ const USAGE: &[Seed] = &[
     device("mem", Device::Usage(Usage::Memory)),
 ];
 
-/// `/dev/shmem`.
-const MEMORY: &[Seed] = &[device("new", Device::NewMemory)];
+/// `/dev/shmem`: besides new memory, that under keys (specs/xeneva.md §3.9),
+/// which are its names in decimal.
+const MEMORY: Seeds = Seeds::Segments("new", Device::NewMemory);
 
 /// `/dev/pipe`.
 const PIPES: &[Seed] = &[device("new", Device::NewPipe)];

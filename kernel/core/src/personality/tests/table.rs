@@ -59,13 +59,17 @@ fn the_rows_that_are_served_are_those_listed() {
     for abi in Abi::ALL {
         for row in abi.rows() {
             let listed = served(abi).contains(&row.number);
-            // These answer what an empty slot does: the files' whenever they fail,
-            // the wait where there is no such process.
+            // These answer what an empty slot does: the files' and mappings' whenever
+            // they fail, the others where there is no such process or key.
             let like_empty = [
                 xeneva::nr::null_call,
                 xeneva::nr::ReadFile,
                 xeneva::nr::WriteFile,
                 xeneva::nr::ProcessWaitForTermination,
+                xeneva::nr::ObtainSharedMem,
+                xeneva::nr::UnmapSharedMem,
+                xeneva::nr::CreateMemMapping,
+                xeneva::nr::UnmapMemMapping,
             ];
             let empty = abi == Abi::Xeneva && like_empty.contains(&row.number);
             let unserved = is_unserved(abi, row.number, row.result);
@@ -231,7 +235,7 @@ fn a_result_tells_its_error() {
         (Abi::Xeneva, xeneva::nr::ObtainSharedMem, 0, 1),
         (Abi::Xeneva, xeneva::nr::ObtainSharedMem, 0x8000_0000, 0),
         (Abi::Xeneva, 9999, u64::MAX, 1),
-        (Abi::Xeneva, 13, 0, 0),
+        (Abi::Xeneva, 18, 0, 0),
         (Abi::Patchwork, WRITE, ERR, 7),
         (Abi::Patchwork, WRITE, 0, 0),
         (Abi::Patchwork, GETTID, 0, 0),

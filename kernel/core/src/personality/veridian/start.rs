@@ -1,9 +1,11 @@
 //! What a VeridianOS program starts with (specs/veridian.md §7.4).
 //!
 //! Tokens that the process has already are those that its creator granted. One
-//! that no VeridianOS process made is granted the console.
+//! that no VeridianOS process made is granted the console, and the memory that
+//! whoever made it handed over as open files.
 
 use alloc::vec::Vec;
+use core::mem;
 
 use mayfly_abi::veridian::{START_MAGIC, START_VERSION, StartInfo};
 
@@ -88,6 +90,7 @@ fn grant<P: Port>(
     let made_by_host = process.parent == 0;
     let made_by_another = made_by_host || process.alias.is_some();
     let tokens = &mut process.capabilities;
+    let lent = mem::take(&mut tokens.lent);
     let mut granted: Vec<u64> = tokens.iter().map(Capability::token).collect();
     let mut root = |object, rights| capabilities.insert(key, tokens, object, rights, None);
     let console = Rights::READ
@@ -103,6 +106,9 @@ fn grant<P: Port>(
     let space = root(space, Rights::CREATE)?;
     if made_by_another {
         granted.push(root(Object::Device(Stream::Output), console)?);
+    }
+    for (object, rights) in lent {
+        granted.push(root(object, rights)?);
     }
     Ok(InitialTokens {
         process,

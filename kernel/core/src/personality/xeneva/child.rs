@@ -27,7 +27,7 @@ use crate::port::Port;
 use crate::user;
 
 /// Longest name of a process, its terminator apart; the rest is cut off.
-const NAME_MAX: usize = 15;
+pub(super) const NAME_MAX: usize = 15;
 /// What the name of an executable has behind its first full stop.
 const ENDING: &[u8] = b"exe";
 /// Most arguments: with the program's own path and the terminator they fill a page.
@@ -55,11 +55,7 @@ fn create_checked<P: Port>(
     name: u64,
 ) -> Result<u64, KernelError> {
     let mut buffer = [0; NAME_MAX];
-    let space = &mut running.process.space;
-    let length = match user::read_string(&mut kernel.machine, space, name, &mut buffer) {
-        Err(KernelError::TooLong) => NAME_MAX,
-        length => length?,
-    };
+    let length = read_name(kernel, running, name, &mut buffer)?;
     let view = match running.process.view.namespace {
         Some(_) => running.process.view.child(&kernel.files().root)?,
         None => View::default(),
@@ -71,6 +67,20 @@ fn create_checked<P: Port>(
         view,
     };
     kernel.create_slot(running, child)
+}
+
+/// Copies a name, cut off where it is too long; says its length.
+pub(super) fn read_name<P: Port>(
+    kernel: &mut Kernel<P>,
+    running: &mut Running<P>,
+    address: u64,
+    name: &mut [u8; NAME_MAX],
+) -> Result<usize, KernelError> {
+    let space = &mut running.process.space;
+    match user::read_string(&mut kernel.machine, space, address, name) {
+        Err(KernelError::TooLong) => Ok(NAME_MAX),
+        length => length,
+    }
 }
 
 /// ProcessLoadExec: whatever fails once there is a slot ends the slot.
@@ -180,7 +190,7 @@ fn read_arguments<P: Port>(
 }
 
 /// A process by its id, unless it is the running one.
-fn other<P: Port>(kernel: &Kernel<P>, pid: i32) -> Option<ProcessKey> {
+pub(super) fn other<P: Port>(kernel: &Kernel<P>, pid: i32) -> Option<ProcessKey> {
     kernel.process_by_id(Abi::Xeneva, u64::try_from(pid).ok()?)
 }
 

@@ -4,9 +4,11 @@
 pub(crate) mod child;
 pub mod error;
 pub(crate) mod file;
+pub(crate) mod memory;
 pub(crate) mod process;
 pub(crate) mod start;
 pub(crate) mod text;
+pub(crate) mod thread;
 
 use mayfly_abi::xeneva::{CONVENTION, Call, FAILED, LIMIT, nr};
 
@@ -19,18 +21,27 @@ use crate::trace::number;
 pub const SERVED: &[u64] = &[
     nr::null_call,
     nr::SeTextOut,
+    nr::PauseThread,
     nr::GetThreadID,
     nr::GetProcessID,
     nr::ProcessExit,
     nr::ProcessWaitForTermination,
     nr::CreateProcess,
     nr::ProcessLoadExec,
+    nr::CreateSharedMem,
+    nr::ObtainSharedMem,
+    nr::UnmapSharedMem,
     nr::OpenFile,
+    nr::CreateMemMapping,
+    nr::UnmapMemMapping,
+    nr::GetProcessHeapMem,
     nr::ReadFile,
     nr::WriteFile,
     nr::CloseFile,
     nr::ProcessSleep,
+    nr::CreateUserThread,
     nr::SetFileToProcess,
+    nr::SendSignal,
 ];
 
 /// Serves one service.
@@ -59,7 +70,7 @@ fn serve_call<P: Port>(kernel: &mut Kernel<P>, running: &mut Running<P>, call: C
         Call::SeTextOut { format, .. } => text::out(kernel, running, format),
         Call::GetThreadId {} => Flow::Return(running.thread.id),
         Call::GetProcessId {} => Flow::Return(running.process.id),
-        Call::ProcessExit {} => process::exit(running),
+        Call::ProcessExit {} => process::exit(kernel, running),
         Call::ProcessWaitForTermination { pid } => child::wait(kernel, running, pid),
         Call::CreateProcess { name, .. } => child::create(kernel, running, name),
         Call::ProcessLoadExec {
@@ -74,10 +85,31 @@ fn serve_call<P: Port>(kernel: &mut Kernel<P>, running: &mut Running<P>, call: C
         Call::ReadFile { fd, buffer, count } => file::read(kernel, running, fd, buffer, count),
         Call::WriteFile { fd, buffer, count } => file::write(kernel, running, fd, buffer, count),
         Call::CloseFile { fd } => file::close(kernel, running, fd),
-        // An empty slot answers 0 (spec §1.2).
-        Call::PauseThread {}
-        | Call::CreateSharedMem { .. }
-        | Call::ObtainSharedMem { .. }
-        | Call::UnmapSharedMem { .. } => Flow::Return(0),
+        Call::PauseThread {} => thread::pause(running),
+        Call::CreateUserThread { entry, name } => thread::create(kernel, running, entry, name),
+        Call::SendSignal { pid, signal } => thread::signal(kernel, running, pid, signal),
+        Call::CreateSharedMem { key, size, .. } => {
+            memory::create_shared(kernel, running, key, size)
+        }
+        Call::ObtainSharedMem { id, .. } => memory::obtain(kernel, running, id),
+        Call::UnmapSharedMem { key } => memory::unmap_shared(kernel, running, key),
+        Call::CreateMemMapping {
+            address,
+            length,
+            prot,
+            flags,
+            fd,
+            offset,
+        } => memory::map(
+            kernel,
+            running,
+            (address, length),
+            (prot, flags),
+            (fd, offset),
+        ),
+        Call::UnmapMemMapping { address, length } => {
+            memory::unmap(kernel, running, address, length)
+        }
+        Call::GetProcessHeapMem { size } => memory::heap(kernel, running, size),
     }
 }

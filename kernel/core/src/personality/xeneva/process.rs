@@ -13,11 +13,21 @@ const SLEPT: u64 = 1;
 /// Result of ProcessExit in a thread that is not the main one (§3.5).
 const NOT_MAIN: u64 = 1;
 
-/// ProcessExit: there is no status anywhere in XenevaOS (§2). Process 1, which
-/// may not end, is the system's own and makes no calls.
-pub(crate) fn exit<P: Port>(running: &mut Running<P>) -> Flow {
+/// The process that may not end, and the image that the host starts as it (§2).
+pub(crate) const ROOT: u64 = 1;
+pub(crate) const ROOT_IMAGE: &str = "init.exe";
+
+/// Result of ProcessExit in that process.
+const REFUSED: u64 = 0;
+
+/// ProcessExit: there is no status anywhere in XenevaOS (§2).
+pub(crate) fn exit<P: Port>(kernel: &mut Kernel<P>, running: &mut Running<P>) -> Flow {
     if running.thread.place != 0 {
         return Flow::Return(NOT_MAIN);
+    }
+    if running.process.id == ROOT {
+        kernel.log(b"process 1 may not exit\n");
+        return Flow::Return(REFUSED);
     }
     running.end(Cause::Exit, 0)
 }

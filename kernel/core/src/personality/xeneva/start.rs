@@ -1,9 +1,10 @@
 //! What a XenevaOS program starts with (specs/xeneva.md §2, §6).
 
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use crate::error::KernelError;
-use crate::object::memory::{Backing, Region};
+use crate::object::memory::{Backing, Region, Space};
 use crate::object::process::Process;
 use crate::personality::{Arguments, BLOCK, add_stack};
 use crate::port::{Access, Machine, PAGE_SIZE, Port};
@@ -14,7 +15,26 @@ const ARGV: u64 = 0x4000;
 const ARGV_MAX: u64 = 512;
 /// The main stack.
 const STACK_BOTTOM: u64 = 0x7000_0000_0000;
-const STACK_TOP: u64 = 0x7000_0008_0000;
+const STACK_TOP: u64 = STACK_BOTTOM + STACK_SIZE;
+/// Size of every stack.
+const STACK_SIZE: u64 = 0x8_0000;
+
+/// What a thread's first stack pointer leaves above it: a gap, and the words of
+/// argc and argv, which are 0.
+pub(super) const THREAD_FRAME: u64 = 32 + 16;
+
+/// Adds the stack of a thread by its index; says where it lies. The stacks lie
+/// side by side, so the lowest page of each is left out: running over it is a
+/// fault.
+pub(super) fn add_thread_stack<M: Machine>(
+    space: &mut Space<M>,
+    index: u64,
+) -> Result<Range<u64>, KernelError> {
+    let bottom = STACK_BOTTOM + index * STACK_SIZE + PAGE_SIZE;
+    let top = STACK_TOP + index * STACK_SIZE;
+    add_stack(space, bottom, top)?;
+    Ok(bottom..top)
+}
 
 /// \[RSP\] = argc, \[RSP + 8\] = argv, or 0 without arguments; strings above.
 pub(crate) fn prepare<P: Port>(
