@@ -14,10 +14,11 @@ use mayfly_wire::message::{Event, Request};
 use mayfly_wire::trace::{self, Record};
 use mayfly_wire::{BODY_MAX, frame};
 
-use crate::backend::{Backend, End, Stop, Stream, Visit};
+use crate::backend::{Backend, Counting, End, Stop, Stream};
 use crate::error::{Error, Result};
 use crate::guest::unexpected;
 use crate::journal::{Answer, Journal, Ready};
+use crate::metering::Visit;
 use crate::phase::Phase;
 use crate::report::{Death, DeathCause};
 use crate::stdin::{Feeds, Source, Stdin};
@@ -223,9 +224,9 @@ impl Client {
         snapshot.transpose()?.flatten().ok_or_else(cannot_copy)
     }
 
-    /// Switches the counting of kernel instructions.
-    pub(crate) fn meter(&mut self, on: bool) -> Result<bool> {
-        self.running("count kernel instructions")?.meter(on)
+    /// Counts kernel instructions from now on, or no more.
+    pub(crate) fn meter(&mut self, counting: Option<Counting>) -> Result<bool> {
+        self.running("count kernel instructions")?.meter(counting)
     }
 
     /// Takes the stays in ring 0 counted since the last time.

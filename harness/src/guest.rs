@@ -116,7 +116,7 @@ impl<'vm> Command<'vm> {
         let what = format!("start {}", self.program);
         let timeout = self.vm.options().run_timeout;
         let mut client = self.vm.client();
-        let metered = self.meter && client.meter(true)?;
+        let metered = self.meter && client.meter(Some(self.vm.options().counting()))?;
         let id = client.next_id();
         let spawn = Spawn {
             abi: self.abi.map_or(0, Abi::code),
@@ -258,7 +258,7 @@ impl Process<'_> {
             known.finished()
         })?;
         let visits = if self.metered {
-            client.meter(false)?;
+            client.meter(None)?;
             client.take_visits()
         } else {
             Vec::new()

@@ -135,7 +135,8 @@ impl Journal {
             }
             Event::Started { id, pid, root, abi } => {
                 self.phase = Phase::Running;
-                self.process(pid).abi = Abi::from_code(abi);
+                let process = self.process(pid);
+                (process.abi, process.root) = (Abi::from_code(abi), root);
                 self.answers.insert(id, Answer::Started { pid, root, abi });
             }
             Event::Refused {

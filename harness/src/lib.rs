@@ -78,6 +78,7 @@ pub use mayfly_abi::Abi;
 pub use mayfly_abi::{patchwork, table, veridian, xeneva};
 pub use mayfly_macros::test;
 pub use mayfly_wire::message::{Refusal, Stats};
+pub use metering::{Part, Spent, Visit};
 pub use microvm::Vm;
 pub use options::{Entry, ExtraFile, MEMORY_DEFAULT, VmOptions};
 pub use output::{Child, Output};

@@ -29,7 +29,7 @@ macro_rules! args {
 ///
 /// ```
 /// # let call = mayfly::probe::CallResult {
-/// #     value: 0, result: Ok(0), ticks: 0, kernel_instr: Some(61), buffers: vec![],
+/// #     value: 0, result: Ok(0), ticks: 0, kernel_instr: Some(61), spent: None, buffers: vec![],
 /// # };
 /// mayfly::budget!(call, kernel_instr <= 64);
 /// ```

@@ -80,12 +80,12 @@ impl Vm {
             });
         }
         let mut client = Client::new(backend::start(kind, &options)?);
-        let metered = options.meter_boot && client.meter(true)?;
+        let metered = options.meter_boot && client.meter(Some(options.counting()))?;
         let ready = client.ready(options.setup_timeout)?;
         let boot_time = started.elapsed();
         let boot_kernel_instr = client.instructions().filter(|_| metered);
         if metered {
-            client.meter(false)?;
+            client.meter(None)?;
         }
         check_version(&ready)?;
         Ok(Self {

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use mayfly_abi::Abi;
 
-use crate::backend::BackendKind;
+use crate::backend::{BackendKind, Counting};
 use crate::error::Result;
 use crate::snapshot::SnapshotUse;
 
@@ -64,6 +64,13 @@ pub struct VmOptions {
     pub entry: Entry,
     /// Count kernel instructions of probe calls (KVM only).
     pub meter: bool,
+    /// While counting, hold interrupts back in ring 3 too: then no time slice
+    /// ends, and what processes do together is the same each time. A program
+    /// that waits for an interrupt without a call waits for ever.
+    pub meter_hold: bool,
+    /// While counting, keep the addresses of the instructions
+    /// ([`crate::Visit::path`]).
+    pub meter_path: bool,
     /// Count kernel instructions from the first one on, the boot included (KVM only).
     pub meter_boot: bool,
     /// Interface that [`crate::Vm::spawn`] asks for; `None` lets the program say.
@@ -87,6 +94,8 @@ impl Default for VmOptions {
             files: Vec::new(),
             entry: Entry::Auto,
             meter: false,
+            meter_hold: false,
+            meter_path: false,
             meter_boot: false,
             abi: None,
             command_line: String::new(),
@@ -97,6 +106,14 @@ impl Default for VmOptions {
 }
 
 impl VmOptions {
+    /// How to count.
+    pub(crate) fn counting(&self) -> Counting {
+        Counting {
+            hold: self.meter_hold,
+            record: self.meter_path,
+        }
+    }
+
     /// The kernel's command line: the caller's words and the time of day, which
     /// a machine without a clock chip learns this way.
     pub(crate) fn full_command_line(&self) -> String {

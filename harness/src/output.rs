@@ -8,10 +8,9 @@ use std::time::Duration;
 use mayfly_abi::Abi;
 use mayfly_wire::message::Exited;
 
-use crate::backend::Visit;
 use crate::cause::{Cause, ExitStatus};
 use crate::journal::Known;
-use crate::metering;
+use crate::metering::{self, Visit};
 use crate::transcript::Call;
 
 /// What a program did, from start to end.
@@ -94,6 +93,17 @@ impl Output {
     pub fn machine_instr(&self) -> Option<u64> {
         let counts = self.visits.iter().map(|visit| visit.instructions);
         counts.reduce(|sum, count| sum + count)
+    }
+
+    /// Every stay in ring 0 while it ran, whoever began it, in order; with
+    /// [`crate::Command::meter`] only.
+    pub fn visits(&self) -> &[Visit] {
+        &self.visits
+    }
+
+    /// Root of its page tables, by which visits tell processes apart.
+    pub fn root(&self) -> u64 {
+        self.root
     }
 
     /// Takes over the counts of another run of the same program, metered and

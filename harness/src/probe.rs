@@ -14,7 +14,7 @@ use crate::cause::Cause;
 use crate::error::{Error, Result};
 use crate::guest::unexpected;
 use crate::journal::{Answer, Returned};
-use crate::metering;
+use crate::metering::{self, Spent};
 use crate::microvm::Vm;
 use crate::notation;
 
@@ -64,10 +64,11 @@ impl<'vm> Probe<'vm> {
     pub fn call(&self, number: u64, arguments: impl Into<Vec<Arg>>) -> Result<CallResult> {
         let arguments = arguments.into();
         let prepared = Prepared::new(&arguments)?;
-        let metered = self.vm.options().meter && self.vm.client().meter(true)?;
+        let options = self.vm.options();
+        let metered = options.meter && self.vm.client().meter(Some(options.counting()))?;
         let returned = self.returned(number, &prepared);
-        let kernel_instr = if metered {
-            self.vm.client().meter(false)?;
+        let spent = if metered {
+            self.vm.client().meter(None)?;
             let visits = self.vm.client().take_visits();
             metering::of_call(&visits, self.abi, self.root, number)
         } else {
@@ -78,7 +79,8 @@ impl<'vm> Probe<'vm> {
             value: returned.value,
             result: self.result(&returned),
             ticks: returned.after_tsc.saturating_sub(returned.before_tsc),
-            kernel_instr,
+            kernel_instr: spent.as_ref().map(|spent| spent.instructions),
+            spent,
             buffers: prepared.buffers(&arguments, &returned.buffer),
         })
     }
@@ -155,8 +157,11 @@ pub struct CallResult {
     /// TSC cycles in ring 3 around the instruction. While kernel instructions
     /// are counted they say nothing: counting takes time.
     pub ticks: u64,
-    /// Exact number of kernel instructions; `None` when not metered.
+    /// Exact number of kernel instructions until it was back in the probe, those
+    /// of other processes included; `None` when not metered.
     pub kernel_instr: Option<u64>,
+    /// The same in parts, by process.
+    pub spent: Option<Spent>,
     /// Buffers of `out` and `inout` arguments after the call, in their order.
     pub buffers: Vec<Vec<u8>>,
 }

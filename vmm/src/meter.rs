@@ -19,24 +19,33 @@
 //! 7. Stops in the lower half of addresses are ring 3's and do not count.
 //! 8. Interrupts are held back during a visit, until it halts: what waking an
 //!    idle kernel costs is not repeatable anyway ([`Visit::halts`]). The `HLT`
-//!    itself counts once.
+//!    itself counts once. [`Config::hold`] holds them back in ring 3 as well.
+//! 9. An instruction belongs to the address space that it is executed in, the
+//!    `MOV` to CR3 to the one that it leaves ([`Visit::parts`]).
 //!
 //! Where the processor runs ring 0 itself (VT-x, SVM), stepping ends at an
 //! entry to the kernel; give [`Config::entries`] there. Neighbours: `vm` feeds
-//! stops in, `probe` reads code and stack for it.
+//! stops in, `probe` reads code and stack for it, `count` follows the rules.
 //!
 //! [`Vm::meter`]: crate::Vm::meter
 
-use std::collections::HashMap;
+mod count;
+
+use std::ops::Range;
 
 use crate::cpu::Registers;
+
+pub(crate) use count::{Meter, Mode};
 
 /// What the rules ask of a stopped guest.
 pub(crate) trait Guest {
     /// The instruction at a kernel address.
     fn instruction(&mut self, address: u64) -> Instruction;
-    /// Where faults, interrupts and system calls enter the kernel.
-    fn handlers(&mut self) -> Vec<u64>;
+    /// Where faults and interrupts enter the kernel, with their vectors, and
+    /// where system calls do.
+    fn handlers(&mut self) -> Vec<(Option<u8>, u64)>;
+    /// End of the stack that a trap from ring 3 gets (TSS.RSP0).
+    fn trap_stack(&mut self) -> u64;
     /// A word of memory, 0 if it is not mapped.
     fn word(&mut self, address: u64) -> u64;
     /// The registers.
@@ -57,6 +66,8 @@ pub(crate) enum Kind {
     Repeated,
     /// `HLT`.
     Halt,
+    /// `MOV` to CR3: another address space.
+    Space,
     /// `IRETQ`.
     Return,
     /// One that KVM may not stop after: `SWAPGS`, `FXSAVE`, `FXRSTOR`, fences,
@@ -76,6 +87,13 @@ pub struct Config {
     pub entries: Vec<u64>,
     /// Keep the addresses of this many instructions of each visit.
     pub record: Option<usize>,
+    /// Hold interrupts back in ring 3 too, once a visit has ended that did not
+    /// halt: what runs then is not cut by the end of a time slice. A program
+    /// that waits for an interrupt without a call waits for ever.
+    pub hold: bool,
+    /// Code of the kernel that differs between ways into it: its instructions
+    /// are counted apart as well ([`Visit::stubs`]).
+    pub stubs: Vec<Range<u64>>,
     /// Count from where the processor is, if it is in ring 0 already: the boot,
     /// or the rest of a visit. Otherwise counting begins with the next visit.
     pub boot: bool,
@@ -91,8 +109,19 @@ pub struct Visit {
     pub instructions: u64,
     /// Registers at its first stop, ring 3's general registers still in them.
     pub enter: Registers,
+    /// Vector of the fault or interrupt that began it; `None` is `SYSCALL`, or
+    /// not known.
+    pub vector: Option<u8>,
+    /// Ring 3's stack pointer when it began.
+    pub user_rsp: u64,
+    /// How many of the instructions were in [`Config::stubs`].
+    pub stubs: u64,
+    /// The instructions by address space, in the order of their first one.
+    pub parts: Vec<Part>,
     /// Address of the instruction that left.
     pub leave_rip: u64,
+    /// Where ring 3 goes on: its instruction and stack pointers.
+    pub left_to: (u64, u64),
     /// `RAX` as ring 3 gets it.
     pub result_rax: u64,
     /// Page tables in use when it left.
@@ -106,292 +135,11 @@ pub struct Visit {
     pub rips: Vec<u64>,
 }
 
-/// How the processor is to be stepped from now on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Mode {
-    /// Stop after each instruction; else at the entries only.
-    pub(crate) step: bool,
-    /// Hold interrupts back.
-    pub(crate) block_interrupts: bool,
-}
-
-/// Most unstopped instructions in a row that are followed: no kernel has more,
-/// and a guest must not keep us reading its code for ever.
-const UNSTOPPED_MAX: u64 = 8;
-
-/// Instructions in a row, executed without a stop between them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Run {
-    from: u64,
-    instructions: u64,
-}
-
-/// Counting under way.
-#[derive(Clone, Debug)]
-pub(crate) struct Meter {
-    config: Config,
-    /// The visit that is under way, if the guest is in ring 0.
-    open: Option<Visit>,
-    /// Everything before this address has been counted.
-    last: u64,
-    /// It was counted ahead of its stop, which is not to count again.
-    ahead: bool,
-    /// The exit that ended the last visit, if it was counted before its stop.
-    left: Option<u64>,
-    /// First stops in handlers, and the instructions before them.
-    first_stops: Option<HashMap<u64, Run>>,
-    /// The next instruction is a `HLT`.
-    halting: bool,
-    visits: Vec<Visit>,
-    total: u64,
-}
-
-impl Meter {
-    /// Begins where the processor is; in ring 0, with a partial visit.
-    pub(crate) fn new(config: Config, registers: Registers) -> Self {
-        let open = (registers.cpl() == 0).then(|| Visit {
-            first_rip: registers.rip,
-            enter: registers,
-            partial: true,
-            ..Visit::default()
-        });
-        Self {
-            config,
-            open,
-            last: registers.rip,
-            ahead: false,
-            left: None,
-            first_stops: None,
-            halting: false,
-            visits: Vec::new(),
-            total: 0,
-        }
-    }
-
-    /// How to go on.
-    pub(crate) fn mode(&self) -> Mode {
-        Mode {
-            step: self.open.is_some() || self.config.entries.is_empty(),
-            // A visit that was under way may be asleep: it must be woken.
-            block_interrupts: self
-                .open
-                .as_ref()
-                .is_some_and(|visit| visit.halts == 0 && !visit.partial),
-        }
-    }
-
-    /// Addresses to stop at while not stepping.
-    pub(crate) fn entries(&self) -> &[u64] {
-        &self.config.entries
-    }
-
-    pub(crate) fn take_visits(&mut self) -> Vec<Visit> {
-        std::mem::take(&mut self.visits)
-    }
-
-    /// The guest is about to halt, and is to be helped ([`Meter::halt`]).
-    pub(crate) fn is_halting(&self) -> bool {
-        self.halting
-    }
-
-    /// Ring-0 instructions counted, open visit included.
-    pub(crate) fn total(&self) -> u64 {
-        self.total
-    }
-
-    /// A stop; the next instruction is at `rip`.
-    pub(crate) fn stop(&mut self, rip: u64, guest: &mut impl Guest) {
-        self.halting = false;
-        if is_user(rip) {
-            // Rule 7. Ring 0 was left by an instruction that is not listed.
-            if let Some(mut visit) = self.open.take() {
-                visit.leave_rip = self.last;
-                let run = Run {
-                    from: self.last,
-                    instructions: 1,
-                };
-                self.count(&mut visit, run, guest);
-                self.close(visit, guest);
-            }
-            return;
-        }
-        let mut visit = match self.open.take() {
-            Some(mut visit) => {
-                let run = self.executed(rip, guest);
-                self.count(&mut visit, run, guest);
-                visit
-            }
-            // It was counted ahead, and KVM stops before it nevertheless.
-            None if self.left.take() == Some(rip) => return,
-            None => self.enter(rip, guest),
-        };
-        (self.last, self.ahead, self.left) = (rip, false, None);
-        if guest.instruction(rip).kind == Kind::Halt {
-            self.halt(rip, &mut visit, guest);
-        }
-        self.open = self.look_ahead(rip, visit, guest);
-    }
-
-    /// What was executed since the last stop, which is now at `rip`.
-    fn executed(&mut self, rip: u64, guest: &mut impl Guest) -> Run {
-        let mut run = Run {
-            from: self.last,
-            instructions: 0,
-        };
-        let mut at = self.last;
-        let mut instruction = guest.instruction(at);
-        if rip == at && (self.ahead || instruction.kind == Kind::Repeated) {
-            return run;
-        }
-        run.instructions = 1;
-        // Rule 6: it was executed, and what follows it as well.
-        while instruction.kind == Kind::Unstopped
-            && at.wrapping_add(instruction.bytes) != rip
-            && run.instructions <= UNSTOPPED_MAX
-        {
-            at = at.wrapping_add(instruction.bytes);
-            instruction = guest.instruction(at);
-            run.instructions += 1;
-        }
-        if at.wrapping_add(instruction.bytes) == rip {
-            return run;
-        }
-        // A fault in ring 0: the one that faulted does not count, its handler
-        // may begin with unstopped ones.
-        self.first_stop(rip, guest).unwrap_or(run)
-    }
-
-    /// A `HLT` is next: it is executed for the processor, so count it now.
-    fn halt(&mut self, rip: u64, visit: &mut Visit, guest: &mut impl Guest) {
-        let run = Run {
-            from: rip,
-            instructions: 1,
-        };
-        self.count(visit, run, guest);
-        visit.halts += 1;
-        self.halting = true;
-        // HLT is one byte long.
-        (self.last, self.ahead) = (rip.wrapping_add(1), true);
-    }
-
-    /// Counts an exit that the next instructions lead to without a stop.
-    fn look_ahead(&mut self, rip: u64, mut visit: Visit, guest: &mut impl Guest) -> Option<Visit> {
-        let (exit, before) = skip_unstopped(rip, guest);
-        if !self.config.exits.contains(&exit) {
-            return Some(visit);
-        }
-        let run = Run {
-            from: rip,
-            instructions: before + 1,
-        };
-        self.count(&mut visit, run, guest);
-        let is_return = guest.instruction(exit).kind == Kind::Return;
-        let stack = guest.registers().rsp;
-        if is_return && guest.word(stack.wrapping_add(8)) & 3 == 0 {
-            // To ring 0: go on where it goes to (rule 4).
-            (self.last, self.ahead) = (guest.word(stack), true);
-            return Some(visit);
-        }
-        self.left = (before > 0).then_some(exit);
-        visit.leave_rip = exit;
-        self.close(visit, guest);
-        None
-    }
-
-    /// A device store or `OUT` was served; the instruction ends at the current
-    /// address if it is over (rule 5).
-    pub(crate) fn stored(&mut self, guest: &mut impl Guest) {
-        let Some(mut visit) = self.open.take() else {
-            return;
-        };
-        let rip = guest.registers().rip;
-        if rip != self.last {
-            let run = self.executed(rip, guest);
-            self.count(&mut visit, run, guest);
-            (self.last, self.ahead) = (rip, true);
-        }
-        self.open = Some(visit);
-    }
-
-    fn enter(&mut self, rip: u64, guest: &mut impl Guest) -> Visit {
-        let mut visit = Visit {
-            first_rip: rip,
-            enter: guest.registers(),
-            ..Visit::default()
-        };
-        // A breakpoint stops before the first instruction, a step after it.
-        if !self.config.entries.contains(&rip) {
-            let unknown = Run {
-                from: rip,
-                instructions: 1,
-            };
-            let run = self.first_stop(rip, guest).unwrap_or(unknown);
-            self.count(&mut visit, run, guest);
-        }
-        visit
-    }
-
-    /// Instructions of a handler up to its first stop, if `rip` is one.
-    fn first_stop(&mut self, rip: u64, guest: &mut impl Guest) -> Option<Run> {
-        let stops = self.first_stops.get_or_insert_with(|| {
-            let mut stops = HashMap::new();
-            for handler in guest.handlers() {
-                let (at, before) = skip_unstopped(handler, guest);
-                let behind = at.wrapping_add(guest.instruction(at).bytes);
-                let run = Run {
-                    from: handler,
-                    instructions: before + 1,
-                };
-                stops.insert(behind, run);
-            }
-            stops
-        });
-        stops.get(&rip).copied()
-    }
-
-    fn close(&mut self, mut visit: Visit, guest: &mut impl Guest) {
-        if visit.partial && !self.config.boot {
-            return;
-        }
-        let registers = guest.registers();
-        visit.result_rax = registers.rax;
-        visit.cr3 = registers.cr3;
-        self.visits.push(visit);
-    }
-
-    fn count(&mut self, visit: &mut Visit, run: Run, guest: &mut impl Guest) {
-        if visit.partial && !self.config.boot {
-            return;
-        }
-        visit.instructions += run.instructions;
-        self.total += run.instructions;
-        let max = self.config.record.unwrap_or(0);
-        let mut at = run.from;
-        for _ in 0..run.instructions {
-            if visit.rips.len() < max {
-                visit.rips.push(at);
-                at = at.wrapping_add(guest.instruction(at).bytes);
-            }
-        }
-    }
-}
-
-/// Whether an address is in the lower half, which is ring 3's.
-fn is_user(rip: u64) -> bool {
-    rip >> 63 == 0
-}
-
-/// The first instruction from `at` on that is stopped after, and the number of
-/// those before it.
-fn skip_unstopped(mut at: u64, guest: &mut impl Guest) -> (u64, u64) {
-    let mut before = 0;
-    while before < UNSTOPPED_MAX {
-        let instruction = guest.instruction(at);
-        if instruction.kind != Kind::Unstopped {
-            break;
-        }
-        at = at.wrapping_add(instruction.bytes);
-        before += 1;
-    }
-    (at, before)
+/// Instructions of a visit in one address space.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Part {
+    /// Its page tables: CR3.
+    pub root: u64,
+    /// Ring-0 instructions executed in it.
+    pub instructions: u64,
 }

@@ -175,7 +175,7 @@ impl Guest for Probe<'_> {
         instruction
     }
 
-    fn handlers(&mut self) -> Vec<u64> {
+    fn handlers(&mut self) -> Vec<(Option<u8>, u64)> {
         let mut handlers = Vec::new();
         let sregs = self.vcpu.get_sregs().map_err(Error::kvm("KVM_GET_SREGS"));
         if let Some(sregs) = self.note(sregs) {
@@ -183,7 +183,8 @@ impl Guest for Probe<'_> {
             for gate in 0..gates {
                 let at = sregs.idt.base.wrapping_add(16 * gate);
                 let (low, high) = (self.word(at), self.word(at.wrapping_add(8)));
-                handlers.push(low & 0xffff | low >> 32 & 0xffff_0000 | high << 32);
+                let handler = low & 0xffff | low >> 32 & 0xffff_0000 | high << 32;
+                handlers.push((u8::try_from(gate).ok(), handler));
             }
         }
         let lstar = kvm_msr_entry {
@@ -193,12 +194,17 @@ impl Guest for Probe<'_> {
         if let Ok(mut msrs) = Msrs::from_entries(&[lstar])
             && self.vcpu.get_msrs(&mut msrs) == Ok(1)
         {
-            handlers.extend(msrs.as_slice().iter().map(|msr| msr.data));
+            handlers.extend(msrs.as_slice().iter().map(|msr| (None, msr.data)));
         }
-        handlers.retain(|handler| *handler != 0);
-        handlers.sort_unstable();
-        handlers.dedup();
+        handlers.retain(|(_, handler)| *handler != 0);
         handlers
+    }
+
+    fn trap_stack(&mut self) -> u64 {
+        let sregs = self.vcpu.get_sregs().map_err(Error::kvm("KVM_GET_SREGS"));
+        let task = self.note(sregs).map_or(0, |sregs| sregs.tr.base);
+        // RSP0 is behind the first 32-bit word (SDM 3A, 8.7).
+        self.word(task.wrapping_add(4))
     }
 
     fn word(&mut self, address: u64) -> u64 {
@@ -231,6 +237,7 @@ fn decode(bytes: &[u8], address: u64) -> Instruction {
         | Mnemonic::Rdrand
         | Mnemonic::Endbr64 => Kind::Unstopped,
         Mnemonic::Mov if decoded.op0_register() == Register::SS => Kind::Unstopped,
+        Mnemonic::Mov if decoded.op0_register() == Register::CR3 => Kind::Space,
         _ => Kind::Plain,
     };
     Instruction {

@@ -5,19 +5,30 @@
 //! errors. The processor runs on the calling thread. Neighbours: `vmm` below,
 //! [`super::Backend`] above.
 
+use std::ops::Range;
 use std::sync::LazyLock;
 use std::time::Instant;
 
 use mayfly_vmm::{Config, Crash, Module, ModuleFile, Port, Snapshot, meter};
 
-use super::{Backend, End, Position, Stop, Stream, Visit, Waker};
+use super::{Backend, Counting, End, Position, Stop, Stream, Waker};
 use crate::error::{Error, Result};
 use crate::image;
+use crate::metering::{Part, Visit};
 use crate::options::{Entry, ExtraFile, VmOptions};
 use crate::symbols;
 
 /// Symbols of the instructions with which the kernel leaves ring 0.
 const LEAVING: [&str; 2] = ["user_leave_iretq", "user_leave_sysretq"];
+/// Symbols around the code of the ways that calls take into the kernel and out
+/// of it, which depends on the host: the fault that they arrive as where ring 0
+/// is emulated; `SYSCALL`; and what ends in `IRETQ` or `SYSRETQ`.
+const STUBS: [(&str, &str); 2] = [
+    ("page_fault", "trap_common"),
+    ("syscall_first", "user_copy"),
+];
+/// Most addresses that are kept of a stay in ring 0.
+const RECORD_MAX: usize = 1 << 20;
 /// Symbol of the instruction at which system calls enter the kernel.
 const ENTERING: &str = "syscall_entry";
 
@@ -128,10 +139,10 @@ impl Backend for Kvm {
         }
     }
 
-    fn meter(&mut self, on: bool) -> Result<bool> {
+    fn meter(&mut self, counting: Option<Counting>) -> Result<bool> {
         // Switching a meter loses what it has.
         self.visits.extend(self.vm.take_visits());
-        let config = on.then(|| meter_config(!self.started));
+        let config = counting.map(|counting| meter_config(counting, !self.started));
         self.vm.meter(config).map_err(|error| broken(&error))?;
         Ok(true)
     }
@@ -139,7 +150,7 @@ impl Backend for Kvm {
     fn take_visits(&mut self) -> Vec<Visit> {
         let mut visits = std::mem::take(&mut self.visits);
         visits.extend(self.vm.take_visits());
-        visits.iter().map(visit).collect()
+        visits.into_iter().map(visit).collect()
     }
 
     fn instructions(&self) -> Option<u64> {
@@ -164,7 +175,7 @@ impl Backend for Kvm {
 
 /// What to count: everything from the first instruction, or stays of ring 3 in
 /// ring 0.
-fn meter_config(boot: bool) -> meter::Config {
+fn meter_config(counting: Counting, boot: bool) -> meter::Config {
     // Where the processor runs ring 0 itself, steps begin at a breakpoint.
     let entries = if boot || !has_hardware_virtualisation() {
         Vec::new()
@@ -177,8 +188,10 @@ fn meter_config(boot: bool) -> meter::Config {
             .filter_map(|name| symbols::kernel_symbol(name))
             .collect(),
         entries,
+        record: counting.record.then_some(RECORD_MAX),
+        hold: counting.hold,
+        stubs: STUBS.iter().filter_map(stub).collect(),
         boot,
-        ..meter::Config::default()
     }
 }
 
@@ -196,14 +209,33 @@ pub(crate) fn has_hardware_virtualisation() -> bool {
     *HAS
 }
 
-fn visit(visit: &meter::Visit) -> Visit {
+/// The code between two symbols.
+fn stub((from, to): &(&str, &str)) -> Option<Range<u64>> {
+    Some(symbols::kernel_symbol(from)?..symbols::kernel_symbol(to)?)
+}
+
+fn visit(visit: meter::Visit) -> Visit {
     let enter = &visit.enter;
+    let parts = visit.parts.iter().map(|part| Part {
+        root: part.root,
+        instructions: part.instructions,
+    });
+    // Where ring 0 is emulated a call arrives as a page fault.
+    let by_call = matches!(visit.vector, None | Some(14));
     Visit {
         instructions: visit.instructions,
+        body: visit.instructions - visit.stubs,
         number_rax: enter.rax,
         number_r12: enter.r12,
         root: enter.cr3,
-        is_call: looks_like_a_call(enter.rcx, enter.r11),
+        is_call: by_call && looks_like_a_call(enter.rcx, enter.r11),
+        vector: visit.vector,
+        returns_to: (enter.rcx, visit.user_rsp),
+        left_root: visit.cr3,
+        left_to: visit.left_to,
+        halts: visit.halts,
+        parts: parts.collect(),
+        path: visit.rips,
     }
 }
 

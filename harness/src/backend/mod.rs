@@ -18,6 +18,7 @@ use std::time::Instant;
 use mayfly_vmm::Snapshot;
 
 use crate::error::{Error, Result};
+use crate::metering::Visit;
 use crate::options::VmOptions;
 
 /// Which machine runs the kernel.
@@ -126,19 +127,13 @@ pub(crate) enum End {
     Lost(String),
 }
 
-/// One stay in ring 0 that was counted by single-stepping.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Visit {
-    /// Exact number of ring-0 instructions.
-    pub(crate) instructions: u64,
-    /// Registers that the stay began with, as far as a meter needs them.
-    pub(crate) number_rax: u64,
-    /// R12 at the beginning (the number of a Xeneva service).
-    pub(crate) number_r12: u64,
-    /// Page-table root of the process.
-    pub(crate) root: u64,
-    /// It began with a system call, not with an exception or an interrupt.
-    pub(crate) is_call: bool,
+/// What is to be counted, and how.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counting {
+    /// Interrupts are held back in ring 3 as well.
+    pub(crate) hold: bool,
+    /// The addresses of instructions are kept.
+    pub(crate) record: bool,
 }
 
 /// Makes the run that is under way, or else the next, return, from any thread.
@@ -167,8 +162,8 @@ pub(crate) trait Backend: Send {
     fn waker(&self) -> Waker;
     /// Takes what came out on a stream.
     fn take(&mut self, stream: Stream) -> Vec<u8>;
-    /// Switches counting of kernel instructions; `false`: it cannot count.
-    fn meter(&mut self, on: bool) -> Result<bool>;
+    /// Counts kernel instructions from now on, or no more; `false`: it cannot.
+    fn meter(&mut self, counting: Option<Counting>) -> Result<bool>;
     /// Takes the stays in ring 0 counted since the last time, in order.
     fn take_visits(&mut self) -> Vec<Visit>;
     /// Ring-0 instructions counted so far, the boot's included.

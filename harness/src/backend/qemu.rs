@@ -18,9 +18,10 @@ use tempfile::TempDir;
 
 use super::qmp::Qmp;
 use super::sockets::{Bell, accept_all, readable, ready};
-use super::{Backend, End, Stop, Stream, Visit, Waker};
+use super::{Backend, Counting, End, Stop, Stream, Waker};
 use crate::error::{Error, Result};
 use crate::image;
+use crate::metering::Visit;
 use crate::options::VmOptions;
 
 /// Program to start.
@@ -200,7 +201,7 @@ impl Backend for Qemu {
         index.map_or_else(Vec::new, |index| std::mem::take(&mut self.taken[index]))
     }
 
-    fn meter(&mut self, _: bool) -> Result<bool> {
+    fn meter(&mut self, _: Option<Counting>) -> Result<bool> {
         Ok(false)
     }
 

@@ -6,7 +6,7 @@
 use clap::Args;
 use mayfly::prelude::Arg;
 use mayfly::probe::{CallResult, number_of};
-use mayfly::{Abi, BackendKind, Error, Vm, notation};
+use mayfly::{Abi, BackendKind, Error, Spent, Vm, notation};
 
 use super::exit::Exit;
 use super::say::{GOOD, Say, WRONG, styled};
@@ -60,7 +60,8 @@ pub(crate) fn run(options: &Options, say: &mut Say) -> anyhow::Result<Exit> {
     let probe = vm.probe(options.abi)?;
     let mut result = probe.call(number, options.arguments.clone())?;
     if !options.no_meter && vm.backend() == BackendKind::Kvm {
-        result.kernel_instr = counted(options, number)?;
+        result.spent = counted(options, number)?;
+        result.kernel_instr = result.spent.as_ref().map(|spent| spent.instructions);
     }
     if say.is_json() {
         let value = json::probe_call(probe.pid(), options.abi, number, &result);
@@ -76,10 +77,10 @@ pub(crate) fn run(options: &Options, say: &mut Say) -> anyhow::Result<Exit> {
 
 /// Counts the call's kernel instructions on a machine of its own: counting
 /// takes time, and the ticks shown should be those of the call.
-fn counted(options: &Options, number: u64) -> anyhow::Result<Option<u64>> {
+fn counted(options: &Options, number: u64) -> anyhow::Result<Option<Spent>> {
     let vm = Vm::with_options(options.target.options().meter(true))?;
     let probe = vm.probe(options.abi)?;
-    Ok(probe.call(number, options.arguments.clone())?.kernel_instr)
+    Ok(probe.call(number, options.arguments.clone())?.spent)
 }
 
 /// Words that the call has and the caller did not give are 0: worth an error,

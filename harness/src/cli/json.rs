@@ -70,6 +70,7 @@ pub(crate) fn probe_call(pid: u64, abi: Abi, number: u64, result: &CallResult) -
         "error": result.result.err(),
         "ticks": result.ticks,
         "kernel_instr": result.kernel_instr,
+        "parts": result.spent.as_ref().map(|spent| spent.parts.iter().map(|it| it.instructions).collect::<Vec<_>>()),
         "buffers": buffers,
     })
 }

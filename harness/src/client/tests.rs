@@ -1,7 +1,7 @@
 //! The client against a machine that says what it was told to say.
 
 use super::*;
-use crate::backend::Waker;
+use crate::backend::{Counting, Waker};
 use std::collections::VecDeque;
 
 /// A machine that says what it was told to say.
@@ -32,7 +32,7 @@ impl Backend for Fake {
     fn waker(&self) -> Waker {
         Waker::new(|| ())
     }
-    fn meter(&mut self, _: bool) -> Result<bool> {
+    fn meter(&mut self, _: Option<Counting>) -> Result<bool> {
         Ok(false)
     }
     fn take_visits(&mut self) -> Vec<Visit> {

@@ -26,3 +26,4 @@ mod ports;
 mod ring3;
 mod snapshot;
 mod start;
+mod visits;
