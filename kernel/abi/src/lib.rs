@@ -22,6 +22,10 @@ pub mod xeneva;
 use convention::Convention;
 use table::Row;
 
+/// A number that no interface has: programs that are measured mark places with
+/// it, by a call that does nothing.
+pub const MARK: u64 = 0x6d61_7266;
+
 /// System-call interface of a process. The discriminant is its code on the
 /// wire and in the `Mayfly` ELF note of type 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -15,6 +15,7 @@ pub mod check;
 pub mod console;
 pub mod entry;
 pub mod exchange;
+pub mod measure;
 pub mod note;
 pub mod patchwork;
 pub mod programs;

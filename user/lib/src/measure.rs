@@ -1,0 +1,118 @@
+//! Rounds of an operation, marked or timed.
+//!
+//! Purpose: what a benchmark's program does around its operation. Marked, each
+//! round begins with a call that no interface has ([`MARK`]), by which the host
+//! tells rounds apart when it counts instructions. Timed, the TSC is read before
+//! and after each round, and around nothing, which shows what reading it costs.
+//! Times are printed when all is done: `empty` and `ticks`, a line each, the
+//! first round's time first. Neighbours: the `costs` programs.
+
+use core::arch::x86_64::{_mm_lfence, _rdtsc};
+use core::fmt::Write as _;
+use core::sync::atomic::AtomicU64;
+use core::sync::atomic::Ordering::Relaxed;
+
+use mayfly_abi::MARK;
+
+use crate::console::Console;
+use crate::entry::Process;
+use crate::system::System;
+
+/// Most rounds that are timed.
+const TIMED_MAX: usize = 1024;
+/// Times of nothing.
+const EMPTY: usize = 64;
+/// Status of a program that was asked for something else.
+pub const NO_SUCH: i32 = 2;
+
+static TICKS: [AtomicU64; TIMED_MAX] = [const { AtomicU64::new(0) }; TIMED_MAX];
+static NOTHING: [AtomicU64; EMPTY] = [const { AtomicU64::new(0) }; EMPTY];
+
+/// The rounds that a program was asked for: `OPERATION count|time ROUNDS`.
+pub struct Rounds<'process, S> {
+    process: &'process Process<S>,
+    count: u64,
+    timed: bool,
+}
+
+impl<'process, S: System> Rounds<'process, S> {
+    /// Those that the arguments name.
+    pub fn of(process: &'process Process<S>) -> Self {
+        let arguments = process.arguments();
+        Self {
+            process,
+            count: arguments.number(3).unwrap_or(8),
+            timed: arguments.get(2) == Some(b"time"),
+        }
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// Does all rounds, whatever comes of them; status 0.
+    pub fn run<T>(&self, mut round: impl FnMut() -> T) -> i32 {
+        if self.timed {
+            self.time(round);
+            return 0;
+        }
+        for _ in 0..self.count {
+            mark::<S>();
+            let _ = round();
+        }
+        mark::<S>();
+        0
+    }
+
+    fn time<T>(&self, mut round: impl FnMut() -> T) {
+        // Its pages come now, and not in a round.
+        TICKS.iter().for_each(|place| place.store(0, Relaxed));
+        for place in &NOTHING {
+            let before = now();
+            place.store(now() - before, Relaxed);
+        }
+        let asked = usize::try_from(self.count).unwrap_or(TIMED_MAX);
+        let places = &TICKS[..asked.min(TIMED_MAX)];
+        for place in places {
+            let before = now();
+            let _ = round();
+            place.store(now() - before, Relaxed);
+        }
+        self.print("empty", &NOTHING);
+        self.print("ticks", places);
+    }
+
+    fn print(&self, title: &str, places: &[AtomicU64]) {
+        let mut console = Console::<S>::new();
+        console.push(title.as_bytes());
+        for place in places {
+            // Writing to a console does not fail.
+            let _ = write!(console, " {}", place.load(Relaxed));
+        }
+        console.push(b"\n");
+        console.flush();
+    }
+
+    /// The operation that the arguments name.
+    pub fn operation(&self) -> &'static [u8] {
+        self.process.arguments().get(1).unwrap_or(b"")
+    }
+}
+
+/// Makes the call by which the host tells rounds apart.
+fn mark<S: System>() {
+    // SAFETY: no interface has a call of that number.
+    unsafe { S::call(MARK, [0; 6]) };
+}
+
+/// Reads the TSC, when everything before it is done and nothing after it begun.
+fn now() -> u64 {
+    // SAFETY: every x86_64 processor has this instruction.
+    unsafe { _mm_lfence() };
+    // SAFETY: as above; ring 3 may read the TSC.
+    let ticks = unsafe { _rdtsc() };
+    // SAFETY: as above.
+    unsafe { _mm_lfence() };
+    ticks
+}

@@ -1,0 +1,259 @@
+//! What is measured on PatchworkOS, an operation at a time.
+//!
+//! Arguments: OPERATION `count` or `time` ROUNDS; see `measure.rs` of the
+//! library. With `yield` and `echo` it is the other process of a pair.
+
+#![cfg_attr(target_os = "none", no_std, no_main)]
+
+use core::ffi::CStr;
+use core::sync::atomic::AtomicU64;
+use core::sync::atomic::Ordering::SeqCst;
+
+use mayfly_abi::patchwork::{Errno, nr};
+use mayfly_user::measure::{NO_SUCH, Rounds};
+use mayfly_user::patchwork::{self, files};
+use mayfly_user::{Patchwork, Process, System};
+
+mayfly_user::program!(Patchwork, run);
+mayfly_user::thread!(yield_entry, yield_for_ever);
+mayfly_user::thread!(turn_entry, take_turns);
+mayfly_user::thread!(over_entry, be_over);
+
+const PAGE: u64 = 4096;
+const MEBIBYTE: u64 = 1 << 20;
+/// Longest message through a pipe.
+const MESSAGE: usize = 2048;
+/// READ and WRITE (§3), and READ alone.
+const READ_WRITE: u64 = 3;
+const READ: u64 = 1;
+/// For ever.
+const NEVER: u64 = u64::MAX;
+/// This program, as a child.
+const ITSELF: &CStr = c"/bin/patchwork-costs";
+
+/// Whose turn it is, or what is over.
+static TURN: AtomicU64 = AtomicU64::new(0);
+
+type Result<T> = core::result::Result<T, Option<Errno>>;
+
+fn run(process: &Process<Patchwork>) -> i32 {
+    let rounds = Rounds::of(process);
+    match perform(&rounds) {
+        Ok(status) => status,
+        Err(error) => error.map_or(-1, |error| error.code().cast_signed()),
+    }
+}
+
+fn perform(rounds: &Rounds<'_, Patchwork>) -> Result<i32> {
+    let status = match rounds.operation() {
+        b"null" => rounds.run(patchwork::getpid),
+        b"getid" => rounds.run(patchwork::gettid),
+        b"clock" => rounds.run(patchwork::uptime),
+        b"read" => {
+            let zero = patchwork::open(c"/dev/zero")?;
+            rounds.run(|| patchwork::read(zero, &mut [0]))
+        }
+        b"write" => {
+            let null = patchwork::open(c"/dev/null")?;
+            rounds.run(|| patchwork::write(null, b"x"))
+        }
+        b"stat" => rounds.run(|| files::stat(c"/dev/null")),
+        b"open" => rounds.run(|| patchwork::open(c"/dev/null").map(patchwork::close)),
+        b"file" => file(rounds)?,
+        b"yield-threads" => {
+            patchwork::thread_create(yield_entry, 0)?;
+            rounds.run(patchwork::yield_now)
+        }
+        b"yield-processes" => {
+            patchwork::spawn(&[ITSELF, c"yield"], 0)?;
+            rounds.run(patchwork::yield_now)
+        }
+        b"pipe-1" => pipe(rounds, 1)?,
+        b"pipe-2048" => pipe(rounds, MESSAGE)?,
+        b"futex" => futex(rounds)?,
+        b"fault" => fault(rounds)?,
+        b"mmap-4k" => map(rounds, PAGE)?,
+        b"mmap-1m" => map(rounds, MEBIBYTE)?,
+        b"mprotect" => protect(rounds)?,
+        b"shm" => shared(rounds, PAGE)?,
+        b"handover-1m" => shared(rounds, MEBIBYTE)?,
+        b"thread" => rounds.run(|| {
+            TURN.store(0, SeqCst);
+            if patchwork::thread_create(over_entry, 0).is_ok() {
+                let _ = patchwork::futex_wait(&TURN, 0, NEVER);
+            }
+        }),
+        b"spawn" => rounds.run(spawn),
+        b"yield" => {
+            yield_for_ever(0);
+            0
+        }
+        b"echo" => echo()?,
+        b"end" => 0,
+        _ => NO_SUCH,
+    };
+    Ok(status)
+}
+
+/// Gives the processor away again and again.
+fn yield_for_ever(_: u64) {
+    // Nobody ends it; whoever measures makes fewer rounds than this.
+    for _ in 0..2_000 {
+        let _ = patchwork::yield_now();
+    }
+}
+
+/// Writes a file from its beginning, and reads it again.
+fn file(rounds: &Rounds<'_, Patchwork>) -> Result<i32> {
+    let file = patchwork::open(c"/tmp/costs:create")?;
+    let mut page = [7; MESSAGE];
+    Ok(rounds.run(|| {
+        for write in [true, false] {
+            // SAFETY: the call writes nowhere.
+            unsafe { Patchwork::call(nr::SEEK, [file, 0, 0, 0, 0, 0]) };
+            let _ = match write {
+                true => patchwork::write(file, &page),
+                false => patchwork::read(file, &mut page).map(|count| count as u64),
+            };
+        }
+    }))
+}
+
+/// Sends a message to another process, which sends it back.
+fn pipe(rounds: &Rounds<'_, Patchwork>, size: usize) -> Result<i32> {
+    let [far, near] = patchwork::open2(c"/dev/pipe/new")?;
+    let [reader, writer] = patchwork::open2(c"/dev/pipe/new")?;
+    let own = patchwork::dup(patchwork::STDOUT)?;
+    patchwork::dup2(far, patchwork::STDIN)?;
+    patchwork::dup2(writer, patchwork::STDOUT)?;
+    patchwork::spawn(&[ITSELF, c"echo"], patchwork::spawn_flags::STDIO_FDS)?;
+    patchwork::dup2(own, patchwork::STDOUT)?;
+    let mut message = [0; MESSAGE];
+    Ok(rounds.run(|| {
+        let _ = patchwork::write(near, &message[..size]);
+        let mut left = size;
+        while left > 0 {
+            let count = patchwork::read(reader, &mut message[..left]);
+            left -= count.unwrap_or(left).max(1);
+        }
+    }))
+}
+
+/// The other end: sends back whatever comes.
+fn echo() -> Result<i32> {
+    let mut message = [0; MESSAGE];
+    loop {
+        let count = patchwork::read(patchwork::STDIN, &mut message)?;
+        if count == 0 {
+            return Ok(0);
+        }
+        patchwork::write(patchwork::STDOUT, &message[..count])?;
+    }
+}
+
+/// Wakes a thread, and waits until it has done the same.
+fn futex(rounds: &Rounds<'_, Patchwork>) -> Result<i32> {
+    patchwork::thread_create(turn_entry, 0)?;
+    Ok(rounds.run(|| {
+        TURN.store(1, SeqCst);
+        let _ = patchwork::futex_wake(&TURN);
+        while TURN.load(SeqCst) == 1 {
+            let _ = patchwork::futex_wait(&TURN, 1, NEVER);
+        }
+    }))
+}
+
+/// The other side of [`futex`].
+fn take_turns(_: u64) {
+    loop {
+        while TURN.load(SeqCst) == 0 {
+            let _ = patchwork::futex_wait(&TURN, 0, NEVER);
+        }
+        TURN.store(0, SeqCst);
+        let _ = patchwork::futex_wake(&TURN);
+    }
+}
+
+/// Says that a thread is over.
+fn be_over(_: u64) {
+    TURN.store(1, SeqCst);
+    let _ = patchwork::futex_wake(&TURN);
+}
+
+/// Touches pages, one after the other.
+fn fault(rounds: &Rounds<'_, Patchwork>) -> Result<i32> {
+    let zero = patchwork::open(c"/dev/zero")?;
+    let start = patchwork::map(zero, (rounds.count() + 1) * PAGE, READ_WRITE)?;
+    let mut next = start;
+    Ok(rounds.run(|| {
+        touch(next);
+        next += PAGE;
+    }))
+}
+
+/// Stores a word in mapped memory.
+fn touch(address: u64) {
+    let place = address as *mut u64;
+    // SAFETY: the caller mapped it, to read and to write, for itself alone.
+    unsafe { place.write_volatile(1) };
+}
+
+fn map(rounds: &Rounds<'_, Patchwork>, length: u64) -> Result<i32> {
+    let zero = patchwork::open(c"/dev/zero")?;
+    Ok(rounds.run(|| {
+        if let Ok(start) = patchwork::map(zero, length, READ_WRITE) {
+            // SAFETY: nothing refers to it.
+            let _ = unsafe { patchwork::unmap(start, length) };
+        }
+    }))
+}
+
+/// Takes a page the right to be written, and gives it back.
+fn protect(rounds: &Rounds<'_, Patchwork>) -> Result<i32> {
+    let zero = patchwork::open(c"/dev/zero")?;
+    let start = patchwork::map(zero, PAGE, READ_WRITE)?;
+    touch(start);
+    Ok(rounds.run(|| {
+        for prot in [READ, READ_WRITE] {
+            // SAFETY: nothing refers to that memory meanwhile.
+            unsafe { Patchwork::call(nr::MPROTECT, [start, PAGE, prot, 0, 0, 0]) };
+        }
+    }))
+}
+
+/// Hands shared memory over by its key: shared, claimed, mapped, its first and
+/// last word touched, unmapped, closed.
+fn shared(rounds: &Rounds<'_, Patchwork>, length: u64) -> Result<i32> {
+    let memory = patchwork::open(c"/dev/shmem/new")?;
+    let first = patchwork::map(memory, length, READ_WRITE)?;
+    touch(first);
+    touch(first + length - 8);
+    Ok(rounds.run(|| {
+        let mut key = [0_u64; 2];
+        let place = key.as_mut_ptr().expose_provenance() as u64;
+        // SAFETY: the key is written, to where it may be.
+        unsafe { Patchwork::call(nr::SHARE, [place, memory, NEVER, 0, 0, 0]) };
+        // SAFETY: the call writes nowhere.
+        let claimed = unsafe { Patchwork::call(nr::CLAIM, [place, 0, 0, 0, 0, 0]) };
+        if let Ok(start) = patchwork::map(claimed, length, READ_WRITE) {
+            touch(start);
+            touch(start + length - 8);
+            // SAFETY: nothing refers to it.
+            let _ = unsafe { patchwork::unmap(start, length) };
+        }
+        let _ = patchwork::close(claimed);
+    }))
+}
+
+/// Starts a process that ends at once, and waits for its end: the only other
+/// end of the pipe is its standard input.
+fn spawn() -> Result<()> {
+    let [reader, writer] = patchwork::open2(c"/dev/pipe/new")?;
+    patchwork::dup2(writer, patchwork::STDIN)?;
+    patchwork::close(writer)?;
+    patchwork::spawn(&[ITSELF, c"end"], patchwork::spawn_flags::STDIO_FDS)?;
+    patchwork::close(patchwork::STDIN)?;
+    patchwork::read(reader, &mut [0])?;
+    patchwork::close(reader)?;
+    Ok(())
+}
