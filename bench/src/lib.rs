@@ -1,13 +1,20 @@
-//! Benchmarks of the kernel and of the way to it.
+//! What the kernel costs, and whether that changed.
 //!
-//! Purpose: the figures that the project's goals are stated in, measured by
-//! code that anyone can run (`cargo bench -p mayfly-bench`). Counts of
-//! kernel instructions are exact; times are of this host and this moment.
-//! Neighbour: `harness`, whose public face is all that is used here.
-//!
-//! - [`suite`]: what is measured. [`sample`]: how samples become figures.
+//! Purpose: the list of what is measured ([`suite`]), how samples become
+//! figures ([`measure`]), and what two sets of figures say about a change:
+//! exact counts by equality ([`baseline`]), times by statistics. Nothing here
+//! knows a virtual machine: whatever can run programs and count is a [`Lab`],
+//! so that all of it is tested with one that is made up. Neighbour: `harness`,
+//! whose command `mayfly bench` has the real one.
 
-pub mod sample;
+pub mod baseline;
+pub mod error;
+pub mod functions;
+pub mod lab;
+pub mod measure;
 pub mod suite;
 
-pub use sample::{Benchmark, Times};
+pub use error::Error;
+pub use lab::{Function, Lab, Round, Task, Ticks};
+pub use measure::{Exact, Measured, Plan};
+pub use suite::Benchmark;

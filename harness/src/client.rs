@@ -236,11 +236,6 @@ impl Client {
             .map_or_else(Vec::new, |backend| backend.take_visits())
     }
 
-    /// Ring-0 instructions counted so far.
-    pub(crate) fn instructions(&self) -> Option<u64> {
-        self.backend.as_ref()?.instructions()
-    }
-
     /// Ends the machine at once; what it has told stays.
     pub(crate) fn kill(&mut self) {
         if self.backend.take().is_some() {

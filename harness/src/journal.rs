@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, VecDeque};
 use mayfly_abi::Abi;
 use mayfly_wire::message::{Event, Exited, Refusal, Stats};
 
+use crate::error::{Error, Result};
 use crate::phase::Phase;
 use crate::report::Panicked;
 use crate::transcript::Call;
@@ -38,6 +39,24 @@ pub struct Ready {
     pub protections: u32,
     /// Free frames.
     pub frames_free: u64,
+}
+
+impl Ready {
+    /// It speaks this library's version of the protocol.
+    pub(crate) fn check_version(&self) -> Result<()> {
+        if self.version == mayfly_wire::VERSION {
+            return Ok(());
+        }
+        Err(Error::broken(
+            format!("{} speaks another protocol version", self.kernel),
+            format!(
+                "its version is {}, ours {}",
+                self.version,
+                mayfly_wire::VERSION
+            ),
+            "rebuild kernel and harness together; they share kernel/wire",
+        ))
+    }
 }
 
 /// Answer to a request.

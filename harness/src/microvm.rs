@@ -18,6 +18,7 @@ use crate::client::Client;
 use crate::error::{Error, Result};
 use crate::guest::{Command, unexpected};
 use crate::journal::{Answer, Ready};
+use crate::metering::Spent;
 use crate::options::VmOptions;
 use crate::probe::Probe;
 use crate::report;
@@ -30,7 +31,7 @@ pub struct Vm {
     backend: BackendKind,
     ready: Ready,
     boot_time: Duration,
-    boot_kernel_instr: Option<u64>,
+    boot: Option<Spent>,
     origin: From,
 }
 
@@ -68,14 +69,14 @@ impl Vm {
         };
         let started = Instant::now();
         if let Some((client, begun)) = snapshot::start(kind, &options)? {
-            check_version(begun.ready())?;
+            begun.ready().check_version()?;
             return Ok(Self {
                 client: Arc::new(Mutex::new(client)),
                 options,
                 backend: kind,
                 ready: begun.ready().clone(),
                 boot_time: started.elapsed(),
-                boot_kernel_instr: None,
+                boot: None,
                 origin: From::Snapshot(begun),
             });
         }
@@ -83,18 +84,19 @@ impl Vm {
         let metered = options.meter_boot && client.meter(Some(options.counting()))?;
         let ready = client.ready(options.setup_timeout)?;
         let boot_time = started.elapsed();
-        let boot_kernel_instr = client.instructions().filter(|_| metered);
+        let mut boot = None;
         if metered {
             client.meter(None)?;
+            boot = Some(Spent::of(&client.take_visits()));
         }
-        check_version(&ready)?;
+        ready.check_version()?;
         Ok(Self {
             client: Arc::new(Mutex::new(client)),
             options,
             backend: kind,
             ready,
             boot_time,
-            boot_kernel_instr,
+            boot,
             origin: From::Boot,
         })
     }
@@ -118,7 +120,7 @@ impl Vm {
             backend: self.backend,
             ready: self.ready.clone(),
             boot_time: started.elapsed(),
-            boot_kernel_instr: None,
+            boot: None,
             origin: From::Sibling,
         })
     }
@@ -302,7 +304,12 @@ impl Vm {
     /// Kernel instructions from its first to ready; with
     /// [`VmOptions::meter_boot`] only.
     pub fn boot_kernel_instr(&self) -> Option<u64> {
-        self.boot_kernel_instr
+        Some(self.boot.as_ref()?.instructions)
+    }
+
+    /// The same, told apart.
+    pub fn boot_spent(&self) -> Option<&Spent> {
+        self.boot.as_ref()
     }
 
     /// Text that the kernel wrote to COM1.
@@ -370,21 +377,6 @@ fn has_bit(numbers: &[u64; 2], number: u64) -> bool {
     let word = usize::try_from(number / 64).ok();
     word.and_then(|word| numbers.get(word))
         .is_some_and(|word| word >> (number % 64) & 1 == 1)
-}
-
-fn check_version(ready: &Ready) -> Result<()> {
-    if ready.version == mayfly_wire::VERSION {
-        return Ok(());
-    }
-    Err(Error::broken(
-        format!("{} speaks another protocol version", ready.kernel),
-        format!(
-            "its version is {}, ours {}",
-            ready.version,
-            mayfly_wire::VERSION
-        ),
-        "rebuild kernel and harness together; they share kernel/wire",
-    ))
 }
 
 #[cfg(test)]

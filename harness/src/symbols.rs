@@ -4,6 +4,7 @@
 //! file) so that reports name a place and not a number, functions inlined at it
 //! included. Neighbours: `report` prints the frames, `image` has the files.
 
+use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use addr2line::Context;
@@ -38,16 +39,57 @@ impl std::fmt::Display for Frame {
 
 /// Functions at a kernel address, innermost first; empty when there are none.
 pub fn kernel_frames(address: u64) -> Vec<Frame> {
-    // Contexts cache without locks; one per call is cheap beside a failure.
-    let Some(file) = kernel() else {
-        return Vec::new();
-    };
-    let frames = dwarf_frames(file, address).unwrap_or_default();
-    if frames.is_empty() {
-        symbol_frame(file, address).into_iter().collect()
-    } else {
-        frames
+    Kernel::new().frames(address).to_vec()
+}
+
+/// Looks up many addresses of the kernel.
+pub struct Kernel {
+    context: Option<Context<Reader>>,
+    known: HashMap<u64, Vec<Frame>>,
+}
+
+impl Kernel {
+    /// With the line tables of the embedded kernel.
+    pub fn new() -> Self {
+        Self {
+            context: kernel().and_then(context),
+            known: HashMap::new(),
+        }
     }
+
+    /// Functions at an address, innermost first; empty when there are none.
+    pub fn frames(&mut self, address: u64) -> &[Frame] {
+        self.known.entry(address).or_insert_with(|| {
+            let context = self.context.as_ref();
+            let frames = context.and_then(|context| dwarf_frames(context, address));
+            let symbol = || kernel().and_then(|file| symbol_frame(file, address));
+            match frames.filter(|frames| !frames.is_empty()) {
+                Some(frames) => frames,
+                None => symbol().into_iter().collect(),
+            }
+        })
+    }
+
+    /// The function of ours that an address belongs to: the innermost whose
+    /// source is in this workspace, and no library's; else what there is.
+    pub fn function(&mut self, address: u64) -> Option<&Frame> {
+        let frames = self.frames(address);
+        let ours = |frame: &&Frame| frame.file.as_ref().is_some_and(|file| is_ours(file));
+        frames.iter().find(ours).or(frames.last())
+    }
+}
+
+impl Default for Kernel {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A source file of this workspace: others begin with a library or a version.
+fn is_ours(file: &str) -> bool {
+    ["kernel/", "vmm/"]
+        .iter()
+        .any(|folder| file.starts_with(folder))
 }
 
 /// Address of a symbol of the kernel.
@@ -63,7 +105,9 @@ pub fn program_frames(bytes: &'static [u8], address: u64) -> Vec<Frame> {
     let Ok(file) = object::File::parse(bytes) else {
         return Vec::new();
     };
-    let frames = dwarf_frames(&file, address).unwrap_or_default();
+    let context = context(&file);
+    let frames = context.and_then(|context| dwarf_frames(&context, address));
+    let frames = frames.unwrap_or_default();
     if frames.is_empty() {
         symbol_frame(&file, address).into_iter().collect()
     } else {
@@ -77,7 +121,7 @@ fn kernel() -> Option<&'static object::File<'static>> {
     KERNEL.as_ref()
 }
 
-fn dwarf_frames(file: &object::File<'static>, address: u64) -> Option<Vec<Frame>> {
+fn context(file: &object::File<'static>) -> Option<Context<Reader>> {
     let section = |id: SectionId| -> Result<Reader, gimli::Error> {
         let data = file
             .section_by_name(id.name())
@@ -86,7 +130,10 @@ fn dwarf_frames(file: &object::File<'static>, address: u64) -> Option<Vec<Frame>
         Ok(EndianSlice::new(data, LittleEndian))
     };
     let dwarf = gimli::Dwarf::load(section).ok()?;
-    let context = Context::from_dwarf(dwarf).ok()?;
+    Context::from_dwarf(dwarf).ok()
+}
+
+fn dwarf_frames(context: &Context<Reader>, address: u64) -> Option<Vec<Frame>> {
     let mut found = context.find_frames(address).skip_all_loads().ok()?;
     let mut frames = Vec::new();
     while let Ok(Some(frame)) = found.next() {

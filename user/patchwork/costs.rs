@@ -249,10 +249,13 @@ fn shared(rounds: &Rounds<'_, Patchwork>, length: u64) -> Result<i32> {
 /// end of the pipe is its standard input.
 fn spawn() -> Result<()> {
     let [reader, writer] = patchwork::open2(c"/dev/pipe/new")?;
+    let own = patchwork::dup(patchwork::STDIN)?;
     patchwork::dup2(writer, patchwork::STDIN)?;
     patchwork::close(writer)?;
-    patchwork::spawn(&[ITSELF, c"end"], patchwork::spawn_flags::STDIO_FDS)?;
-    patchwork::close(patchwork::STDIN)?;
+    let started = patchwork::spawn(&[ITSELF, c"end"], patchwork::spawn_flags::STDIO_FDS);
+    patchwork::dup2(own, patchwork::STDIN)?;
+    patchwork::close(own)?;
+    started?;
     patchwork::read(reader, &mut [0])?;
     patchwork::close(reader)?;
     Ok(())

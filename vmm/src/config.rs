@@ -39,6 +39,10 @@ pub struct Config {
     pub entry: Entry,
     /// Unread bytes that one port or COM1 may hold before the guest is stopped.
     pub output_max: usize,
+    /// So many times slower than it is does the time stamp counter tell the guest
+    /// that time passes: a guest that is stepped should not see how long that
+    /// takes. Timers that it sets fire so many times too early.
+    pub clock_divisor: u32,
 }
 
 impl Default for Config {
@@ -49,6 +53,7 @@ impl Default for Config {
             command_line: String::new(),
             entry: Entry::Auto,
             output_max: OUTPUT_MAX,
+            clock_divisor: 1,
         }
     }
 }

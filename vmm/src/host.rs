@@ -92,6 +92,21 @@ impl Host {
         Ok(vcpu)
     }
 
+    /// Tells a vCPU that did not run yet of a faster time stamp counter.
+    pub(crate) fn slow_clock(&self, vcpu: &VcpuFd, divisor: u32) -> Result<(), Error> {
+        let known = self.cpuid.get().map_or(&[][..], |cpuid| cpuid.as_slice());
+        let mut entries = known.to_vec();
+        for entry in &mut entries {
+            if entry.function == device::TIMING_LEAF {
+                entry.eax = entry.eax.saturating_mul(divisor);
+            }
+        }
+        let cpuid = CpuId::from_entries(&entries);
+        let cpuid = cpuid.map_err(|_| Error::Capability("room for the guest's CPUID"))?;
+        vcpu.set_cpuid2(&cpuid)
+            .map_err(Error::kvm("KVM_SET_CPUID2"))
+    }
+
     /// A checksum of the CPUID that guests see.
     fn cpuid_digest(&self) -> Result<u32, Error> {
         // It is asked of a vCPU once, and then known.

@@ -74,6 +74,10 @@ impl Metering {
         self.meter.take_visits()
     }
 
+    pub(crate) fn take_boot(&mut self) -> Option<Visit> {
+        self.meter.take_boot()
+    }
+
     fn feed<'a>(
         &'a mut self,
         vcpu: &'a VcpuFd,

@@ -74,6 +74,9 @@ impl Vm {
         let vm = host.create_vm()?;
         memory.register(&vm)?;
         let vcpu = host.create_vcpu(&vm)?;
+        if config.clock_divisor != 1 {
+            host.slow_clock(&vcpu, config.clock_divisor)?;
+        }
         cpu::set_start(&vcpu, start)?;
         Ok(Self::of(Parts {
             vcpu,
@@ -332,6 +335,12 @@ impl Vm {
             .as_mut()
             .map(Metering::take_visits)
             .unwrap_or_default()
+    }
+
+    /// Takes the boot, counted from its first instruction until now; `None` if
+    /// it was not, or is over. To be followed by switching the meter off.
+    pub fn take_boot(&mut self) -> Option<meter::Visit> {
+        self.metering.as_mut().and_then(Metering::take_boot)
     }
 
     /// Ring-0 instructions counted while metering.

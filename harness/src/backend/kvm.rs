@@ -48,6 +48,7 @@ impl Kvm {
             memory_bytes: options.memory_bytes,
             cpus: options.cpus,
             command_line: options.full_command_line(),
+            clock_divisor: options.clock_divisor,
             entry: match options.entry {
                 Entry::Auto => mayfly_vmm::Entry::Auto,
                 Entry::Direct => mayfly_vmm::Entry::Direct,
@@ -142,6 +143,7 @@ impl Backend for Kvm {
     fn meter(&mut self, counting: Option<Counting>) -> Result<bool> {
         // Switching a meter loses what it has.
         self.visits.extend(self.vm.take_visits());
+        self.visits.extend(self.vm.take_boot());
         let config = counting.map(|counting| meter_config(counting, !self.started));
         self.vm.meter(config).map_err(|error| broken(&error))?;
         Ok(true)
@@ -151,10 +153,6 @@ impl Backend for Kvm {
         let mut visits = std::mem::take(&mut self.visits);
         visits.extend(self.vm.take_visits());
         visits.into_iter().map(visit).collect()
-    }
-
-    fn instructions(&self) -> Option<u64> {
-        Some(self.vm.instructions())
     }
 
     fn snapshot(&mut self) -> Result<Option<Snapshot>> {

@@ -164,10 +164,9 @@ pub(crate) trait Backend: Send {
     fn take(&mut self, stream: Stream) -> Vec<u8>;
     /// Counts kernel instructions from now on, or no more; `false`: it cannot.
     fn meter(&mut self, counting: Option<Counting>) -> Result<bool>;
-    /// Takes the stays in ring 0 counted since the last time, in order.
+    /// Takes the stays in ring 0 counted since the last time, in order; the boot
+    /// is one when counting was switched off in it.
     fn take_visits(&mut self) -> Vec<Visit>;
-    /// Ring-0 instructions counted so far, the boot's included.
-    fn instructions(&self) -> Option<u64>;
     /// What it is now, to make copies of; `None`: it cannot be copied.
     fn snapshot(&mut self) -> Result<Option<Snapshot>> {
         Ok(None)

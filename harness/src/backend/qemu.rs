@@ -208,10 +208,6 @@ impl Backend for Qemu {
     fn take_visits(&mut self) -> Vec<Visit> {
         Vec::new()
     }
-
-    fn instructions(&self) -> Option<u64> {
-        None
-    }
 }
 
 impl Drop for Qemu {

@@ -16,6 +16,8 @@ pub(crate) enum Exit {
     Failure,
     /// Wrong use.
     Usage,
+    /// A cost is not what was agreed on.
+    Regression,
     /// The time was over.
     Timeout,
     /// Mayfly, the host or the guest kernel failed.
@@ -35,6 +37,7 @@ impl Exit {
             Exit::Success => 0,
             Exit::Failure => 1,
             Exit::Usage => 2,
+            Exit::Regression => 111,
             Exit::Timeout => 124,
             Exit::Broken => 125,
             Exit::CannotRun => 126,
@@ -80,6 +83,12 @@ fn of_end(cause: Cause, status: i64) -> Exit {
 pub(crate) fn of_error(error: &anyhow::Error) -> Exit {
     if let Some(unusable) = error.downcast_ref::<super::program::Unusable>() {
         return unusable.exit();
+    }
+    if let Some(error) = error.downcast_ref::<mayfly_bench::Error>() {
+        return match error {
+            mayfly_bench::Error::Unrepeatable { .. } => Exit::Broken,
+            _ => Exit::Usage,
+        };
     }
     match error.downcast_ref::<Error>() {
         Some(Error::Usage { .. } | Error::UnknownCall { .. }) => Exit::Usage,

@@ -4,6 +4,7 @@
 //! derive from it) and runs the chosen command. Neighbours: one module a
 //! command; `say` prints, `exit` has the codes, `target` the shared options.
 
+mod bench;
 mod call;
 mod calltable;
 mod coverage;
@@ -43,7 +44,8 @@ Examples:
   mayfly call patchwork GETPID                make one system call
 
 Exit codes: the guest's own 0-123; 2 usage, 124 timeout, 125 Mayfly, the host or the
-guest kernel failed, 126 not a program, 127 no such program, 137 killed, 139 fault.";
+guest kernel failed, 126 not a program, 127 no such program, 137 killed, 139 fault;
+111 a benchmark is not what was agreed on.";
 
 /// Options of every command.
 #[derive(Args, Debug)]
@@ -81,6 +83,9 @@ enum Command {
     /// Run a program; show its system calls, one a line.
     #[command(after_help = trace::EXAMPLES)]
     Trace(trace::Options),
+    /// Measure what system calls and machines cost; compare with what was agreed on.
+    #[command(after_help = bench::EXAMPLES)]
+    Bench(bench::Options),
     /// Show which system calls are served and tested.
     Coverage(coverage::Options),
     /// Say what this host can do, and how to fix what it cannot.
@@ -106,6 +111,7 @@ pub(crate) fn main(cli: &Cli) -> Exit {
         Command::Run(options) => run::run(options, &mut say),
         Command::Call(options) => call::run(options, &mut say),
         Command::Trace(options) => trace::run(options, &mut say),
+        Command::Bench(options) => bench::run(options, &mut say),
         Command::Coverage(options) => coverage::run(options, &mut say),
         Command::Doctor => doctor::run(&mut say),
         Command::Completions { shell } => completions(*shell, &mut say),

@@ -38,9 +38,6 @@ impl Backend for Fake {
     fn take_visits(&mut self) -> Vec<Visit> {
         Vec::new()
     }
-    fn instructions(&self) -> Option<u64> {
-        None
-    }
 }
 
 fn client(script: Vec<(Vec<u8>, Stop)>) -> Client {

@@ -82,7 +82,7 @@ static EPOCH: LazyLock<u64> = LazyLock::new(|| {
 
 /// A machine that begins as a copy; `None` when `options` ask for one that boots.
 pub(crate) fn start(kind: BackendKind, options: &VmOptions) -> Result<Option<(Client, Begun)>> {
-    if kind != BackendKind::Kvm || options.meter_boot {
+    if kind != BackendKind::Kvm || options.meter_boot || options.clock_divisor != 1 {
         return Ok(None);
     }
     let usage = match options.snapshot.settled()? {

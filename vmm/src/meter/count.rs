@@ -97,6 +97,11 @@ impl Meter {
         std::mem::take(&mut self.visits)
     }
 
+    /// Takes the boot, as far as it is; what follows does not count.
+    pub(crate) fn take_boot(&mut self) -> Option<Visit> {
+        self.open.take_if(|visit| visit.partial && self.config.boot)
+    }
+
     /// The guest is about to halt, and is to be helped ([`Meter::halt`]).
     pub(crate) fn is_halting(&self) -> bool {
         self.halting

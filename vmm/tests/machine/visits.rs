@@ -60,7 +60,7 @@ fn instructions_of_stubs_are_counted_apart() {
         |a| (0..5).for_each(|_| a.nop().unwrap()),
         |places| meter::Config {
             // Three of the five, one byte each.
-            stubs: vec![places["fault"] + 1..places["fault"] + 4],
+            stubs: Vec::from_iter([places["fault"] + 1..places["fault"] + 4]),
             ..exits(places)
         },
     );

@@ -1,0 +1,369 @@
+//! The exact figures that were agreed on, and what differs from them.
+//!
+//! Purpose: `bench/baseline/*.txt` is committed and reviewed: a metric a line,
+//! a file for each interface, and beside them which functions the instructions
+//! were in. A change in either direction is a finding until it is blessed.
+//! Neighbours: [`crate::functions`] says where it went, `measure` has the
+//! figures.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+
+use crate::error::Error;
+use crate::functions::{self, Growth, Profile};
+use crate::measure::{Exact, Measured};
+use crate::suite;
+
+const HEADER: &str = "\
+# Kernel instructions, a benchmark a line; `mayfly bench --bless` writes this file.
+# body: without the stubs that calls enter and leave by, which depend on the host.
+# by process: of who calls, then of the others.
+";
+/// Names the way by which calls enter the kernel, behind the header.
+const ENTRY: &str = "# entry: ";
+
+/// Figures of one benchmark.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Figures {
+    instructions: u64,
+    body: u64,
+    parts: Vec<u64>,
+}
+
+/// The figures that were agreed on.
+#[derive(Clone, Debug, Default)]
+pub struct Baseline {
+    /// How calls entered the kernel on the host that they were made on.
+    entry: String,
+    figures: BTreeMap<String, Figures>,
+    functions: BTreeMap<String, Profile>,
+}
+
+/// A figure that is not what was agreed on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// The benchmark.
+    pub name: String,
+    /// What was agreed on; `None`: it is new.
+    pub before: Option<u64>,
+    /// What it is; `None`: there is no such benchmark any more.
+    pub after: Option<u64>,
+    /// Functions whose share changed, the largest change first.
+    pub functions: Vec<Growth>,
+}
+
+impl Baseline {
+    /// Figures that were just measured, all counted on one host.
+    pub fn of(entry: &str, measured: &[Measured]) -> Self {
+        let mut this = Self {
+            entry: entry.into(),
+            ..Self::default()
+        };
+        this.take(measured);
+        this
+    }
+
+    /// Takes over what was measured.
+    pub fn take(&mut self, measured: &[Measured]) {
+        for (name, exact) in counted(measured) {
+            self.figures.insert(name.into(), Figures::of(exact));
+            let profile = functions::profile(&exact.functions);
+            self.functions.insert(name.into(), profile);
+        }
+    }
+
+    /// Forgets benchmarks that are not measured any more.
+    pub fn keep_only(&mut self, measured: &[Measured]) {
+        let names: BTreeSet<&str> = counted(measured).map(|(name, _)| name).collect();
+        self.figures.retain(|name, _| names.contains(name.as_str()));
+        self.functions
+            .retain(|name, _| names.contains(name.as_str()));
+    }
+
+    /// Says on what kind of host the figures were made.
+    pub fn set_entry(&mut self, entry: &str) {
+        self.entry = entry.into();
+    }
+
+    /// Reads the files in a folder.
+    ///
+    /// # Errors
+    /// [`Error::Missing`], [`Error::Corrupt`].
+    pub fn load(folder: &Path) -> Result<Self, Error> {
+        let missing = |source| Error::Missing {
+            path: folder.into(),
+            source,
+        };
+        let mut this = Self::default();
+        let entries = fs::read_dir(folder).map_err(missing)?;
+        let mut paths: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
+        paths.retain(|path| path.extension().is_some_and(|it| it == "txt"));
+        paths.sort();
+        if paths.is_empty() {
+            return Err(missing(std::io::ErrorKind::NotFound.into()));
+        }
+        for path in paths {
+            let text = fs::read_to_string(&path).map_err(missing)?;
+            for (index, line) in text.lines().enumerate() {
+                this.read(line).map_err(|why| Error::Corrupt {
+                    path: path.clone(),
+                    line: index + 1,
+                    why,
+                })?;
+            }
+            // Without it a change is found all the same, only not where.
+            let beside = folder
+                .join("functions")
+                .join(path.file_name().unwrap_or_default());
+            if let Ok(text) = fs::read_to_string(&beside) {
+                functions::read(&text, &mut this.functions).map_err(|(line, why)| {
+                    Error::Corrupt {
+                        path: beside,
+                        line,
+                        why,
+                    }
+                })?;
+            }
+        }
+        Ok(this)
+    }
+
+    fn read(&mut self, line: &str) -> Result<(), String> {
+        if let Some(entry) = line.strip_prefix(ENTRY) {
+            self.entry = entry.into();
+        }
+        if line.is_empty() || line.starts_with('#') {
+            return Ok(());
+        }
+        let mut words = line.split_whitespace();
+        let name = words.next().unwrap_or_default();
+        let mut number = |what| -> Result<u64, String> {
+            let word = words.next().ok_or(format!("{name}: {what} is missing"))?;
+            word.parse()
+                .map_err(|_| format!("{name}: {what} is {word:?}, which is no number"))
+        };
+        let (instructions, body) = (number("the count")?, number("the body")?);
+        let parts = words.next().map_or(Ok(Vec::new()), |parts| {
+            let parts = parts.split('+').map(str::parse);
+            parts.collect::<Result<Vec<u64>, _>>()
+        });
+        let parts = parts.map_err(|_| format!("{name}: the parts are no numbers"))?;
+        let figures = Figures {
+            instructions,
+            body,
+            parts,
+        };
+        if self.figures.insert(name.into(), figures).is_some() {
+            return Err(format!("{name} is there twice"));
+        }
+        Ok(())
+    }
+
+    /// Writes the files into a folder.
+    ///
+    /// # Errors
+    /// [`Error::Unwritten`].
+    pub fn save(&self, folder: &Path) -> Result<(), Error> {
+        let interfaces: BTreeSet<&str> =
+            self.figures.keys().map(|it| suite::interface(it)).collect();
+        for interface in interfaces {
+            let own = |name: &String| suite::interface(name) == interface;
+            let mut text = format!("{HEADER}{ENTRY}{}\n", self.entry);
+            for (name, figures) in self.figures.iter().filter(|(name, _)| own(name)) {
+                // Writing to a string does not fail.
+                let _ = writeln!(text, "{name:<36} {}", figures.line());
+            }
+            let functions = self.functions.iter().filter(|(name, _)| own(name));
+            write(&folder.join(format!("{interface}.txt")), &text)?;
+            write(
+                &folder.join("functions").join(format!("{interface}.txt")),
+                &functions::write(functions),
+            )?;
+        }
+        Ok(())
+    }
+
+    /// What differs from what was agreed on; `whole`: all benchmarks were run, so
+    /// that one which is missing is a change, too. `entry` is this host's.
+    pub fn changes(&self, measured: &[Measured], entry: &str, whole: bool) -> Vec<Change> {
+        let mut changes = Vec::new();
+        let of_body = self.entry != entry;
+        let figure = |figures: &Figures| match of_body {
+            true => figures.body,
+            false => figures.instructions,
+        };
+        for (name, exact) in counted(measured) {
+            let (before, after) = (self.figures.get(name), Figures::of(exact));
+            if before.map(figure) == Some(figure(&after))
+                && before.is_some_and(|before| of_body || before.parts == after.parts)
+            {
+                continue;
+            }
+            let functions = self.functions.get(name);
+            changes.push(Change {
+                name: name.into(),
+                before: before.map(figure),
+                after: Some(figure(&after)),
+                functions: functions.map_or_else(Vec::new, |before| {
+                    functions::growth(before, &exact.functions)
+                }),
+            });
+        }
+        let names: BTreeSet<&str> = counted(measured).map(|(name, _)| name).collect();
+        for (name, figures) in self.figures.iter().filter(|_| whole) {
+            if !names.contains(name.as_str()) {
+                changes.push(Change {
+                    name: name.clone(),
+                    before: Some(figure(figures)),
+                    after: None,
+                    functions: Vec::new(),
+                });
+            }
+        }
+        changes
+    }
+
+    /// The count that was agreed on for a benchmark.
+    pub fn instructions(&self, name: &str) -> Option<u64> {
+        self.figures.get(name).map(|figures| figures.instructions)
+    }
+
+    /// How calls entered the kernel on the host that the figures are of.
+    pub fn entry(&self) -> &str {
+        &self.entry
+    }
+}
+
+impl Figures {
+    fn of(exact: &Exact) -> Self {
+        Self {
+            instructions: exact.instructions,
+            body: exact.body,
+            parts: match exact.parts.len() {
+                0 | 1 => Vec::new(),
+                _ => exact.parts.clone(),
+            },
+        }
+    }
+
+    fn line(&self) -> String {
+        let parts: Vec<String> = self.parts.iter().map(u64::to_string).collect();
+        let line = format!(
+            "{:>9} {:>9}  {}",
+            self.instructions,
+            self.body,
+            parts.join("+")
+        );
+        line.trim_end().into()
+    }
+}
+
+fn counted(measured: &[Measured]) -> impl Iterator<Item = (&str, &Exact)> {
+    measured
+        .iter()
+        .filter_map(|it| Some((it.name.as_str(), it.exact.as_ref()?)))
+}
+
+fn write(path: &Path, text: &str) -> Result<(), Error> {
+    let unwritten = |source| Error::Unwritten {
+        path: path.into(),
+        source,
+    };
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).map_err(unwritten)?;
+    }
+    fs::write(path, text).map_err(unwritten)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lab::Function;
+
+    fn figures(name: &str, instructions: u64, function: &str, parts: &[u64]) -> Measured {
+        let function = Function {
+            name: function.into(),
+            file: "a.rs".into(),
+            line: 7,
+        };
+        Measured {
+            name: name.into(),
+            exact: Some(Exact {
+                instructions,
+                body: instructions - 10,
+                cold: instructions,
+                range: (instructions, instructions),
+                parts: parts.into(),
+                functions: vec![(function, instructions)],
+            }),
+            times: None,
+        }
+    }
+
+    #[test]
+    fn what_was_saved_is_loaded_and_a_change_either_way_is_found() {
+        let folder = std::env::temp_dir().join(format!("mayfly-baseline-{}", std::process::id()));
+        let agreed = [
+            figures("veridian/a", 64, "f", &[64]),
+            figures("veridian/b", 100, "g", &[60, 40]),
+        ];
+        Baseline::of("fault", &agreed).save(&folder).unwrap();
+        let baseline = Baseline::load(&folder).unwrap();
+        assert_eq!(baseline.changes(&agreed, "fault", true), []);
+        for (count, by) in [(65, 1), (63, -1)] {
+            let now = [figures("veridian/a", count, "f", &[count])];
+            let changes = baseline.changes(&now, "fault", false);
+            assert_eq!(changes.len(), 1);
+            assert_eq!(
+                (changes[0].before, changes[0].after),
+                (Some(64), Some(count))
+            );
+            let grew = &changes[0].functions[0];
+            assert_eq!(
+                (grew.by, grew.function.name.as_str(), grew.function.line),
+                (by, "f", 7)
+            );
+        }
+        // The same sum in other parts; one that is new; one that is gone.
+        let parts = [figures("veridian/b", 100, "g", &[50, 50])];
+        assert_eq!(baseline.changes(&parts, "fault", false).len(), 1);
+        let new = [figures("veridian/c", 1000, "h", &[])];
+        let changes = baseline.changes(&new, "fault", true);
+        let befores: Vec<_> = changes.iter().map(|it| (it.before, it.after)).collect();
+        assert_eq!(
+            befores,
+            [(None, Some(1000)), (Some(64), None), (Some(100), None)]
+        );
+        // Calls that enter otherwise are compared without the way in.
+        let other = [Measured {
+            exact: Some(Exact {
+                instructions: 80,
+                body: 54,
+                ..Exact::default()
+            }),
+            ..figures("veridian/a", 64, "f", &[64])
+        }];
+        assert_eq!(baseline.changes(&other, "SYSCALL", false), []);
+        assert_eq!(baseline.changes(&other, "fault", false).len(), 1);
+        fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn what_cannot_be_read_says_where() {
+        let mut baseline = Baseline::default();
+        for (line, why) in [
+            ("a/b", "a/b: the count is missing"),
+            ("a/b 1", "a/b: the body is missing"),
+            ("a/b 1 x", "a/b: the body is \"x\", which is no number"),
+            ("a/b 1 1 1+x", "a/b: the parts are no numbers"),
+        ] {
+            assert_eq!(baseline.read(line).unwrap_err(), why);
+        }
+        baseline.read("a/b 1 1").unwrap();
+        assert_eq!(baseline.read("a/b 1 1").unwrap_err(), "a/b is there twice");
+        let error = Baseline::load(Path::new("no/such/folder")).unwrap_err();
+        assert!(error.to_string().contains("--bless"), "{error}");
+    }
+}

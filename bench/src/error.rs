@@ -1,0 +1,57 @@
+//! What can be wrong with what a person gave: each has its own words.
+
+use std::path::PathBuf;
+
+/// What can be wrong with what a person gave.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A filter that nothing fits.
+    #[error("no benchmark has {filter:?} in its name{}\n  try     mayfly bench --list", closeness(.near.as_deref()))]
+    Unknown {
+        /// What was asked for.
+        filter: String,
+        /// A name that is close.
+        near: Option<String>,
+    },
+    /// A baseline that is not there.
+    #[error("there is no baseline at {}: {source}\n  try     mayfly bench --bless, which writes it", .path.display())]
+    Missing {
+        /// Where it should be.
+        path: PathBuf,
+        /// What the host said.
+        source: std::io::Error,
+    },
+    /// A file of figures that cannot be read.
+    #[error("{}:{line}: {why}\n  try     git checkout of the file, or mayfly bench --bless", .path.display())]
+    Corrupt {
+        /// The file.
+        path: PathBuf,
+        /// Line in it, from 1.
+        line: usize,
+        /// What is wrong.
+        why: String,
+    },
+    /// A file that cannot be written.
+    #[error("cannot write {}: {source}", .path.display())]
+    Unwritten {
+        /// The file.
+        path: PathBuf,
+        /// What the host said.
+        source: std::io::Error,
+    },
+    /// A benchmark that has too few rounds, or sleeps in one.
+    #[error(
+        "{name} cannot be counted: its rounds took {rounds:?} kernel instructions, and the kernel slept in one, or there are too few"
+    )]
+    Unrepeatable {
+        /// The benchmark.
+        name: String,
+        /// Counts of its rounds.
+        rounds: Vec<u64>,
+    },
+}
+
+fn closeness(name: Option<&str>) -> String {
+    name.map_or_else(String::new, |name| format!("; {name} is close"))
+}

@@ -1,0 +1,213 @@
+//! From rounds to figures.
+//!
+//! Purpose: runs a benchmark in a lab. The first round is told apart, as the
+//! machine is cold then; the exact count is the median of the others, which are
+//! all the same for most operations, and for the rest (a tree that splits a node
+//! now and then) the same sequence in each run. Times are a histogram over several machines.
+//! Neighbours: [`crate::suite`] says what, [`crate::lab`] does it.
+
+use hdrhistogram::Histogram;
+
+use crate::error::Error;
+use crate::lab::{Function, Lab, Round, Task};
+use crate::suite::{Benchmark, What};
+
+/// Rounds that are counted.
+const COUNTED: u32 = 6;
+/// Significant decimal digits that a histogram keeps.
+const DIGITS: u8 = 3;
+/// Longest time that a histogram tells from longer ones, in ticks: a minute or so.
+const LONGEST: u64 = 1 << 38;
+
+/// How much is measured.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    /// Machines that times are taken on; 0 takes none.
+    pub boots: u32,
+}
+
+/// What one benchmark gave.
+#[derive(Clone, Debug)]
+pub struct Measured {
+    /// Its name.
+    pub name: String,
+    /// Kernel instructions; `None` where they cannot be counted.
+    pub exact: Option<Exact>,
+    /// Times, if they were taken.
+    pub times: Option<Times>,
+}
+
+/// Exact figures of a benchmark.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Exact {
+    /// Kernel instructions of a round.
+    pub instructions: u64,
+    /// Those that are the same whichever way calls take into the kernel.
+    pub body: u64,
+    /// Kernel instructions of the first round.
+    pub cold: u64,
+    /// Least and most kernel instructions of the other rounds.
+    pub range: (u64, u64),
+    /// The instructions by process; who began the round is the first.
+    pub parts: Vec<u64>,
+    /// The instructions by function, most first.
+    pub functions: Vec<(Function, u64)>,
+}
+
+/// Times of a benchmark, in ticks, less those of the empty pair.
+#[derive(Clone, Debug)]
+pub struct Times {
+    /// All but the first of each machine.
+    pub histogram: Histogram<u64>,
+    /// Median of each machine.
+    pub medians: Vec<u64>,
+    /// The first of each machine.
+    pub cold: Vec<u64>,
+    /// What reading the TSC twice takes, which was subtracted.
+    pub empty: u64,
+}
+
+impl Times {
+    /// The time that this share of samples does not exceed.
+    pub fn quantile(&self, share: f64) -> u64 {
+        self.histogram.value_at_quantile(share)
+    }
+
+    /// Median of the first times.
+    pub fn cold_median(&self) -> u64 {
+        median(&self.cold)
+    }
+}
+
+/// Measures a benchmark.
+///
+/// # Errors
+/// Whatever goes wrong in the lab; [`Error::Unrepeatable`].
+pub fn measure(lab: &mut dyn Lab, benchmark: &Benchmark, plan: Plan) -> anyhow::Result<Measured> {
+    let exact = match benchmark.what {
+        What::Operation { program, operation } => lab
+            .count(program, operation, COUNTED)?
+            .map(|rounds| exact(benchmark.name, rounds))
+            .transpose()?,
+        What::Task(Task::Boot) => lab.boot()?.map(|round| of_round(round.instructions, round)),
+        What::Task(_) => None,
+    };
+    let times = match plan.boots {
+        0 => None,
+        boots => Some(times(lab, benchmark, boots)?),
+    };
+    Ok(Measured {
+        name: benchmark.name.into(),
+        exact,
+        times,
+    })
+}
+
+/// The figures of rounds.
+fn exact(name: &str, mut rounds: Vec<Round>) -> Result<Exact, Error> {
+    let counts: Vec<u64> = rounds.iter().map(|round| round.instructions).collect();
+    let slept = rounds.iter().any(|round| round.halts > 0);
+    let unrepeatable = || Error::Unrepeatable {
+        name: name.into(),
+        rounds: counts.clone(),
+    };
+    let cold = *counts.first().ok_or_else(unrepeatable)?;
+    let mut warm = rounds.split_off(1);
+    if warm.is_empty() || slept {
+        return Err(unrepeatable());
+    }
+    warm.sort_by_key(|round| round.instructions);
+    let count = |round: Option<&Round>| round.map_or(0, |round| round.instructions);
+    let range = (count(warm.first()), count(warm.last()));
+    let exact = of_round(cold, warm.swap_remove(warm.len() / 2));
+    Ok(Exact { range, ..exact })
+}
+
+fn of_round(cold: u64, round: Round) -> Exact {
+    let mut functions = round.functions;
+    functions.sort_by(|one, other| other.1.cmp(&one.1).then_with(|| one.0.cmp(&other.0)));
+    Exact {
+        instructions: round.instructions,
+        body: round.body,
+        cold,
+        range: (round.instructions, round.instructions),
+        parts: round.parts,
+        functions,
+    }
+}
+
+fn times(lab: &mut dyn Lab, benchmark: &Benchmark, boots: u32) -> anyhow::Result<Times> {
+    let mut times = Times {
+        histogram: Histogram::new_with_bounds(1, LONGEST, DIGITS)?,
+        medians: Vec::new(),
+        cold: Vec::new(),
+        empty: 0,
+    };
+    let mut empties = Vec::new();
+    for _ in 0..boots {
+        let (empty, mut rounds) = match benchmark.what {
+            What::Operation { program, operation } => {
+                let ticks = lab.time(program, operation, benchmark.rounds)?;
+                (median(&ticks.empty), ticks.rounds)
+            }
+            What::Task(task) => {
+                let each = benchmark.rounds.div_ceil(boots).max(2);
+                let rounds = (0..each).map(|_| lab.task(task));
+                (0, rounds.collect::<anyhow::Result<_>>()?)
+            }
+        };
+        empties.push(empty);
+        for time in &mut rounds {
+            *time = time.saturating_sub(empty);
+        }
+        let Some((cold, warm)) = rounds.split_first() else {
+            anyhow::bail!("{}: the program told no times", benchmark.name);
+        };
+        times.cold.push(*cold);
+        times.medians.push(median(warm));
+        for time in warm {
+            times.histogram.saturating_record(*time);
+        }
+    }
+    times.empty = median(&empties);
+    Ok(times)
+}
+
+/// The middle one, or 0 of none.
+pub fn median(values: &[u64]) -> u64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_unstable();
+    sorted.get(sorted.len() / 2).copied().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn round(instructions: u64) -> Round {
+        Round {
+            instructions,
+            ..Round::default()
+        }
+    }
+
+    #[test]
+    fn the_first_round_is_apart_and_the_others_give_their_median() {
+        let rounds = [90, 61, 60, 75, 60, 60].map(round);
+        let figures = exact("x", rounds.to_vec()).unwrap();
+        assert_eq!((figures.instructions, figures.cold), (60, 90));
+        assert_eq!(figures.range, (60, 75));
+        let error = exact("x", vec![round(60)]).unwrap_err();
+        assert!(error.to_string().contains("[60]"), "{error}");
+        assert!(exact("x", Vec::new()).is_err());
+    }
+
+    #[test]
+    fn a_round_in_which_the_kernel_slept_is_no_figure() {
+        let slept = Round {
+            halts: 1,
+            ..round(60)
+        };
+        assert!(exact("x", vec![round(60), round(60), slept]).is_err());
+    }
+}

@@ -1,0 +1,209 @@
+//! MicroVMs as the lab that benchmarks are measured in.
+//!
+//! Purpose: runs the `costs` programs, marked or timed, and brings back what
+//! `mayfly_bench` judges. Counts come from machines in which interrupts are held
+//! back, so that they are the same each time; times from machines that nobody
+//! disturbs. Neighbours: `machines` does what is done to machines as a whole.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use mayfly::symbols::{Frame, Kernel};
+use mayfly::{BackendKind, Output, SnapshotUse, Spent, Visit, VmOptions};
+use mayfly_abi::{Abi, MARK};
+use mayfly_bench::{Function, Lab, Round, Task, Ticks};
+
+use super::machines;
+
+/// Longest time of a program: counting takes a thousand times as long as running.
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Random numbers are the same each time: ids that are drawn lead through trees.
+const SEED: u64 = 1;
+
+/// MicroVMs to measure in.
+pub(super) struct Microvms {
+    kernel: Kernel,
+    /// How calls enter the kernel here, once it was seen.
+    entry: Option<&'static str>,
+    machines: machines::Machines,
+}
+
+impl Microvms {
+    pub(super) fn new() -> Self {
+        Self {
+            kernel: Kernel::new(),
+            entry: None,
+            machines: machines::Machines::default(),
+        }
+    }
+
+    /// How calls enter the kernel here.
+    pub(super) fn entry(&self) -> &'static str {
+        self.entry.unwrap_or("none was counted")
+    }
+
+    pub(super) fn entry_is_unknown(&self) -> bool {
+        self.entry.is_none()
+    }
+
+    /// What a stretch of a run cost.
+    fn round(&mut self, spent: &Spent) -> Round {
+        let mut functions: BTreeMap<(String, String), (u64, BTreeMap<u32, u64>)> = BTreeMap::new();
+        for address in &spent.path {
+            let function = self.kernel.function(*address).map_or_else(
+                || ("unknown".into(), String::new(), 0),
+                |frame| {
+                    (
+                        name(frame),
+                        frame.file.clone().unwrap_or_default(),
+                        frame.line.unwrap_or(0),
+                    )
+                },
+            );
+            let (name, file, line) = function;
+            let (count, lines) = functions.entry((name, file)).or_default();
+            *count += 1;
+            *lines.entry(line).or_default() += 1;
+        }
+        let functions = functions.into_iter().map(|((name, file), (count, lines))| {
+            let line = lines.into_iter().max_by_key(|(_, count)| *count);
+            let line = line.map_or(0, |(line, _)| line);
+            (Function { name, file, line }, count)
+        });
+        Round {
+            instructions: spent.instructions,
+            body: spent.body,
+            parts: spent.parts.iter().map(|part| part.instructions).collect(),
+            halts: spent.halts,
+            functions: functions.collect(),
+        }
+    }
+}
+
+impl Lab for Microvms {
+    fn count(
+        &mut self,
+        program: &str,
+        operation: &str,
+        rounds: u32,
+    ) -> anyhow::Result<Option<Vec<Round>>> {
+        let vm = options().meter_path().run_timeout(TIMEOUT).boot()?;
+        vm.reseed(SEED)?;
+        let count = rounds.to_string();
+        let command = vm.spawn(program).arg(operation).arg("count").arg(count);
+        let output = command.trace(false).meter(true).run()?;
+        check(program, operation, &output)?;
+        let abi = output.abi().context("the program has no interface")?;
+        let syscall = |visit: &&Visit| visit.is_call;
+        if let Some(call) = output.visits().iter().find(syscall) {
+            self.entry = Some(match call.vector {
+                None => "SYSCALL",
+                Some(_) => "page fault",
+            });
+        }
+        let rounds = between_marks(output.visits(), abi, output.root());
+        Ok(Some(rounds.iter().map(|spent| self.round(spent)).collect()))
+    }
+
+    fn time(&mut self, program: &str, operation: &str, rounds: u32) -> anyhow::Result<Ticks> {
+        let vm = options().run_timeout(TIMEOUT).boot()?;
+        let count = rounds.to_string();
+        let command = vm.spawn(program).arg(operation).arg("time").arg(count);
+        let output = command.trace(false).run()?;
+        check(program, operation, &output)?;
+        let text = output.stdout_text();
+        let line = |title: &str| -> anyhow::Result<Vec<u64>> {
+            let found = text.lines().find_map(|line| line.strip_prefix(title));
+            let found = found.with_context(|| format!("{program} {operation} tells no {title}"))?;
+            let numbers = found.split_whitespace().map(str::parse);
+            Ok(numbers.collect::<Result<_, _>>()?)
+        };
+        Ok(Ticks {
+            empty: line("empty ")?,
+            rounds: line("ticks ")?,
+        })
+    }
+
+    fn boot(&mut self) -> anyhow::Result<Option<Round>> {
+        let vm = VmOptions {
+            meter_boot: true,
+            ..options().meter_path()
+        }
+        .boot()?;
+        Ok(vm.boot_spent().map(|spent| self.round(spent)))
+    }
+
+    fn task(&mut self, task: Task) -> anyhow::Result<u64> {
+        self.machines.perform(task)
+    }
+}
+
+/// A machine that begins as a copy of one that this process has booted.
+pub(super) fn options() -> VmOptions {
+    let kvm = VmOptions::default().backend(BackendKind::Kvm);
+    kvm.snapshot(SnapshotUse::Memory)
+}
+
+/// The program did what it was told; XenevaOS has no status to tell it by.
+fn check(program: &str, operation: &str, output: &Output) -> anyhow::Result<()> {
+    anyhow::ensure!(
+        output.status.success(),
+        "{program} {operation}: {}",
+        output.status
+    );
+    Ok(())
+}
+
+/// What happened between the marks that a program made.
+fn between_marks(visits: &[Visit], abi: Abi, root: u64) -> Vec<Spent> {
+    let is_mark = |visit: &Visit| visit.is_call_of(abi, root, MARK);
+    let mut rounds: Vec<Spent> = visits.split(is_mark).map(Spent::of).collect();
+    // What is before the first and behind the last is no round.
+    rounds.pop();
+    rounds.drain(..1.min(rounds.len()));
+    rounds
+}
+
+/// The name of a function; what is only a symbol has an offset behind it.
+fn name(frame: &Frame) -> String {
+    let name = frame.function.split("+0x").next();
+    name.unwrap_or_default()
+        .replace("mayfly_core::", "")
+        .replace("mayfly_", "")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rounds_lie_between_marks() {
+        let visit = |number, instructions| Visit {
+            number_rax: number,
+            instructions,
+            is_call: true,
+            root: 1,
+            ..Visit::default()
+        };
+        let mark = visit(MARK, 9);
+        let visits = [
+            visit(1, 100),
+            mark.clone(),
+            visit(1, 2),
+            visit(2, 3),
+            mark.clone(),
+            visit(1, 4),
+            mark,
+            visit(0, 50),
+        ];
+        let counts = |visits: &[Visit]| -> Vec<u64> {
+            let rounds = between_marks(visits, Abi::Patchwork, 1);
+            rounds.iter().map(|round| round.instructions).collect()
+        };
+        assert_eq!(counts(&visits), [5, 4]);
+        assert!(counts(&visits[..2]).is_empty());
+        assert!(counts(&[]).is_empty());
+    }
+}

@@ -1,0 +1,175 @@
+//! Benchmarks on a terminal, or as JSON lines.
+//!
+//! Neighbours: `mod` measures, `say` prints.
+
+use std::io;
+
+use mayfly::notation::grouped;
+use mayfly_bench::baseline::Change;
+use mayfly_bench::{Measured, Plan, suite};
+use serde_json::json;
+
+use crate::cli::say::{CARE, GOOD, QUIET, Say, WRONG, styled};
+
+/// Functions shown of a change.
+const FUNCTIONS: usize = 6;
+
+pub(super) fn header(exact: bool, say: &mut Say) -> io::Result<()> {
+    if say.is_json() {
+        return Ok(());
+    }
+    let mut header = format!("{:<36} {:>12}", "benchmark", "kernel instr");
+    if !exact {
+        header += &format!(
+            " {:>12} {:>12} {:>12} {:>12} {:>9}",
+            "cold", "ticks min", "p50", "p99", "n"
+        );
+    }
+    say.line(&styled(QUIET, header))
+}
+
+pub(super) fn line(measured: &Measured, plan: Plan, say: &mut Say) -> io::Result<()> {
+    if say.is_json() {
+        return say.json("benchmark", object(measured, plan, None));
+    }
+    let count = measured.exact.as_ref();
+    let count = count.map_or_else(|| "n/a".into(), |it| grouped(it.instructions));
+    let mut line = format!("{:<36} {count:>12}", measured.name);
+    if let Some(times) = &measured.times {
+        let cold = times.cold_median();
+        for ticks in [
+            cold,
+            times.quantile(0.0),
+            times.quantile(0.5),
+            times.quantile(0.99),
+        ] {
+            line += &format!(" {:>12}", grouped(ticks));
+        }
+        line += &format!(
+            " {:>9}",
+            format!(
+                "{} x {}",
+                plan.boots,
+                times.histogram.len() / u64::from(plan.boots.max(1))
+            )
+        );
+    }
+    if let Some((least, most)) = measured
+        .exact
+        .as_ref()
+        .map(|it| it.range)
+        .filter(|it| it.0 < it.1)
+    {
+        line += &styled(QUIET, format!("  {} to {}", grouped(least), grouped(most)));
+    }
+    if let Some(exact) = measured.exact.as_ref().filter(|it| it.parts.len() > 1) {
+        let parts: Vec<String> = exact.parts.iter().map(|it| grouped(*it)).collect();
+        line += &styled(QUIET, format!("  = {} by process", parts.join(" + ")));
+    }
+    say.line(&line)
+}
+
+/// What `--message-format json` prints of a benchmark.
+pub(super) fn object(measured: &Measured, plan: Plan, verdict: Option<&str>) -> serde_json::Value {
+    let exact = measured.exact.as_ref();
+    let ticks = measured.times.as_ref().map(|times| {
+        json!({
+            "min": times.quantile(0.0), "p50": times.quantile(0.5), "p90": times.quantile(0.9),
+            "p99": times.quantile(0.99), "p999": times.quantile(0.999), "max": times.quantile(1.0),
+            "cold": times.cold_median(), "empty": times.empty,
+        })
+    });
+    let interface = suite::interface(&measured.name);
+    json!({
+        "name": measured.name,
+        "abi": (interface != "machine").then_some(interface),
+        "kernel_instr": exact.map(|it| it.instructions),
+        "body_instr": exact.map(|it| it.body),
+        "cold_instr": exact.map(|it| it.cold),
+        "range_instr": exact.map(|it| [it.range.0, it.range.1]),
+        "parts": exact.map(|it| it.parts.clone()),
+        "ticks": ticks,
+        "n": measured.times.as_ref().map_or(0, |it| it.histogram.len()),
+        "boots": plan.boots,
+        "verdict": verdict,
+    })
+}
+
+/// What differs from what was agreed on.
+pub(super) fn changes(changes: &[Change], say: &mut Say) -> io::Result<()> {
+    if changes.is_empty() {
+        say.step("Same", "every count is what was agreed on");
+        return Ok(());
+    }
+    for change in changes {
+        if say.is_json() {
+            let functions = change.functions.iter().map(|grew| {
+                let it = &grew.function;
+                json!({"by": grew.by, "name": it.name, "file": it.file, "line": it.line})
+            });
+            let functions: Vec<_> = functions.collect();
+            say.json("change", json!({
+                "name": change.name, "before": change.before, "after": change.after, "functions": functions,
+            }))?;
+            continue;
+        }
+        say.line(&headline(change))?;
+        for grew in change.functions.iter().take(FUNCTIONS) {
+            let it = &grew.function;
+            let place = match (it.file.as_str(), it.line) {
+                ("", _) => String::new(),
+                (file, 0) => format!("{file} (gone)"),
+                (file, line) => format!("{file}:{line}"),
+            };
+            say.line(&format!(
+                "  {:>+6}  {}  {}",
+                grew.by,
+                it.name,
+                styled(QUIET, place)
+            ))?;
+        }
+        let rest: i64 = change
+            .functions
+            .iter()
+            .skip(FUNCTIONS)
+            .map(|grew| grew.by)
+            .sum();
+        if change.functions.len() > FUNCTIONS {
+            say.line(&format!(
+                "  {rest:>+6}  in {} others",
+                change.functions.len() - FUNCTIONS
+            ))?;
+        }
+    }
+    say.note(&format!(
+        "{} of the counts changed; accept them: mayfly bench --exact --bless",
+        changes.len()
+    ));
+    Ok(())
+}
+
+fn headline(change: &Change) -> String {
+    let name = &change.name;
+    match (change.before, change.after) {
+        (Some(before), Some(after)) => {
+            let (verdict, style) = match after.cmp(&before) {
+                std::cmp::Ordering::Greater => ("MORE", WRONG),
+                std::cmp::Ordering::Less => ("FEWER", GOOD),
+                std::cmp::Ordering::Equal => ("MOVED", CARE),
+            };
+            let by = i128::from(after) - i128::from(before);
+            format!(
+                "{} {name} kernel_instr {} ({by:+}, was {})",
+                styled(style, verdict),
+                grouped(after),
+                grouped(before)
+            )
+        }
+        (None, after) => format!(
+            "{} {name} kernel_instr {}: not in the baseline",
+            styled(CARE, "NEW"),
+            after.map_or_else(String::new, grouped)
+        ),
+        (_, None) => format!("{} {name}: in the baseline only", styled(CARE, "GONE")),
+    }
+}
