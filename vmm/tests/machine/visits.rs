@@ -58,10 +58,13 @@ fn a_visit_tells_who_came_and_where_ring_3_goes_on() {
 fn instructions_of_stubs_are_counted_apart() {
     let visits = visits_with(
         |a| (0..5).for_each(|_| a.nop().unwrap()),
-        |places| meter::Config {
-            // Three of the five, one byte each.
-            stubs: Vec::from_iter([places["fault"] + 1..places["fault"] + 4]),
-            ..exits(places)
+        |places| {
+            let at = places["fault"];
+            meter::Config {
+                // Three of the five, one byte each.
+                stubs: vec![at + 1..at + 2, at + 2..at + 4],
+                ..exits(places)
+            }
         },
     );
     assert!(visits.iter().all(|v| (v.instructions, v.stubs) == (7, 3)));
