@@ -129,6 +129,8 @@ impl Lab for Microvms {
     fn boot(&mut self) -> anyhow::Result<Option<Round>> {
         let vm = VmOptions {
             meter_boot: true,
+            // Its first message tells the rate of the clock.
+            clock_divisor: 1,
             ..options().meter_path()
         }
         .boot()?;
@@ -166,17 +168,37 @@ fn between_marks(visits: &[Visit], abi: Abi, root: u64) -> Vec<Spent> {
     rounds
 }
 
-/// The name of a function; what is only a symbol has an offset behind it.
+/// The name of a function, without what it is generic over. What is only a symbol
+/// has an offset behind it.
 fn name(frame: &Frame) -> String {
-    let name = frame.function.split("+0x").next();
-    name.unwrap_or_default()
-        .replace("mayfly_core::", "")
-        .replace("mayfly_", "")
+    let whole = frame.function.split("+0x").next().unwrap_or_default();
+    let (mut name, mut depth) = (String::new(), 0_u32);
+    for (index, letter) in whole.char_indices() {
+        match letter {
+            // An implementation's name begins with one.
+            '<' if index > 0 => depth += 1,
+            '>' if depth > 0 => depth -= 1,
+            letter if depth == 0 => name.push(letter),
+            _ => {}
+        }
+    }
+    name
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_are_short() {
+        let frame = |function: &str| Frame {
+            function: function.into(),
+            file: None,
+            line: None,
+        };
+        assert_eq!(name(&frame("find<a::B, C<&[u8]>>")), "find");
+        assert_eq!(name(&frame("user_enter+0x3f")), "user_enter");
+    }
 
     #[test]
     fn rounds_lie_between_marks() {
