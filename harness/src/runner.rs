@@ -30,11 +30,21 @@ impl<E: Display> Verdict for std::result::Result<(), E> {
 }
 
 /// Boots a microVM, runs `body` with it, and panics with a report when either
-/// fails.
+/// fails; as often as `MAYFLY_REPEAT` says, with a microVM each time.
 ///
 /// # Panics
 /// That is how a test fails.
-pub fn run<V: Verdict>(name: &str, options: VmOptions, body: impl FnOnce(Vm) -> V) {
+pub fn run<V: Verdict>(name: &str, options: VmOptions, body: impl Fn(Vm) -> V) {
+    let times = std::env::var("MAYFLY_REPEAT").map_or(1, |times| {
+        let times = times.parse();
+        times.expect("MAYFLY_REPEAT is how often each test runs")
+    });
+    for _ in 0..times {
+        run_once(name, options.clone(), &body);
+    }
+}
+
+fn run_once<V: Verdict>(name: &str, options: VmOptions, body: impl Fn(Vm) -> V) {
     let vm = booted(name, options);
     let backend = vm.backend();
     let witness = vm.witness();

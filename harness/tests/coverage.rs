@@ -33,7 +33,7 @@ fn the_readme_has_the_table_that_the_tool_prints() {
 fn every_test_file_is_looked_through() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
     let listed = include_str!("../src/cli/coverage.rs");
-    for word in ["xeneva", "patchwork", "veridian"] {
+    for word in ["xeneva", "patchwork", "veridian", "crossing"] {
         for entry in fs::read_dir(folder.join(word)).expect("a folder").flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
             let covers = fs::read_to_string(entry.path())

@@ -29,6 +29,8 @@ pub(crate) fn run(kernel: &mut Kernel<Pc>, agent: &mut Agent) -> ! {
             if pending.device {
                 kernel.host.interrupted();
                 agent.serve(kernel);
+                // A program that spins alone may run for as long as it likes.
+                agent.answer(kernel);
             }
             enter(kernel, Activity::Active);
         }

@@ -5,6 +5,7 @@
 
 mod calls;
 mod crossing;
+mod errors;
 mod files;
 mod ideas;
 mod images;

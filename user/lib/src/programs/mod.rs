@@ -6,6 +6,7 @@
 
 pub mod args;
 pub mod badptr;
+pub mod exhaust;
 pub mod exit;
 pub mod fault;
 pub mod null;
@@ -13,5 +14,6 @@ pub mod overflow;
 pub mod preempt;
 pub mod random;
 pub mod registers;
+pub mod ring;
 pub mod spin;
 pub mod unknown;

@@ -1,0 +1,82 @@
+//! Takes all of something that it can get, on VeridianOS.
+//!
+//! Neighbours: `user/lib/src/programs/exhaust.rs` has the program.
+
+#![cfg_attr(target_os = "none", no_std, no_main)]
+
+use core::cell::UnsafeCell;
+
+use mayfly_abi::veridian::{Timespec, nr};
+use mayfly_user::programs::exhaust::{self, Greedy};
+use mayfly_user::veridian::{capability, image, process};
+use mayfly_user::{System as _, Veridian, veridian};
+
+mayfly_user::program!(Veridian, exhaust::run::<Taker>);
+
+/// Room for this program's image.
+struct Room(UnsafeCell<[u8; 96 << 10]>);
+
+// SAFETY: only the main thread uses it.
+unsafe impl Sync for Room {}
+
+static ROOM: Room = Room(UnsafeCell::new([0; 96 << 10]));
+
+/// Protection: to be read and written. Flags: private, of no object.
+const READ_WRITE: u64 = 3;
+const OWN: u64 = 1 | 4;
+/// Size of a stack.
+const STACK: u64 = 4096;
+
+struct Taker;
+
+extern "sysv64" fn nothing(_: u64) -> ! {
+    loop {
+        Taker::idle();
+    }
+}
+
+fn map(length: u64) -> Option<u64> {
+    // SAFETY: memory is mapped where nothing is.
+    let place = unsafe { Veridian::call(nr::MMAP, [0, length, READ_WRITE, OWN, 0, 0]) };
+    (Veridian::error(place) == 0).then_some(place)
+}
+
+impl Greedy for Taker {
+    type System = Veridian;
+
+    fn handle() -> bool {
+        let own = veridian::start_info().process_token;
+        capability::derive(own, 0).is_ok()
+    }
+
+    fn memory() -> Option<(u64, u64)> {
+        let length = 64 << 12;
+        Some((map(length)?, length))
+    }
+
+    fn thread() -> bool {
+        let Some(stack) = map(STACK) else {
+            return false;
+        };
+        let entry = (nothing as *const ()).expose_provenance() as u64;
+        // SAFETY: the stack is this thread's alone, and stays.
+        let id = unsafe { Veridian::call(nr::THREAD_CREATE, [entry, stack, STACK, 0, 0, 0]) };
+        Veridian::error(id) == 0
+    }
+
+    fn process() -> bool {
+        // SAFETY: only the main thread uses it, and nobody else in this call.
+        let room = unsafe { &mut *ROOM.0.get() };
+        let image = image::of_this_program(room);
+        image.is_some_and(|image| process::create(image, &[], &[]).is_ok())
+    }
+
+    fn idle() {
+        let hour = Timespec {
+            seconds: 3600,
+            ..Timespec::default()
+        };
+        // A sleep that fails is a short one.
+        let _ = veridian::nanosleep(&hour);
+    }
+}
