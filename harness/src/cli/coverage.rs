@@ -23,6 +23,7 @@ const TESTS: &[&str] = &[
     include_str!("../../tests/xeneva/shared.rs"),
     include_str!("../../tests/xeneva/memory.rs"),
     include_str!("../../tests/xeneva/threads.rs"),
+    include_str!("../../tests/xeneva/errors.rs"),
     include_str!("../../tests/xeneva/ideas.rs"),
     include_str!("../../tests/crossing/corpus.rs"),
     include_str!("../../tests/crossing/files.rs"),

@@ -15,7 +15,7 @@ fn the_same_number_is_another_call_for_each(vm: Vm) -> Result<()> {
         // GetProcessID; ERRNO; MMAP of nothing.
         (4, [pid, Ok(0), Err("InvalidParameter")]),
         // A segment of no size; OPEN of no path; nobody's.
-        (9, [Err("FAILED"), Err("EFAULT"), Err("InvalidSyscall")]),
+        (9, [Err("FAILED"), Err("EINVAL"), Err("InvalidSyscall")]),
         // No path; READ of standard input to nowhere, which is empty; IPC_SEND to no token.
         (12, [Err("FAILED"), Err("EINVAL"), Err("InvalidCapability")]),
         // Nothing of a heap is its beginning; IOCTL; IPC_REPLY to nobody.
