@@ -6,7 +6,7 @@
 use mayfly::prelude::*;
 
 #[mayfly::test(
-    run_timeout = "120s",
+    run_timeout = "600s",
     covers = "xeneva CreateSharedMem, xeneva ObtainSharedMem, patchwork MMAP, veridian MMAP"
 )]
 fn a_token_goes_round_in_shared_memory(vm: Vm) -> Result<()> {
