@@ -22,6 +22,34 @@ pub enum Error {
         /// What the host said.
         source: std::io::Error,
     },
+    /// A saved run that is not there.
+    #[error("there is no run at {}: {source}\n  try     mayfly bench --save NAME, which keeps one", .path.display())]
+    NoRun {
+        /// Where it should be.
+        path: PathBuf,
+        /// What the host said.
+        source: std::io::Error,
+    },
+    /// Times of another testbed.
+    #[error(
+        "times of {there} say nothing about those of {here}\n  try     --exact, which compares counts; or --save on this host first"
+    )]
+    Foreign {
+        /// This testbed.
+        here: String,
+        /// The other one.
+        there: String,
+    },
+    /// What a comparison of revisions needs is not there.
+    #[error("cannot compare with {revision}: {why}\n  try     {remedy}")]
+    Revision {
+        /// The revision.
+        revision: String,
+        /// Why not.
+        why: String,
+        /// What helps.
+        remedy: &'static str,
+    },
     /// A file of figures that cannot be read.
     #[error("{}:{line}: {why}\n  try     git checkout of the file, or mayfly bench --bless", .path.display())]
     Corrupt {

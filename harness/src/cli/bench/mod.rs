@@ -1,19 +1,23 @@
 //! `mayfly bench`: what the kernel costs, and whether that changed.
 //!
-//! Purpose: measures, prints, and compares with figures that were agreed on.
-//! Neighbours: `lab` measures with microVMs, the crate `mayfly_bench` has the
-//! list and judges, `show` prints tables.
+//! Purpose: measures, prints, and compares with figures that were agreed on or
+//! kept. Neighbours: `lab` measures with microVMs, the crate `mayfly_bench` has
+//! the list and judges, `show` prints tables, `saved` knows runs that were kept.
 
 mod floor;
 mod lab;
 mod machines;
+mod saved;
 mod show;
 
 use std::path::{Path, PathBuf};
 
-use clap::Args;
-use mayfly_bench::baseline::Baseline;
-use mayfly_bench::{Benchmark, Error, Lab as _, Measured, Plan, measure, suite};
+use anyhow::Context as _;
+use clap::{Args, ValueEnum};
+use mayfly_bench::baseline::{Baseline, Change};
+use mayfly_bench::compare::{self, Compared, Verdict};
+use mayfly_bench::report::{exchange, html, markdown};
+use mayfly_bench::{Benchmark, Error, Lab as _, Measured, Plan, Run, measure, suite};
 
 use super::exit::Exit;
 use super::say::Say;
@@ -24,7 +28,9 @@ Examples:
   mayfly bench                                counts and times of everything
   mayfly bench veridian/lat_ipc               what has that in its name
   mayfly bench --exact --against baseline     exit code 111 if a count changed
-  mayfly bench --exact --bless                agree to the counts as they are";
+  mayfly bench --exact --bless                agree to the counts as they are
+  mayfly bench --save before                  keep a run; then, after a change:
+  mayfly bench --against before --format html --out page.html";
 
 /// Name of the committed figures.
 const BASELINE: &str = "baseline";
@@ -41,18 +47,54 @@ pub(crate) struct Options {
     /// Count kernel instructions only; take no times.
     #[arg(long)]
     exact: bool,
-    /// Compare with figures that were agreed on; 111 if a count differs.
-    #[arg(long, value_name = "baseline")]
+    /// Compare: `baseline` with the counts that were agreed on, another name with
+    /// a run that was saved. 111 if a count differs, or a time is longer.
+    #[arg(long, value_name = "baseline|NAME")]
     against: Option<String>,
     /// Agree to the counts as they are: rewrite the baseline.
     #[arg(long, conflicts_with = "against")]
     bless: bool,
+    /// Keep this run by a name.
+    #[arg(long, value_name = "NAME")]
+    save: Option<String>,
+    /// Print the results in another format, when all are there.
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    format: Format,
+    /// Print that to a file, and the table here.
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
     /// Machines that times are taken on.
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
     boots: u32,
     /// Folder of the baseline; else `bench/baseline` of the repository here.
     #[arg(long, value_name = "FOLDER")]
     baseline: Option<PathBuf>,
+}
+
+/// How results are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// A table.
+    Human,
+    /// A JSON object a line.
+    Json,
+    /// Bencher metric format.
+    Bmf,
+    /// github-action-benchmark, `customSmallerIsBetter`.
+    Gh,
+    /// CSV for Apache Otava, with the runs that were saved.
+    Csv,
+    /// The summary of a CI step.
+    Markdown,
+    /// A page.
+    Html,
+}
+
+/// What figures are compared with.
+enum Against {
+    Nothing,
+    Agreed(Baseline),
+    Kept(Run),
 }
 
 /// Measures.
@@ -65,13 +107,22 @@ pub(crate) fn run(options: &Options, say: &mut Say) -> anyhow::Result<Exit> {
         }
         return Ok(Exit::Success);
     }
+    let mut say = say.with_json(options.format == Format::Json && options.out.is_none());
+    let say = &mut say;
     // What cannot be compared with is told before anything is measured.
     let folder = folder(options.baseline.as_deref());
-    let agreed = match options.against.as_deref() {
-        Some(BASELINE) => Some(Baseline::load(&folder)?),
-        Some(name) => anyhow::bail!("there are no saved figures named {name:?}"),
-        None => None,
+    let testbed = saved::testbed()?;
+    let against = match options.against.as_deref() {
+        None => Against::Nothing,
+        Some(BASELINE) => Against::Agreed(Baseline::load(&folder)?),
+        Some(name) => Against::Kept(Run::load(&saved::path(name))?),
     };
+    if let (Against::Kept(then), false) = (&against, options.exact) {
+        saved::check(&testbed, &then.testbed)?;
+    }
+    if !options.exact {
+        show::testbed(&testbed, say)?;
+    }
     let mut lab = Microvms::new();
     let measured = all(options, &chosen, &mut lab, say)?;
     let whole = filter.is_empty();
@@ -79,22 +130,123 @@ pub(crate) fn run(options: &Options, say: &mut Say) -> anyhow::Result<Exit> {
         bless(&folder, &measured, whole, lab.entry())?;
         say.step("Blessed", &folder.display().to_string());
     }
-    let Some(agreed) = agreed else {
-        return Ok(Exit::Success);
-    };
-    let changes = agreed.changes(&measured, lab.entry(), whole);
-    if agreed.entry() != lab.entry() {
-        say.note(&format!(
-            "calls enter by {} here, and by {} in the baseline: what is compared is without the way in",
-            lab.entry(),
-            agreed.entry()
-        ));
+    let run = Run::of(testbed, &measured);
+    let mut found = Found::default();
+    match &against {
+        Against::Nothing => {}
+        Against::Agreed(agreed) => {
+            found.changes = agreed.changes(&measured, lab.entry(), whole);
+            if agreed.entry() != lab.entry() {
+                say.note(&format!(
+                    "calls enter by {} here, and by {} in the baseline: what is compared is without the way in",
+                    lab.entry(),
+                    agreed.entry()
+                ));
+            }
+            show::changes(&found.changes, say)?;
+        }
+        Against::Kept(then) => {
+            found.changes = compare::counts(then, &run);
+            show::changes(&found.changes, say)?;
+            found.compared = compare::runs(then, &run);
+            confirm(options, then, &mut found, &mut lab, say)?;
+            show::compared(&found.compared, say)?;
+        }
     }
-    show::changes(&changes, say)?;
-    Ok(match changes.is_empty() {
-        true => Exit::Success,
-        false => Exit::Regression,
+    if let Some(name) = &options.save {
+        run.save(&saved::path(name))?;
+        say.step("Saved", &saved::path(name).display().to_string());
+    }
+    let judged = matches!(against, Against::Agreed(_));
+    export(options, &run, &found, judged, say)?;
+    Ok(match found.is_regression() {
+        true => Exit::Regression,
+        false => Exit::Success,
     })
+}
+
+/// What a comparison found.
+#[derive(Default)]
+struct Found {
+    changes: Vec<Change>,
+    compared: Vec<Compared>,
+}
+
+impl Found {
+    fn is_regression(&self) -> bool {
+        let slower = |it: &Compared| it.verdict == Verdict::Slower;
+        !self.changes.is_empty() || self.compared.iter().any(slower)
+    }
+}
+
+/// Measures again what takes longer: only what is there twice is a regression.
+fn confirm(
+    options: &Options,
+    then: &Run,
+    found: &mut Found,
+    lab: &mut Microvms,
+    say: &mut Say,
+) -> anyhow::Result<()> {
+    let slower = |it: &&mut Compared| it.verdict == Verdict::Slower;
+    for compared in found.compared.iter_mut().filter(slower) {
+        say.step("Again", &compared.name);
+        let benchmark = suite::ALL.iter().find(|it| it.name == compared.name);
+        let benchmark = benchmark.context("a benchmark that is not in the list")?;
+        let plan = Plan {
+            boots: options.boots,
+        };
+        let again = measure::measure(lab, benchmark, plan)?;
+        let again = Run::of(then.testbed.clone(), &[again]);
+        let twice = compare::runs(then, &again);
+        if twice.iter().all(|it| it.verdict != Verdict::Slower) {
+            compared.verdict = Verdict::Noise;
+        }
+    }
+    Ok(())
+}
+
+/// Prints the results in the format that was asked for.
+fn export(
+    options: &Options,
+    run: &Run,
+    found: &Found,
+    judged: bool,
+    say: &mut Say,
+) -> anyhow::Result<()> {
+    let text = match options.format {
+        Format::Human => return Ok(()),
+        Format::Json if options.out.is_none() => return Ok(()),
+        Format::Json => run.to_lines(),
+        Format::Bmf => format!("{:#}\n", exchange::bencher(run)),
+        Format::Gh => format!("{:#}\n", exchange::github(run)),
+        Format::Csv => {
+            let mut runs = saved::all();
+            runs.push(run.clone());
+            exchange::csv(&runs)
+        }
+        Format::Markdown => markdown::summary(run, judged.then_some(found.changes.as_slice())),
+        Format::Html => html::page(&html::Contents {
+            run,
+            history: &saved::all(),
+            changes: &found.changes,
+            compared: &found.compared,
+        }),
+    };
+    match &options.out {
+        None => say.raw(text.as_bytes())?,
+        Some(path) => std::fs::write(path, text).map_err(|source| Error::Unwritten {
+            path: path.clone(),
+            source,
+        })?,
+    }
+    Ok(())
+}
+
+impl Options {
+    /// The table is shown as figures come.
+    fn shows_table(&self) -> bool {
+        self.out.is_some() || matches!(self.format, Format::Human | Format::Json)
+    }
 }
 
 /// Measures the chosen benchmarks; each is shown as soon as it is there.
@@ -107,14 +259,18 @@ fn all(
     let plan = Plan {
         boots: if options.exact { 0 } else { options.boots },
     };
-    show::header(options.exact, say)?;
+    if options.shows_table() {
+        show::header(options.exact, say)?;
+    }
     let mut measured = Vec::new();
     for benchmark in chosen {
         if options.exact && !benchmark.is_counted() {
             continue;
         }
         let figures = measure::measure(lab, benchmark, plan)?;
-        show::line(&figures, plan, say)?;
+        if options.shows_table() {
+            show::line(&figures, plan, say)?;
+        }
         measured.push(figures);
     }
     // A boot makes no call: without this its entry would not be known.

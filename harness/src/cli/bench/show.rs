@@ -6,7 +6,8 @@ use std::io;
 
 use mayfly::notation::grouped;
 use mayfly_bench::baseline::Change;
-use mayfly_bench::{Measured, Plan, suite};
+use mayfly_bench::compare::{Compared, Verdict};
+use mayfly_bench::{Measured, Plan, Testbed, suite};
 use serde_json::json;
 
 use crate::cli::say::{CARE, GOOD, QUIET, Say, WRONG, styled};
@@ -93,6 +94,51 @@ pub(super) fn object(measured: &Measured, plan: Plan, verdict: Option<&str>) -> 
         "boots": plan.boots,
         "verdict": verdict,
     })
+}
+
+/// Where times are taken, and what they are worth.
+pub(super) fn testbed(testbed: &Testbed, say: &mut Say) -> io::Result<()> {
+    if say.is_json() {
+        return Ok(());
+    }
+    say.line(&format!("testbed  {}", testbed.host))?;
+    if testbed.emulated {
+        say.line(
+            "         ring 0 is emulated here, an instruction at a time: ticks are not those of hardware",
+        )?;
+    }
+    say.line("         cycles n/a: times are ticks of the TSC, no performance counter is read")
+}
+
+/// How times differ from those of another run.
+pub(super) fn compared(compared: &[Compared], say: &mut Say) -> io::Result<()> {
+    for it in compared {
+        if say.is_json() {
+            say.json("compared", json!({
+                "name": it.name, "before": it.medians.0, "after": it.medians.1, "permille": it.change,
+                "noise": it.noise, "chance": it.chance, "verdict": it.verdict.word(),
+            }))?;
+            continue;
+        }
+        let style = match it.verdict {
+            Verdict::Same => QUIET,
+            Verdict::Noise => CARE,
+            Verdict::Slower => WRONG,
+            Verdict::Faster => GOOD,
+        };
+        say.line(&format!(
+            "{:<36} {:>12} to {:>12} ticks  {:>+5}.{} %  noise {}.{} %  {}",
+            it.name,
+            grouped(it.medians.0),
+            grouped(it.medians.1),
+            it.change / 10,
+            it.change.unsigned_abs() % 10,
+            it.noise / 10,
+            it.noise % 10,
+            styled(style, it.verdict.word())
+        ))?;
+    }
+    Ok(())
 }
 
 /// What differs from what was agreed on.

@@ -1,0 +1,87 @@
+//! Runs that are kept: where, and on what host.
+//!
+//! Neighbours: `mayfly_bench::run` is the format, `mod` decides what to do.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use mayfly::{fingerprint, image};
+use mayfly_bench::{Error, Run, Testbed};
+
+use super::lab::options;
+
+/// Folder of the runs, in the folder that cargo builds in.
+const RUNS: &str = "mayfly/bench";
+
+/// Where this host's figures are measured.
+pub(super) fn testbed() -> anyhow::Result<Testbed> {
+    let vm = options().boot()?;
+    let khz = vm.ready().tsc_khz;
+    let ring = fingerprint::calibrate()?;
+    let emulated = ring.is_some_and(|ring| ring.is_emulated());
+    let how = if emulated {
+        "ring 0 emulated"
+    } else {
+        "ring 0 native"
+    };
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    Ok(Testbed {
+        host: format!(
+            "{} · {} · {how} · TSC {khz} kHz",
+            fingerprint::processor(),
+            vm.backend()
+        ),
+        tsc_khz: khz.into(),
+        emulated,
+        guest: format!("{:016x}", image::hash()),
+        revision: git(&["rev-parse", "--short", "HEAD"]).unwrap_or_default(),
+        when: now.map_or(0, |now| now.as_secs()),
+    })
+}
+
+/// What git answers here; `None` when it cannot.
+pub(super) fn git(arguments: &[&str]) -> Option<String> {
+    let output = Command::new("git").args(arguments).output().ok()?;
+    let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    output.status.success().then_some(text)
+}
+
+/// The file of a run.
+pub(super) fn path(name: &str) -> PathBuf {
+    folder().join(format!("{name}.jsonl"))
+}
+
+fn folder() -> PathBuf {
+    let built = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
+    let built = built.unwrap_or_else(|| {
+        let here = std::env::current_dir().unwrap_or_default();
+        let root = here
+            .ancestors()
+            .find(|folder| folder.join("Cargo.lock").is_file());
+        root.unwrap_or(Path::new(".")).join("target")
+    });
+    built.join(RUNS)
+}
+
+/// All that were kept, the oldest first.
+pub(super) fn all() -> Vec<Run> {
+    let entries = std::fs::read_dir(folder()).into_iter().flatten().flatten();
+    // One that cannot be read is no part of a history.
+    let mut runs: Vec<Run> = entries
+        .filter_map(|entry| Run::load(&entry.path()).ok())
+        .collect();
+    runs.sort_by_key(|run| run.testbed.when);
+    runs
+}
+
+/// Refuses to compare times of another testbed.
+pub(super) fn check(here: &Testbed, there: &Testbed) -> Result<(), Error> {
+    match here.is_like(there) {
+        true => Ok(()),
+        false => Err(Error::Foreign {
+            here: here.host.clone(),
+            there: there.host.clone(),
+        }),
+    }
+}
