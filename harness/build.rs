@@ -20,6 +20,8 @@ use std::process::{Command, Stdio};
 )]
 mod bundle;
 
+/// Backtraces of the kernel follow them.
+const FRAME_POINTERS: &str = "-Cforce-frame-pointers=yes";
 /// Target of the kernel and of programs that are ELF files.
 const BARE: &str = "x86_64-unknown-none";
 /// Target of programs that are PE32+ files.
@@ -115,6 +117,11 @@ fn run() -> Result<()> {
     // Here, because it takes milliseconds that each run would spend.
     let hash = bundle::hash(&kernel) ^ bundle::hash(&programs).rotate_left(1);
     println_cargo(&format!("rustc-env=MAYFLY_GUEST_HASH={hash:016x}"));
+    // With which `mayfly bench --ab` builds the kernel of another revision.
+    let flags = GUESTS[0].flags.join(" ");
+    println_cargo(&format!(
+        "rustc-env=MAYFLY_KERNEL_FLAGS={FRAME_POINTERS} {flags}"
+    ));
     fs::write(out.join("kernel.elf"), kernel)?;
     fs::write(out.join("bundle.img"), programs)?;
     Ok(())
@@ -156,7 +163,7 @@ fn build(guest: &Guest, root: &Path, out: &Path) -> Result<Vec<PathBuf>> {
 /// Flags of one guest, as `CARGO_ENCODED_RUSTFLAGS` wants them.
 fn flags(guest: &Guest, root: &Path) -> String {
     let mut flags = vec![
-        String::from("-Cforce-frame-pointers=yes"),
+        String::from(FRAME_POINTERS),
         // Same file names, and so the same bytes, wherever the checkout lies.
         format!("--remap-path-prefix={}/=", root.display()),
     ];

@@ -24,6 +24,8 @@ const LONGEST: u64 = 1 << 38;
 pub struct Plan {
     /// Machines that times are taken on; 0 takes none.
     pub boots: u32,
+    /// Whether instructions are counted.
+    pub counts: bool,
 }
 
 /// What one benchmark gave.
@@ -85,6 +87,7 @@ impl Times {
 /// Whatever goes wrong in the lab; [`Error::Unrepeatable`].
 pub fn measure(lab: &mut dyn Lab, benchmark: &Benchmark, plan: Plan) -> anyhow::Result<Measured> {
     let exact = match benchmark.what {
+        _ if !plan.counts => None,
         What::Operation { program, operation } => lab
             .count(program, operation, COUNTED)?
             .map(|rounds| exact(benchmark.name, rounds))

@@ -146,6 +146,22 @@ impl Run {
         }
     }
 
+    /// Adds the machines of another run of the same kernel.
+    pub fn add(&mut self, other: Run) {
+        self.testbed = other.testbed;
+        for kept in other.kept {
+            match self.kept.iter_mut().find(|known| known.name == kept.name) {
+                Some(known) => {
+                    known.medians.extend(kept.medians);
+                    known.cold.extend(kept.cold);
+                    known.buckets.extend(kept.buckets);
+                    known.buckets.sort_unstable();
+                }
+                None => self.kept.push(kept),
+            }
+        }
+    }
+
     /// The figures of a benchmark.
     pub fn find(&self, name: &str) -> Option<&Kept> {
         self.kept.iter().find(|kept| kept.name == name)

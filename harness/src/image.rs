@@ -18,9 +18,37 @@ struct Aligned<Bytes: ?Sized>(Bytes);
 static KERNEL: &Aligned<[u8]> = &Aligned(*include_bytes!(concat!(env!("OUT_DIR"), "/kernel.elf")));
 static BUNDLE: &Aligned<[u8]> = &Aligned(*include_bytes!(concat!(env!("OUT_DIR"), "/bundle.img")));
 
+/// Compiler flags that the kernel is built with, between blanks.
+pub const KERNEL_FLAGS: &str = env!("MAYFLY_KERNEL_FLAGS");
+/// Variable that names another kernel's file, to be run instead of the embedded
+/// one: that of another revision, built with [`KERNEL_FLAGS`].
+pub const KERNEL_VARIABLE: &str = "MAYFLY_KERNEL";
+
+/// The file that the variable names, read once.
+static OTHER: LazyLock<Option<std::io::Result<Vec<u8>>>> =
+    LazyLock::new(|| std::env::var_os(KERNEL_VARIABLE).map(std::fs::read));
+
 /// The kernel: an ELF file with its symbols and line tables.
 pub fn kernel() -> &'static [u8] {
-    &KERNEL.0
+    match &*OTHER {
+        Some(Ok(other)) => other,
+        _ => &KERNEL.0,
+    }
+}
+
+/// The kernel that was asked for is there.
+///
+/// # Errors
+/// When the variable names a file that cannot be read.
+pub(crate) fn check() -> Result<()> {
+    match &*OTHER {
+        Some(Err(error)) => Err(Error::Usage {
+            what: format!("run the kernel that {KERNEL_VARIABLE} names"),
+            why: error.to_string(),
+            remedy: format!("unset {KERNEL_VARIABLE}, or name an ELF file"),
+        }),
+        _ => Ok(()),
+    }
 }
 
 /// The bundle of all bundled programs, page-aligned and whole pages long.
@@ -43,7 +71,11 @@ pub fn program(name: &str) -> Option<&'static File<'static>> {
 /// Hash of the kernel and of all programs: which guest a result is about.
 pub fn hash() -> u64 {
     // The build script wrote it; anything else is no number.
-    u64::from_str_radix(env!("MAYFLY_GUEST_HASH"), 16).unwrap_or(0)
+    let built = u64::from_str_radix(env!("MAYFLY_GUEST_HASH"), 16).unwrap_or(0);
+    match &*OTHER {
+        Some(Ok(other)) => built ^ bundle::hash(other),
+        _ => built,
+    }
 }
 
 /// A bundle of a caller's own files; `None` when there are none.

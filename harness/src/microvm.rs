@@ -17,6 +17,7 @@ use crate::backend::{self, BackendKind};
 use crate::client::Client;
 use crate::error::{Error, Result};
 use crate::guest::{Command, unexpected};
+use crate::image;
 use crate::journal::{Answer, Ready};
 use crate::metering::Spent;
 use crate::options::VmOptions;
@@ -63,6 +64,7 @@ impl Vm {
     /// # Errors
     /// When the host cannot run it, or the kernel does not become ready.
     pub fn with_options(options: VmOptions) -> Result<Self> {
+        image::check()?;
         let kind = match options.backend {
             Some(kind) => kind,
             None => BackendKind::from_environment()?,

@@ -4,6 +4,7 @@
 //! kept. Neighbours: `lab` measures with microVMs, the crate `mayfly_bench` has
 //! the list and judges, `show` prints tables, `saved` knows runs that were kept.
 
+mod ab;
 mod floor;
 mod lab;
 mod machines;
@@ -30,13 +31,14 @@ Examples:
   mayfly bench --exact --against baseline     exit code 111 if a count changed
   mayfly bench --exact --bless                agree to the counts as they are
   mayfly bench --save before                  keep a run; then, after a change:
-  mayfly bench --against before --format html --out page.html";
+  mayfly bench --against before --format html --out page.html
+  mayfly bench --ab HEAD~1 veridian           both kernels in turns, on this host";
 
 /// Name of the committed figures.
 const BASELINE: &str = "baseline";
 
 /// Options of `mayfly bench`.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 #[group(skip)]
 pub(crate) struct Options {
     /// Only benchmarks that have this in their name.
@@ -57,6 +59,13 @@ pub(crate) struct Options {
     /// Keep this run by a name.
     #[arg(long, value_name = "NAME")]
     save: Option<String>,
+    /// Build the kernel of another revision (or of a checkout in a folder), and
+    /// measure both, in turns.
+    #[arg(long, value_name = "REV|FOLDER", conflicts_with_all = ["against", "bless", "save"])]
+    ab: Option<String>,
+    /// Take times only.
+    #[arg(long, hide = true, conflicts_with_all = ["exact", "bless"])]
+    times: bool,
     /// Print the results in another format, when all are there.
     #[arg(long, value_name = "FORMAT", default_value = "human")]
     format: Format,
@@ -106,6 +115,9 @@ pub(crate) fn run(options: &Options, say: &mut Say) -> anyhow::Result<Exit> {
             say.line(benchmark.name)?;
         }
         return Ok(Exit::Success);
+    }
+    if let Some(other) = &options.ab {
+        return ab::run(options, other, &chosen, say);
     }
     let mut say = say.with_json(options.format == Format::Json && options.out.is_none());
     let say = &mut say;
@@ -194,6 +206,7 @@ fn confirm(
         let benchmark = benchmark.context("a benchmark that is not in the list")?;
         let plan = Plan {
             boots: options.boots,
+            counts: false,
         };
         let again = measure::measure(lab, benchmark, plan)?;
         let again = Run::of(then.testbed.clone(), &[again]);
@@ -258,6 +271,7 @@ fn all(
 ) -> anyhow::Result<Vec<Measured>> {
     let plan = Plan {
         boots: if options.exact { 0 } else { options.boots },
+        counts: !options.times,
     };
     if options.shows_table() {
         show::header(options.exact, say)?;
@@ -274,7 +288,7 @@ fn all(
         measured.push(figures);
     }
     // A boot makes no call: without this its entry would not be known.
-    if lab.entry_is_unknown() {
+    if plan.counts && lab.entry_is_unknown() {
         lab.count("patchwork-costs", "null", 1)?;
     }
     Ok(measured)

@@ -53,15 +53,24 @@ pub(super) fn path(name: &str) -> PathBuf {
 }
 
 fn folder() -> PathBuf {
+    built().join(RUNS)
+}
+
+/// Where kernels of other revisions are built.
+pub(super) fn work() -> PathBuf {
+    built().join("mayfly/ab")
+}
+
+/// The folder that cargo builds in.
+fn built() -> PathBuf {
     let built = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
-    let built = built.unwrap_or_else(|| {
+    built.unwrap_or_else(|| {
         let here = std::env::current_dir().unwrap_or_default();
         let root = here
             .ancestors()
             .find(|folder| folder.join("Cargo.lock").is_file());
         root.unwrap_or(Path::new(".")).join("target")
-    });
-    built.join(RUNS)
+    })
 }
 
 /// All that were kept, the oldest first.

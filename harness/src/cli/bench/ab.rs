@@ -1,0 +1,224 @@
+//! `mayfly bench --ab`: this kernel and another one, in turns on one host.
+//!
+//! Purpose: builds the kernel of a revision, or of a checkout in a folder, counts
+//! both, and takes times in the order A B B A, so that a host that gets slower
+//! meanwhile does so for both. The programs are ours for both, and each turn is
+//! a process of its own, told its kernel by a variable. Neighbours: `mod` has
+//! the options, `mayfly_bench::compare` judges.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::Context as _;
+use mayfly::image;
+use mayfly_bench::baseline::Baseline;
+use mayfly_bench::compare::{self, Verdict};
+use mayfly_bench::{Benchmark, Error, Run};
+
+use super::lab::Microvms;
+use super::{Format, Found, Options, all, export, saved, show};
+use crate::cli::exit::Exit;
+use crate::cli::say::Say;
+
+/// What makes the kernel of a revision; a change there is none of it.
+const SOURCES: [&str; 5] = ["kernel", "user", "vmm/machine", "Cargo.toml", "Cargo.lock"];
+/// Target of the kernel.
+const TARGET: &str = "x86_64-unknown-none";
+
+/// Compares: A is the other kernel, B is ours.
+pub(super) fn run(
+    options: &Options,
+    other: &str,
+    chosen: &[&Benchmark],
+    say: &mut Say,
+) -> anyhow::Result<Exit> {
+    let kernel = match Path::new(other).join("Cargo.toml").is_file() {
+        true => build(other, Path::new(other))?,
+        false => of_revision(other, say)?,
+    };
+    let whole = options.filter.is_none();
+    let mut found = Found::default();
+    // Its counts become a baseline, for a moment.
+    let folder = tempfile::tempdir()?;
+    std::fs::write(folder.path().join("machine.txt"), "")?;
+    let counting = ["--exact", "--bless", "--baseline"].map(Into::into);
+    let counting: Vec<PathBuf> = counting.into_iter().chain([folder.path().into()]).collect();
+    turn(options, Some(&kernel), &counting)?;
+    let agreed = Baseline::load(folder.path())?;
+    let exact = Options {
+        exact: true,
+        ..options.clone()
+    };
+    let mut lab = Microvms::new();
+    let measured = all(&exact, chosen, &mut lab, say)?;
+    found.changes = agreed.changes(&measured, lab.entry(), whole);
+    show::changes(&found.changes, say)?;
+    let mut ours = Run::of(saved::testbed()?, &measured);
+    if !options.exact {
+        let (theirs, timed) = times(options, &kernel, options.boots.div_ceil(2), say)?;
+        found.compared = compare::runs(&theirs, &timed);
+        let slower = found.compared.iter_mut();
+        for compared in slower.filter(|it| it.verdict == Verdict::Slower) {
+            say.step("Again", &compared.name);
+            let one = Options {
+                filter: Some(compared.name.clone()),
+                ..options.clone()
+            };
+            let (theirs, timed) = times(&one, &kernel, options.boots.div_ceil(2), say)?;
+            let twice = compare::runs(&theirs, &timed);
+            if twice.iter().all(|it| it.verdict != Verdict::Slower) {
+                compared.verdict = Verdict::Noise;
+            }
+        }
+        show::compared(&found.compared, say)?;
+        for kept in &mut ours.kept {
+            if let Some(timed) = timed.find(&kept.name) {
+                let instructions = kept.instructions;
+                *kept = timed.clone();
+                kept.instructions = instructions;
+            }
+        }
+    }
+    if options.format != Format::Human {
+        export(options, &ours, &found, true, say)?;
+    }
+    Ok(match found.is_regression() {
+        true => Exit::Regression,
+        false => Exit::Success,
+    })
+}
+
+/// Takes times of both, A B B A so often.
+fn times(
+    options: &Options,
+    kernel: &Path,
+    often: u32,
+    say: &mut Say,
+) -> anyhow::Result<(Run, Run)> {
+    let (mut theirs, mut ours) = (Run::default(), Run::default());
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("run.jsonl");
+    for round in 0..often {
+        say.step("Times", &format!("A B B A, {} of {often}", round + 1));
+        for is_other in [true, false, false, true] {
+            let words = ["--times", "--boots", "1", "--format", "json", "--out"];
+            let mut arguments: Vec<PathBuf> = words.map(Into::into).into();
+            arguments.push(file.clone());
+            turn(options, is_other.then_some(kernel), &arguments)?;
+            let run = Run::load(&file)?;
+            let all = if is_other { &mut theirs } else { &mut ours };
+            all.add(run);
+        }
+    }
+    Ok((theirs, ours))
+}
+
+/// Runs this tool once more, with another kernel or with ours.
+fn turn(options: &Options, kernel: Option<&Path>, arguments: &[PathBuf]) -> anyhow::Result<()> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command
+        .args(["--quiet", "bench"])
+        .args(&options.filter)
+        .args(arguments);
+    if let Some(kernel) = kernel {
+        command.env(image::KERNEL_VARIABLE, kernel);
+    }
+    let output = command.stdin(Stdio::null()).output()?;
+    let errors = String::from_utf8_lossy(&output.stderr);
+    anyhow::ensure!(output.status.success(), "a turn failed: {errors}");
+    Ok(())
+}
+
+/// Builds the kernel of a revision; the file that it is in.
+fn of_revision(revision: &str, say: &mut Say) -> anyhow::Result<PathBuf> {
+    let refused = |why: &str, remedy| Error::Revision {
+        revision: revision.into(),
+        why: why.into(),
+        remedy,
+    };
+    let root = saved::git(&["rev-parse", "--show-toplevel"]).ok_or_else(|| {
+        refused(
+            "git knows no repository here",
+            "a checkout with its history",
+        )
+    })?;
+    let full = format!("{revision}^{{commit}}");
+    let commit = saved::git(&["rev-parse", "--verify", "--quiet", &full])
+        .ok_or_else(|| refused("there is no such revision", "git log names some"))?;
+    let mut status = vec!["-C", root.as_str(), "status", "--porcelain", "--"];
+    status.extend(SOURCES);
+    let changed = saved::git(&status).unwrap_or_default();
+    if !changed.is_empty() {
+        let why =
+            format!("the working tree is changed, so that B would be no revision:\n{changed}");
+        let remedy = "git commit or git stash; --against NAME compares what is not committed";
+        return Err(refused(&why, remedy).into());
+    }
+    let folder = saved::work().join("trees").join(&commit);
+    say.step("Checkout", &format!("{revision}, {commit}"));
+    let place = folder.display().to_string();
+    let _ = saved::git(&["worktree", "prune"]);
+    if !folder.join("Cargo.toml").is_file() {
+        saved::git(&["worktree", "add", "--detach", "--force", &place, &commit]).ok_or_else(
+            || {
+                refused(
+                    "git worktree add failed",
+                    "git worktree list shows what is in the way",
+                )
+            },
+        )?;
+    }
+    let built = build(&commit, &folder);
+    let _ = saved::git(&["worktree", "remove", "--force", &place]);
+    built
+}
+
+/// Builds the kernel in a folder; the file that it is in.
+fn build(name: &str, folder: &Path) -> anyhow::Result<PathBuf> {
+    let folder = folder.canonicalize()?;
+    let work = saved::work();
+    std::fs::create_dir_all(&work)?;
+    let work = work.canonicalize()?;
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut flags: Vec<String> = image::KERNEL_FLAGS.split(' ').map(String::from).collect();
+    // As the build script does it: flags of another order are other flags.
+    flags.insert(1, format!("--remap-path-prefix={}/=", folder.display()));
+    let output = Command::new(cargo)
+        .current_dir(&folder)
+        .args(["build", "--profile", "guest", "--package", "mayfly-kernel"])
+        .args([
+            "--target",
+            TARGET,
+            "--message-format=json-render-diagnostics",
+        ])
+        .arg("--target-dir")
+        .arg(work.join("build"))
+        .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"))
+        .env_remove("CARGO_BUILD_TARGET")
+        .env_remove("CARGO_TARGET_DIR")
+        .env_remove("RUSTFLAGS")
+        .output()
+        .context("cargo cannot be run")?;
+    let messages = String::from_utf8_lossy(&output.stdout);
+    let mut artifacts = messages
+        .lines()
+        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+        .filter_map(|message| message["executable"].as_str().map(PathBuf::from));
+    let built = artifacts.next_back().filter(|_| output.status.success());
+    let built = built.ok_or_else(|| Error::Revision {
+        revision: name.into(),
+        why: format!(
+            "its kernel does not build:\n{}",
+            String::from_utf8_lossy(&output.stderr)
+        ),
+        remedy: "cargo build there says more",
+    })?;
+    // The next build writes to the same place.
+    let file: String = name
+        .chars()
+        .filter(|it| it.is_ascii_alphanumeric())
+        .collect();
+    let kept = work.join(format!("{file}.elf"));
+    std::fs::copy(built, &kept)?;
+    Ok(kept)
+}
