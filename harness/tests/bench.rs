@@ -123,3 +123,134 @@ fn broken_input_has_words_of_its_own() {
         "{errors}"
     );
 }
+
+/// Copies what a kernel is built of.
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("a folder");
+    for entry in fs::read_dir(from).expect("a folder").flatten() {
+        let (path, name) = (entry.path(), entry.file_name());
+        if path.is_dir() && name != "target" {
+            copy(&path, &to.join(name));
+        } else if path.is_file() {
+            fs::copy(&path, to.join(name)).expect("a copy");
+        }
+    }
+}
+
+#[test]
+fn ten_instructions_more_in_one_call_are_111_and_without_them_all_is_well() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let folder = TempDir::new().expect("a folder");
+    for part in ["bench", "harness", "kernel", "user", "vmm"] {
+        copy(&root.join(part), &folder.path().join(part));
+    }
+    for file in ["Cargo.toml", "Cargo.lock"] {
+        fs::copy(root.join(file), folder.path().join(file)).expect("a copy");
+    }
+    let compare = || {
+        let output = Command::new(env!("CARGO_BIN_EXE_mayfly"))
+            .args(["bench", "--color", "never", "--exact", NULL, "--ab"])
+            .arg(folder.path())
+            .output()
+            .expect("the tool is built");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        (
+            output.status.code(),
+            text + &String::from_utf8_lossy(&output.stderr),
+        )
+    };
+    let call = folder
+        .path()
+        .join("kernel/core/src/personality/patchwork/mod.rs");
+    let text = fs::read_to_string(&call).expect("a source");
+    let served = "Call::Getpid {} => Flow::Return(running.process.id),";
+    // A black box is a store and a load.
+    let boxes = "core::hint::black_box(".repeat(5);
+    let dearer = format!("Call::Getpid {{}} => Flow::Return({boxes}running.process.id)))))),");
+    assert!(text.contains(served), "the call is served otherwise");
+    fs::write(&call, text.replace(served, &dearer)).expect("written");
+    let (code, found) = compare();
+    assert_eq!(code, Some(111), "{found}");
+    // The other kernel is what is compared with: ours has fewer.
+    assert!(found.contains(&format!("FEWER {NULL}")), "{found}");
+    let line = found
+        .lines()
+        .find(|line| line.starts_with("FEWER"))
+        .expect("a line");
+    let by = line
+        .split(['(', ','])
+        .nth(1)
+        .and_then(|by| by.parse::<i64>().ok());
+    assert!(by.is_some_and(|by| (-20..=-10).contains(&by)), "{found}");
+    assert!(
+        found.contains("serve_call  kernel/core/src/personality/patchwork/mod.rs"),
+        "{found}"
+    );
+    fs::write(&call, text).expect("written");
+    let (code, found) = compare();
+    assert_eq!(code, Some(0), "{found}");
+}
+
+/// The browser that `MAYFLY_BROWSER` names, or one that is installed.
+fn browser() -> Option<String> {
+    if let Ok(named) = std::env::var("MAYFLY_BROWSER") {
+        return Some(named);
+    }
+    let known = ["chromium", "chromium-browser", "google-chrome"];
+    let runs = |name: &&str| Command::new(name).arg("--version").output().is_ok();
+    known.into_iter().find(runs).map(String::from)
+}
+
+#[test]
+fn the_page_renders_in_a_browser_without_an_error_and_its_tables_sort() {
+    let Some(browser) = browser() else {
+        eprintln!("n/a: no browser is installed: apt-get install chromium, or MAYFLY_BROWSER=PATH");
+        return;
+    };
+    let folder = TempDir::new().expect("a folder");
+    let page = folder.path().join("page.html");
+    let (code, _, errors) = bench(
+        folder.path(),
+        &[
+            "lat_syscall/null",
+            "--format",
+            "html",
+            "--out",
+            page.to_str().expect("UTF-8"),
+        ],
+    );
+    assert_eq!(code, 0, "{errors}");
+    // Notes errors before anything else runs, and clicks when everything has.
+    let text = fs::read_to_string(&page).expect("a page");
+    let head = "<script>window.failures = 0; addEventListener('error', () => failures++);</script>";
+    let clicks = "<script>const heads = document.querySelectorAll('#figures th');\
+        const first = () => document.querySelector('#figures tbody td').textContent;\
+        heads[0].click(); const up = first(); heads[0].click(); const down = first();\
+        heads[1].click(); const least = document.querySelector('#figures tbody tr').cells[1].dataset.n;\
+        document.title = [failures, up, down, least].join(' ');</script>";
+    let text = text
+        .replacen("<title>", &format!("{head}<title>"), 1)
+        .replace("</html>", clicks);
+    fs::write(&page, text).expect("written");
+    let output = Command::new(browser)
+        .args(["--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"])
+        .arg(format!("file://{}", page.display()))
+        .output()
+        .expect("the browser runs");
+    let dom = String::from_utf8_lossy(&output.stdout);
+    let title = dom
+        .split("<title>")
+        .nth(1)
+        .and_then(|rest| rest.split('<').next());
+    let words: Vec<&str> = title.expect("a title").split(' ').collect();
+    let [failures, up, down, least] = words[..] else {
+        panic!("{words:?}")
+    };
+    assert_eq!((failures, up, down), ("0", NULL, "xeneva/lat_syscall/null"));
+    assert!(
+        least
+            .parse::<u64>()
+            .is_ok_and(|least| (50..70).contains(&least)),
+        "{least}"
+    );
+}
