@@ -11,6 +11,7 @@ mod coverage;
 mod demo;
 mod doctor;
 mod exit;
+mod folded;
 mod json;
 mod program;
 mod run;

@@ -8,12 +8,13 @@ use clap::Args;
 
 use super::exit::{self, Exit};
 use super::say::{QUIET, Say, WRONG, styled};
-use super::{json, program, run};
+use super::{folded, json, program, run};
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
   mayfly trace veridian-hello
   mayfly trace --json patchwork-args -- one two
+  mayfly trace --folded patchwork-hello > hello.folded
 
 A line is: [process thread] interface CALL(arguments) = result  <ticks>";
 
@@ -26,6 +27,10 @@ pub(crate) struct Options {
     /// One JSON object a line.
     #[arg(long)]
     json: bool,
+    /// Instead of calls, where their kernel instructions went: folded stacks, as
+    /// flame graph tools read them (KVM only).
+    #[arg(long, conflicts_with = "json")]
+    folded: bool,
 }
 
 /// Runs the program and prints its calls.
@@ -33,6 +38,13 @@ pub(crate) fn run(options: &Options, say: &mut Say) -> anyhow::Result<Exit> {
     let mut say = say.with_json(options.json);
     let program = program::find(&options.run.program, options.run.abi)?;
     let input = run::Input::of(&options.run)?;
+    if options.folded {
+        let output = run::counted(&options.run, &program, &input)?;
+        for line in folded::lines(&output) {
+            say.line(&line)?;
+        }
+        return Ok(exit::of_output(&output));
+    }
     let vm = run::boot(&options.run, &program, &mut say)?;
     say.results_are_calls();
     let output = run::execute(&options.run, &program, &vm, true, &input, &mut say)?;
