@@ -3,36 +3,51 @@
 use alloc::vec::Vec;
 use core::fmt;
 use core::marker::PhantomData;
+use core::num::NonZeroU64;
 
-/// Key of an entry in a [`Table`] whose keys `T` marks.
+/// Key of an entry in a [`Table`] whose keys `T` marks: one word, so that it
+/// is moved and compared as one.
 pub struct Key<T> {
-    index: u32,
-    generation: u32,
+    /// The generation in the upper half; the index, from 1 on, in the lower.
+    number: NonZeroU64,
     of: PhantomData<fn() -> T>,
 }
 
+/// Where the generation begins.
+const GENERATION_SHIFT: u32 = 32;
+/// No key's number has bit 63.
+const NUMBERS: u64 = u64::MAX >> 1;
+
 impl<T> Key<T> {
-    /// Index of the entry, for tables that run beside the slab.
+    /// Index of the entry, from 1 on, for tables that run beside the slab.
+    #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "the lower half")]
     pub fn index(self) -> u32 {
-        self.index
+        self.number.get() as u32
     }
 
     /// The key as a number below 2^63: 1 and up, and another one for each key.
     #[inline(always)]
     pub fn number(self) -> u64 {
-        (u64::from(self.generation) << 32 | u64::from(self.index)) + 1
+        self.number.get()
     }
 
     /// The key that has a number, if there could be one.
     #[inline(always)]
     pub fn from_number(number: u64) -> Option<Self> {
-        let bits = number.checked_sub(1)?;
-        let [index, generation] = [bits, bits >> 32].map(|half| half & u64::from(u32::MAX));
         Some(Self {
-            index: u32::try_from(index).ok()?,
-            generation: u32::try_from(generation).ok()?,
+            number: NonZeroU64::new(number)?,
             of: PhantomData,
         })
+    }
+
+    /// The key of the same entry that comes after this one.
+    fn next(self) -> Self {
+        let next = self.number.get().wrapping_add(1 << GENERATION_SHIFT) & NUMBERS;
+        Self {
+            number: NonZeroU64::new(next).unwrap_or(self.number),
+            of: PhantomData,
+        }
     }
 }
 
@@ -43,32 +58,39 @@ impl<T> Clone for Key<T> {
 }
 impl<T> Copy for Key<T> {}
 impl<T> PartialEq for Key<T> {
+    #[inline(always)]
     fn eq(&self, other: &Self) -> bool {
-        (self.index, self.generation) == (other.index, other.generation)
+        self.number == other.number
     }
 }
 impl<T> Eq for Key<T> {}
 impl<T> fmt::Debug for Key<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.index, self.generation)
+        write!(
+            f,
+            "{}.{}",
+            self.index(),
+            self.number.get() >> GENERATION_SHIFT
+        )
     }
 }
 
-/// Generations of an entry.
-const GENERATIONS: u32 = u32::MAX >> 1;
+/// Entries that come together, when there is no vacant one.
+const BATCH: usize = 8;
 
 struct Entry<T> {
-    generation: u32,
-    /// The entry has a key that is valid, whether its value is here or out.
-    occupied: bool,
+    /// Number of its key, which is valid whether the value is here or out; 0
+    /// is none.
+    number: u64,
     value: Option<T>,
 }
 
 /// Values under keys that `K` marks. A value can be taken out for a while and put back.
 pub struct Table<K, T> {
+    /// The first of them is no key's.
     entries: Vec<Entry<T>>,
-    vacant: Vec<u32>,
-    keys: PhantomData<fn() -> K>,
+    /// The next keys of entries that have none.
+    vacant: Vec<Key<K>>,
 }
 
 impl<K, T> Default for Table<K, T> {
@@ -76,7 +98,6 @@ impl<K, T> Default for Table<K, T> {
         Self {
             entries: Vec::new(),
             vacant: Vec::new(),
-            keys: PhantomData,
         }
     }
 }
@@ -84,7 +105,7 @@ impl<K, T> Default for Table<K, T> {
 impl<K, T> Table<K, T> {
     /// Entries with a valid key.
     pub fn len(&self) -> usize {
-        self.entries.len() - self.vacant.len()
+        (self.entries.len() - self.vacant.len()).saturating_sub(1)
     }
 
     /// No entry has a valid key.
@@ -93,50 +114,70 @@ impl<K, T> Table<K, T> {
     }
 
     /// Makes an entry, its value still out: it is to be [`put`](Table::put).
+    #[inline]
     pub fn reserve(&mut self) -> Key<K> {
-        let index = self.vacant.pop().unwrap_or_else(|| {
-            self.entries.push(Entry {
-                generation: 0,
-                occupied: false,
-                value: None,
-            });
-            u32::try_from(self.entries.len() - 1).expect("a slab has fewer than 2^32 entries")
-        });
-        let entry = &mut self.entries[index as usize];
-        entry.occupied = true;
-        Key {
-            index,
-            generation: entry.generation,
-            of: PhantomData,
+        let key = match self.vacant.pop() {
+            Some(key) => key,
+            None => self.grow(),
+        };
+        if let Some(entry) = self.entries.get_mut(key.index() as usize) {
+            entry.number = key.number();
         }
+        key
     }
 
+    /// Adds entries, and room to note that they are vacant; the first key of
+    /// the first.
+    #[cold]
+    #[inline(never)]
+    fn grow(&mut self) -> Key<K> {
+        let first = self.entries.len().max(1);
+        self.entries.resize_with(first + BATCH, || Entry {
+            number: 0,
+            value: None,
+        });
+        self.vacant.reserve(self.entries.len());
+        let key = |index: usize| {
+            let number = u32::try_from(index).expect("a slab has fewer than 2^32 entries");
+            Key::from_number(number.into()).expect("no key has the first entry")
+        };
+        self.vacant
+            .extend((first + 1..first + BATCH).rev().map(key));
+        key(first)
+    }
+
+    #[inline(always)]
     fn entry(&self, key: Key<K>) -> Option<&Entry<T>> {
-        let entry = self.entries.get(key.index as usize)?;
-        (entry.occupied && entry.generation == key.generation).then_some(entry)
+        let entry = self.entries.get(key.index() as usize)?;
+        (entry.number == key.number()).then_some(entry)
     }
 
+    #[inline(always)]
     fn entry_mut(&mut self, key: Key<K>) -> Option<&mut Entry<T>> {
-        let entry = self.entries.get_mut(key.index as usize)?;
-        (entry.occupied && entry.generation == key.generation).then_some(entry)
+        let entry = self.entries.get_mut(key.index() as usize)?;
+        (entry.number == key.number()).then_some(entry)
     }
 
     /// The value, if the key is valid and the value is here.
+    #[inline]
     pub fn get(&self, key: Key<K>) -> Option<&T> {
         self.entry(key)?.value.as_ref()
     }
 
     /// The value, to change.
+    #[inline]
     pub fn get_mut(&mut self, key: Key<K>) -> Option<&mut T> {
         self.entry_mut(key)?.value.as_mut()
     }
 
     /// Takes the value out; its key stays valid.
+    #[inline]
     pub fn take(&mut self, key: Key<K>) -> Option<T> {
         self.entry_mut(key)?.value.take()
     }
 
     /// Puts a value that was reserved or taken in its place.
+    #[inline]
     pub fn put(&mut self, key: Key<K>, value: T) {
         if let Some(entry) = self.entry_mut(key) {
             entry.value = Some(value);
@@ -144,26 +185,20 @@ impl<K, T> Table<K, T> {
     }
 
     /// Ends an entry: its key is stale from now on. Gives the value if it is here.
+    #[inline]
     pub fn remove(&mut self, key: Key<K>) -> Option<T> {
         let entry = self.entry_mut(key)?;
-        entry.occupied = false;
-        // 31 bits, so that no key's number has bit 63.
-        entry.generation = (entry.generation + 1) & GENERATIONS;
+        entry.number = 0;
         let value = entry.value.take();
-        self.vacant.push(key.index);
+        self.vacant.push(key.next());
         value
     }
 
     /// Keys and values that are here.
     pub fn iter(&self) -> impl Iterator<Item = (Key<K>, &T)> {
-        (0..).zip(&self.entries).filter_map(|(index, entry)| {
-            let key = Key {
-                index,
-                generation: entry.generation,
-                of: PhantomData,
-            };
-            Some((key, entry.value.as_ref()?))
-        })
+        self.entries
+            .iter()
+            .filter_map(|entry| Some((Key::from_number(entry.number)?, entry.value.as_ref()?)))
     }
 }
 
