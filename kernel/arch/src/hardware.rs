@@ -96,6 +96,7 @@ impl Machine for Hardware {
         context.frame_mut()
     }
 
+    #[inline(always)]
     fn switch(
         &mut self,
         previous: Option<&mut Box<UserContext>>,
@@ -226,14 +227,33 @@ impl Machine for Hardware {
         unsafe { from.copy_to_nonoverlapping(buffer.as_mut_ptr(), buffer.len()) };
     }
 
+    #[inline(always)]
     fn read_user(&mut self, address: u64, buffer: &mut [u8]) -> Result<(), CopyFault> {
         let copied = usercopy::read(address, buffer);
         outcome(copied, buffer.len())
     }
 
+    #[inline(always)]
     fn write_user(&mut self, address: u64, bytes: &[u8]) -> Result<(), CopyFault> {
         let copied = usercopy::write(address, bytes);
         outcome(copied, bytes.len())
+    }
+
+    #[inline(always)]
+    fn read_user_words<const N: usize>(&mut self, address: u64) -> Result<[u64; N], CopyFault> {
+        usercopy::read_words(address).ok_or_else(word_fault)
+    }
+
+    #[inline(always)]
+    fn write_user_words<const N: usize>(
+        &mut self,
+        address: u64,
+        words: &[u64; N],
+    ) -> Result<(), CopyFault> {
+        match usercopy::write_words(address, words) {
+            true => Ok(()),
+            false => Err(word_fault()),
+        }
     }
 
     fn read_user_to_frame(
@@ -250,6 +270,7 @@ impl Machine for Hardware {
         outcome(copied, length)
     }
 
+    #[inline(always)]
     fn probe_user(&mut self, address: u64, write: bool) -> bool {
         usercopy::probe(address, write)
     }
@@ -272,6 +293,14 @@ impl Machine for Hardware {
 
     fn arm_timer(&mut self, deadline: Option<u64>) {
         self.clock.arm(deadline);
+    }
+}
+
+/// An access to whole words has failed.
+fn word_fault() -> CopyFault {
+    CopyFault {
+        address: trap::fault_address(),
+        copied: 0,
     }
 }
 

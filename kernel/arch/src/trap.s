@@ -264,24 +264,6 @@ user_copy_bytes_fault:
     mov rax, rcx
     ret
 
-# user_probe(address: rdi, write: esi) -> eax: 0 if the byte there can be read,
-# and written too if that was asked; it stays as it is. A fault in here ends it.
-.globl user_probe
-user_probe:
-    mov eax, 1
-.globl user_probe_load
-user_probe_load:
-    mov cl, [rdi]
-    test esi, esi
-    jz 8f
-.globl user_probe_store
-user_probe_store:
-    mov [rdi], cl
-8:  xor eax, eax
-.globl user_probe_fault
-user_probe_fault:
-    ret
-
 .macro gate target, ist
     .word ((\target - trap_vectors) + {vectors_low}) & 0xffff
     .word 0x08

@@ -225,6 +225,36 @@ pub trait Machine {
     /// [`CopyFault`] at the first page that is not writable.
     fn write_user(&mut self, address: u64, bytes: &[u8]) -> Result<(), CopyFault>;
 
+    /// Copies words from the running address space, as
+    /// [`read_user`](Self::read_user); some may have been copied before a fault.
+    ///
+    /// # Errors
+    /// [`CopyFault`], without a count of bytes.
+    fn read_user_words<const N: usize>(&mut self, address: u64) -> Result<[u64; N], CopyFault> {
+        let mut words = [0; N];
+        for (word, at) in words.iter_mut().zip((address..).step_by(8)) {
+            let mut bytes = [0; 8];
+            self.read_user(at, &mut bytes)?;
+            *word = u64::from_le_bytes(bytes);
+        }
+        Ok(words)
+    }
+    /// Copies words to the running address space, as
+    /// [`write_user`](Self::write_user); some may have been copied before a fault.
+    ///
+    /// # Errors
+    /// [`CopyFault`], without a count of bytes.
+    fn write_user_words<const N: usize>(
+        &mut self,
+        address: u64,
+        words: &[u64; N],
+    ) -> Result<(), CopyFault> {
+        for (word, at) in words.iter().zip((address..).step_by(8)) {
+            self.write_user(at, &word.to_le_bytes())?;
+        }
+        Ok(())
+    }
+
     /// Copies from the running address space to a frame. `address..+length`
     /// lies below [`USER_END`], and `offset..+length` in the frame.
     ///

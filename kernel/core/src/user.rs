@@ -5,7 +5,7 @@
 
 use crate::error::KernelError::{self, BadAddress, TooLong};
 use crate::object::memory::{Space, Touch};
-use crate::port::{Machine, PAGE_SIZE, USER_END};
+use crate::port::{CopyFault, Machine, PAGE_SIZE, USER_END};
 
 /// Checks that `address..address + length` lies in the user half.
 ///
@@ -31,13 +31,47 @@ pub fn read<M: Machine>(
     address: u64,
     buffer: &mut [u8],
 ) -> Result<(), KernelError> {
+    read_short(machine, space, address, buffer)
+}
+
+/// As [`read`], where it is called: for a few bytes, of which the call would
+/// be most.
+///
+/// # Errors
+/// As [`read`].
+#[inline(always)]
+pub fn read_short<M: Machine>(
+    machine: &mut M,
+    space: &mut Space<M>,
+    address: u64,
+    buffer: &mut [u8],
+) -> Result<(), KernelError> {
     check_range(address, buffer.len() as u64)?;
+    match machine.read_user(address, buffer) {
+        Ok(()) => Ok(()),
+        Err(fault) => read_on(machine, space, address, buffer, fault),
+    }
+}
+
+/// Goes on after a fault: a page that is not there yet, or none.
+#[cold]
+#[inline(never)]
+fn read_on<M: Machine>(
+    machine: &mut M,
+    space: &mut Space<M>,
+    address: u64,
+    buffer: &mut [u8],
+    mut fault: CopyFault,
+) -> Result<(), KernelError> {
     let mut done = 0;
-    while let Err(fault) = machine.read_user(address + done as u64, &mut buffer[done..]) {
+    loop {
         done += fault.copied;
         space.touch(machine, fault.address, Touch::Read)?;
+        match machine.read_user(address + done as u64, &mut buffer[done..]) {
+            Ok(()) => return Ok(()),
+            Err(next) => fault = next,
+        }
     }
-    Ok(())
 }
 
 /// Copies to user memory.
@@ -50,11 +84,111 @@ pub fn write<M: Machine>(
     address: u64,
     bytes: &[u8],
 ) -> Result<(), KernelError> {
+    write_short(machine, space, address, bytes)
+}
+
+/// As [`read_short`], to user memory.
+///
+/// # Errors
+/// As [`read`].
+#[inline(always)]
+pub fn write_short<M: Machine>(
+    machine: &mut M,
+    space: &mut Space<M>,
+    address: u64,
+    bytes: &[u8],
+) -> Result<(), KernelError> {
     check_range(address, bytes.len() as u64)?;
+    match machine.write_user(address, bytes) {
+        Ok(()) => Ok(()),
+        Err(fault) => write_on(machine, space, address, bytes, fault),
+    }
+}
+
+/// As [`read_on`].
+#[cold]
+#[inline(never)]
+fn write_on<M: Machine>(
+    machine: &mut M,
+    space: &mut Space<M>,
+    address: u64,
+    bytes: &[u8],
+    mut fault: CopyFault,
+) -> Result<(), KernelError> {
     let mut done = 0;
-    while let Err(fault) = machine.write_user(address + done as u64, &bytes[done..]) {
+    loop {
         done += fault.copied;
         space.touch(machine, fault.address, Touch::Write)?;
+        match machine.write_user(address + done as u64, &bytes[done..]) {
+            Ok(()) => return Ok(()),
+            Err(next) => fault = next,
+        }
+    }
+}
+
+/// Copies little-endian words from user memory.
+///
+/// # Errors
+/// As [`read`].
+#[inline(always)]
+pub fn read_words<M: Machine, const N: usize>(
+    machine: &mut M,
+    space: &mut Space<M>,
+    address: u64,
+) -> Result<[u64; N], KernelError> {
+    check_range(address, 8 * N as u64)?;
+    match machine.read_user_words(address) {
+        Ok(words) => Ok(words),
+        Err(_) => read_words_on(machine, space, address),
+    }
+}
+
+/// Reads words again that met a fault: now as bytes, with their pages.
+#[cold]
+#[inline(never)]
+fn read_words_on<M: Machine, const N: usize>(
+    machine: &mut M,
+    space: &mut Space<M>,
+    address: u64,
+) -> Result<[u64; N], KernelError> {
+    let mut words = [0; N];
+    for (word, at) in words.iter_mut().zip((address..).step_by(8)) {
+        let mut bytes = [0; 8];
+        read(machine, space, at, &mut bytes)?;
+        *word = u64::from_le_bytes(bytes);
+    }
+    Ok(words)
+}
+
+/// Copies words to user memory, little-endian.
+///
+/// # Errors
+/// As [`read`].
+#[inline(always)]
+pub fn write_words<M: Machine, const N: usize>(
+    machine: &mut M,
+    space: &mut Space<M>,
+    address: u64,
+    words: &[u64; N],
+) -> Result<(), KernelError> {
+    check_range(address, 8 * N as u64)?;
+    match machine.write_user_words(address, words) {
+        Ok(()) => Ok(()),
+        Err(_) => write_words_on(machine, space, address, words),
+    }
+}
+
+/// As [`read_words_on`].
+#[cold]
+#[inline(never)]
+fn write_words_on<M: Machine>(
+    machine: &mut M,
+    space: &mut Space<M>,
+    address: u64,
+    words: &[u64],
+) -> Result<(), KernelError> {
+    for (word, at) in words.iter().zip((address..).step_by(8)) {
+        write(machine, space, at, &word.to_le_bytes())?;
     }
     Ok(())
 }
@@ -77,9 +211,24 @@ pub fn check<M: Machine>(
         return Ok(());
     }
     check_range(address, length)?;
-    let end = address + length;
-    let mut at = address;
-    while at < end {
+    let last = address + (length - 1);
+    let is_one_page = (address ^ last) < PAGE_SIZE;
+    if is_one_page && machine.probe_user(address, touch == Touch::Write) {
+        return Ok(());
+    }
+    check_pages(machine, space, address, last, touch)
+}
+
+/// Checks all pages from `at` to `last`, both of which lie in the user half.
+#[inline(never)]
+fn check_pages<M: Machine>(
+    machine: &mut M,
+    space: &mut Space<M>,
+    mut at: u64,
+    last: u64,
+    touch: Touch,
+) -> Result<(), KernelError> {
+    while at <= last {
         if !machine.probe_user(at, touch == Touch::Write) {
             space.touch(machine, at, touch)?;
         }
