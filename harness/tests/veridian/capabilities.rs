@@ -49,18 +49,37 @@ fn a_validation_is_within_its_budget(vm: Vm) -> Result<()> {
 fn tokens_are_made_and_taken_within_their_budgets(vm: Vm) -> Result<()> {
     let probe = vm.probe(Abi::Veridian)?;
     let (console, space) = (tokens::console(&probe)?, tokens::space(&probe)?);
-    let derive = || probe.call(veridian::CAPABILITY_DERIVE, args![console, right::REVOKE]);
-    let first = derive()?;
-    // Tables that double now and then are not what is measured.
-    for _ in 0..8 {
-        derive()?;
+    let rights = right::WRITE | right::REVOKE;
+    let derive = |parent| probe.call(veridian::CAPABILITY_DERIVE, args![parent, rights]);
+    let revoke = |token| probe.call(veridian::CAPABILITY_REVOKE, args![token]);
+    // Tables that grow now and then are not what is measured.
+    for _ in 0..9 {
+        derive(console)?;
     }
-    budget!(derive()?, kernel_instr <= 450);
-    let minted = args![kind::DEVICE, 1, right::READ, space];
+    let derived = derive(console)?;
+    let (root, minted) = (derived.value, args![kind::DEVICE, 1, right::READ, space]);
     let minted = probe.call(veridian::CAPABILITY_CREATE, minted)?;
-    budget!(minted, kernel_instr <= 520);
-    let revoked = probe.call(veridian::CAPABILITY_REVOKE, args![first.value])?;
-    budget!(revoked, kernel_instr <= 530);
+    let leaf = revoke(root)?;
+    budget!(derived, kernel_instr <= 300);
+    budget!(minted, kernel_instr <= 380);
+    budget!(leaf, kernel_instr <= 300);
+    // Three below each of four, and those below one: seventeen in all.
+    let root = derive(console)?.value;
+    for _ in 0..4 {
+        let branch = derive(root)?.value;
+        for _ in 0..3 {
+            derive(branch)?;
+        }
+    }
+    let tree = revoke(root)?;
+    let below = CallResult {
+        kernel_instr: tree
+            .kernel_instr
+            .zip(leaf.kernel_instr)
+            .map(|(all, one)| (all - one) / 16),
+        ..tree
+    };
+    budget!(below, kernel_instr <= 190);
     Ok(())
 }
 

@@ -18,6 +18,7 @@ impl<P: Port> Kernel<P> {
     /// # Errors
     /// [`KernelError::NoRoom`] when it holds too many,
     /// [`KernelError::NoMemory`] when the kernel has no memory for one more.
+    #[inline]
     pub fn grant(
         &mut self,
         process: &mut Process<P>,
@@ -126,12 +127,7 @@ impl<P: Port> Kernel<P> {
                 Place::Held { holder, slot } if holder == running.process.key => {
                     self.forget(&mut running.process, slot);
                 }
-                Place::Held { holder, slot } => {
-                    if let Some(mut process) = self.processes.take(holder) {
-                        self.forget(&mut process, slot);
-                        self.processes.put(holder, process);
-                    }
-                }
+                Place::Held { holder, slot } => self.forget_of(holder, slot),
                 Place::OnItsWay { object, .. } => self.released(object),
             }
             at = gone.parent.filter(|_| gone.node != root);
@@ -139,7 +135,16 @@ impl<P: Port> Kernel<P> {
         Ok(())
     }
 
+    /// Empties a slot of a process that is not running.
+    fn forget_of(&mut self, holder: ProcessKey, slot: u16) {
+        if let Some(mut process) = self.processes.take(holder) {
+            self.forget(&mut process, slot);
+            self.processes.put(holder, process);
+        }
+    }
+
     /// Empties a slot whose capability was revoked.
+    #[inline(always)]
     fn forget(&mut self, process: &mut Process<P>, slot: u16) {
         if let Some(capability) = process.capabilities.clear(slot) {
             self.lost(process, &capability);
@@ -156,6 +161,7 @@ impl<P: Port> Kernel<P> {
     }
 
     /// A process lost a capability by revocation: what it did with it ends.
+    #[inline(always)]
     fn lost(&mut self, process: &mut Process<P>, capability: &Capability) {
         match &capability.object {
             Object::Memory { object, .. } if object.mapped() > 0 => {
@@ -175,6 +181,7 @@ impl<P: Port> Kernel<P> {
     }
 
     /// A reference of a capability is gone.
+    #[inline(always)]
     pub(super) fn released(&mut self, object: Object) {
         match object {
             Object::IpcEndpoint { key } => self.endpoint_released(key),

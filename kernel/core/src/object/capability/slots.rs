@@ -13,8 +13,8 @@ use crate::object::input::InputRef;
 
 /// Slots of a process, the first of which is never used (specs/veridian.md 4.7).
 pub const SLOTS_MAX: usize = 1025;
-/// Slots that a first token makes room for.
-const SLOTS_FIRST: usize = 8;
+/// Slots that come together, when none is free.
+const SLOTS_MORE: usize = 8;
 
 const INDEX: u64 = 0xffff;
 const SERIAL_SHIFT: u32 = 16;
@@ -49,11 +49,6 @@ enum Slot {
         next: u16,
     },
 }
-
-const FREE: Slot = Slot::Free {
-    generation: 0,
-    next: 0,
-};
 
 impl Capabilities {
     /// The entry of a token.
@@ -121,27 +116,44 @@ impl Capabilities {
     /// # Errors
     /// [`KernelError::NoRoom`] when the process holds too many,
     /// [`KernelError::NoMemory`] when its table cannot grow.
+    #[inline(always)]
     pub(super) fn vacant(&mut self) -> Result<u16, KernelError> {
-        if self.free != 0 {
-            return Ok(self.free);
+        match self.free {
+            0 => self.grow(),
+            free => Ok(free),
         }
-        if self.slots.len() >= SLOTS_MAX {
+    }
+
+    /// Adds free slots, where none is free; the first of them.
+    #[cold]
+    #[inline(never)]
+    fn grow(&mut self) -> Result<u16, KernelError> {
+        // Slot 0 is there from the beginning, and never in the list.
+        let first = self.slots.len().max(1);
+        let end = (first + SLOTS_MORE).min(SLOTS_MAX);
+        if first == end {
             return Err(KernelError::NoRoom);
         }
-        if self.slots.is_empty() {
-            let first = self.slots.try_reserve(SLOTS_FIRST);
-            first.map_err(|_| KernelError::NoMemory)?;
-            self.slots.push(FREE);
-        }
-        let more = self.slots.try_reserve(1);
+        let more = self.slots.try_reserve(end - self.slots.len());
         more.map_err(|_| KernelError::NoMemory)?;
-        let slot = u16::try_from(self.slots.len()).map_err(|_| KernelError::NoRoom)?;
-        self.slots.push(FREE);
-        self.free = slot;
-        Ok(slot)
+        let slot = |index| u16::try_from(index).map_err(|_| KernelError::NoRoom);
+        for index in self.slots.len()..end {
+            let next = if index == 0 || index + 1 == end {
+                0
+            } else {
+                slot(index + 1)?
+            };
+            self.slots.push(Slot::Free {
+                generation: 0,
+                next,
+            });
+        }
+        self.free = slot(first)?;
+        Ok(self.free)
     }
 
     /// Fills a slot that is [`vacant`](Self::vacant); says its token.
+    #[inline]
     pub(super) fn fill(
         &mut self,
         slot: u16,
@@ -172,6 +184,7 @@ impl Capabilities {
     }
 
     /// Empties a slot; its token is never valid again.
+    #[inline]
     pub(crate) fn clear(&mut self, slot: u16) -> Option<Capability> {
         let place = self.slots.get_mut(usize::from(slot))?;
         let Slot::Held(capability) = place else {

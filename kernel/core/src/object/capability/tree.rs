@@ -86,6 +86,7 @@ impl Tree {
     /// # Errors
     /// [`KernelError::NoRoom`] when it holds too many,
     /// [`KernelError::NoMemory`] when there is no memory for one more.
+    #[inline]
     pub fn insert(
         &mut self,
         holder: ProcessKey,
@@ -147,6 +148,7 @@ impl Tree {
     /// going on at the parent of what was taken out until that was the node
     /// itself, takes out everything below it and it, in time that is bounded
     /// for each.
+    #[inline(always)]
     pub fn take_leaf(&mut self, node: NodeKey) -> Option<Removed> {
         let mut leaf = node;
         while let Some(child) = self.nodes.get(leaf)?.first_child {
@@ -156,30 +158,43 @@ impl Tree {
     }
 
     /// Takes a node out; its children become its parent's.
+    #[inline]
     pub fn take_out(&mut self, node: NodeKey) -> Option<Removed> {
-        let gone = self.nodes.remove(node)?;
-        match gone.previous {
-            Some(previous) => self.change(previous, |sibling| sibling.next = gone.next),
+        let gone = self.nodes.get(node)?;
+        let Node { parent, next, .. } = *gone;
+        let (previous, first_child) = (gone.previous, gone.first_child);
+        match previous {
+            Some(previous) => self.change(previous, |sibling| sibling.next = next),
             None => {
-                if let Some(parent) = gone.parent {
-                    self.change(parent, |parent| parent.first_child = gone.next);
+                if let Some(parent) = parent {
+                    self.change(parent, |parent| parent.first_child = next);
                 }
             }
         }
-        if let Some(next) = gone.next {
-            self.change(next, |sibling| sibling.previous = gone.previous);
+        if let Some(next) = next {
+            self.change(next, |sibling| sibling.previous = previous);
         }
-        let mut child = gone.first_child;
-        while let Some(key) = child {
-            child = self.nodes.get(key).and_then(|node| node.next);
-            self.change(key, |node| (node.next, node.previous) = (None, None));
-            self.hang(key, gone.parent);
+        if first_child.is_some() {
+            self.give_to(first_child, parent);
         }
+        let place = self.nodes.remove(node)?.place;
         Some(Removed {
             node,
-            place: gone.place,
-            parent: gone.parent,
+            place,
+            parent,
         })
+    }
+
+    /// Gives a node and those behind it to another parent.
+    #[inline(never)]
+    fn give_to(&mut self, mut child: Option<NodeKey>, parent: Option<NodeKey>) {
+        while let Some(key) = child {
+            child = self.nodes.get(key).and_then(|node| node.next);
+            let first = self.lead(key, parent);
+            self.change(key, |node| {
+                (node.parent, node.previous, node.next) = (parent, None, first);
+            });
+        }
     }
 
     /// Takes every token of a process that ends; says what they named. What it
@@ -216,11 +231,13 @@ impl Tree {
         }
     }
 
+    #[inline]
     fn next_serial(&mut self) -> u32 {
         self.serial = self.serial.wrapping_add(1);
         self.serial
     }
 
+    #[inline]
     fn add(&mut self, place: Place, parent: Option<NodeKey>) -> Result<NodeKey, KernelError> {
         if self.nodes.len() >= NODES_MAX {
             return Err(KernelError::NoMemory);
@@ -228,28 +245,26 @@ impl Tree {
         let key = self.nodes.reserve();
         let node = Node {
             place,
-            parent: None,
+            parent,
             first_child: None,
             previous: None,
-            next: None,
+            next: self.lead(key, parent),
         };
         self.nodes.put(key, node);
-        self.hang(key, parent);
         Ok(key)
     }
 
-    /// Makes a node without siblings the first child of `parent`, or a root.
-    fn hang(&mut self, key: NodeKey, parent: Option<NodeKey>) {
-        let mut first = None;
-        if let Some(parent) = parent {
-            self.change(parent, |parent| first = parent.first_child.replace(key));
-        }
-        if let Some(first) = first {
-            self.change(first, |sibling| sibling.previous = Some(key));
-        }
-        self.change(key, |node| (node.parent, node.next) = (parent, first));
+    /// Makes a node the first child of `parent`, if there is one; says who was
+    /// that before.
+    #[inline]
+    fn lead(&mut self, key: NodeKey, parent: Option<NodeKey>) -> Option<NodeKey> {
+        let parent = self.nodes.get_mut(parent?)?;
+        let first = parent.first_child.replace(key)?;
+        self.change(first, |sibling| sibling.previous = Some(key));
+        Some(first)
     }
 
+    #[inline]
     fn change(&mut self, key: NodeKey, change: impl FnOnce(&mut Node)) {
         if let Some(node) = self.nodes.get_mut(key) {
             change(node);
