@@ -43,8 +43,9 @@ const GUESTS: [Guest; 3] = [
             "-Ccode-model=kernel",
             // Padding in front of loops is instructions too, which are counted.
             "-Cllvm-args=-align-loops=1",
-            // So is making one constant of another, and keeping it on the stack.
-            "-Cllvm-args=-disable-constant-hoisting",
+            // So is making one constant of another, and keeping on the stack what
+            // the loop around the kernel could make where it is needed.
+            "-Cllvm-args=-disable-constant-hoisting -disable-machine-licm",
         ],
     },
     Guest {

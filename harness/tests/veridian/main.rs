@@ -5,6 +5,7 @@
 
 mod calls;
 mod capabilities;
+mod costs;
 mod ipc;
 mod memory;
 mod objects;

@@ -7,6 +7,8 @@
 
 mod post;
 
+pub(super) use post::Brought;
+
 use super::{Flow, Kernel, Running};
 use crate::error::KernelError;
 use crate::object::ipc::{Arrival, ChannelKey, EndpointKey, Message, Stage, Wanted};
@@ -39,7 +41,8 @@ pub enum Receipt {
 /// Where a message is.
 enum Posted {
     Queued(EndpointKey),
-    Taken(ThreadKey, ProcessKey),
+    /// With a thread of that process and priority, which is to run.
+    Taken(ThreadKey, ProcessKey, u8),
 }
 
 impl<P: Port> Kernel<P> {
@@ -77,14 +80,15 @@ impl<P: Port> Kernel<P> {
     /// # Errors
     /// [`KernelError::NotFound`], [`KernelError::Busy`], [`KernelError::NoMemory`],
     /// and those of the sender's memory.
+    #[inline(always)]
     pub fn send(
         &mut self,
         running: &mut Running<P>,
         to: Option<EndpointKey>,
         parcel: &Parcel,
     ) -> Result<(), KernelError> {
-        if let Posted::Taken(thread, _) = self.post(running, to, parcel, None)? {
-            self.wake(thread);
+        if let Posted::Taken(thread, _, priority) = self.post(running, to, parcel, None)? {
+            self.ready.push(thread, priority);
             self.slice();
         }
         Ok(())
@@ -95,6 +99,7 @@ impl<P: Port> Kernel<P> {
     ///
     /// # Errors
     /// As [`send`](Self::send), and [`KernelError::TimedOut`] without time to wait.
+    #[inline(always)]
     pub fn call(
         &mut self,
         running: &mut Running<P>,
@@ -108,38 +113,41 @@ impl<P: Port> Kernel<P> {
                 Err(error) => self.refusal(running, parcel, error),
             });
         }
-        let deadline = self.deadline(wanted.timeout);
-        let exchange = running.thread.exchange.get_or_insert_default();
+        let deadline = deadline(&self.machine, wanted.timeout);
+        let exchange = running.thread.exchange();
         exchange.wanted = *wanted;
         exchange.calls = true;
         let flow = running.park(Wait::Exchange, deadline);
         let caller = running.entry();
-        let posted = match self.post(running, to, parcel, Some(caller)) {
-            Ok(posted) => posted,
+        let posted = self.post(running, to, parcel, Some(caller));
+        let Some(exchange) = running.thread.exchange.as_deref_mut() else {
+            return Err(KernelError::Interrupted);
+        };
+        match posted {
+            Ok(Posted::Taken(thread, process, priority)) => {
+                exchange.stage = Stage::Served(process);
+                Ok(self.hand_over(running, (thread, priority), flow))
+            }
+            Ok(Posted::Queued(endpoint)) => {
+                exchange.stage = Stage::Queued(endpoint);
+                Ok(flow)
+            }
             Err(error) => {
                 running.thread.wait = None;
-                return Err(error);
+                Err(error)
             }
-        };
-        let stage = match posted {
-            Posted::Taken(_, process) => Stage::Served(process),
-            Posted::Queued(endpoint) => Stage::Queued(endpoint),
-        };
-        if let Some(exchange) = running.thread.exchange.as_mut() {
-            exchange.stage = stage;
         }
-        Ok(match posted {
-            Posted::Taken(thread, _) => self.hand_over(running, thread, flow),
-            Posted::Queued(_) => flow,
-        })
     }
 
     /// Lets a thread run at once in place of the running one, which is parked;
     /// not before threads of a higher priority.
-    fn hand_over(&mut self, running: &Running<P>, thread: ThreadKey, flow: Flow) -> Flow {
-        let Some(priority) = self.unpark(thread) else {
-            return flow;
-        };
+    #[inline(always)]
+    fn hand_over(
+        &mut self,
+        running: &Running<P>,
+        (thread, priority): (ThreadKey, u8),
+        flow: Flow,
+    ) -> Flow {
         if self.ready.is_above(priority) {
             self.ready.push(thread, priority);
             return flow;
@@ -159,6 +167,7 @@ impl<P: Port> Kernel<P> {
     /// [`KernelError::NotFound`] when the endpoint is closed,
     /// [`KernelError::NoRoom`] when a token of the message has no room,
     /// [`KernelError::TimedOut`] without time to wait.
+    #[inline(always)]
     pub fn receive(
         &mut self,
         running: &mut Running<P>,
@@ -171,23 +180,24 @@ impl<P: Port> Kernel<P> {
         {
             return Ok(receipt);
         }
+        // Again, because calls of those who wait no more were dropped perhaps.
+        let endpoint = self.ipc.endpoint(from).ok_or(KernelError::NotFound)?;
         if wanted.timeout == 0 {
             return Err(KernelError::TimedOut);
         }
-        let deadline = self.deadline(wanted.timeout);
-        let exchange = running.thread.exchange.get_or_insert_default();
+        let deadline = deadline(&self.machine, wanted.timeout);
+        let exchange = running.thread.exchange();
         exchange.wanted = *wanted;
         exchange.calls = false;
         exchange.stage = Stage::Receiving(from);
         let flow = running.park(Wait::Exchange, deadline);
-        if let Some(endpoint) = self.ipc.endpoint(from) {
-            endpoint.enter(running.entry());
-        }
+        endpoint.receivers.enter(running.entry());
         Ok(Receipt::Parked(flow))
     }
 
     /// Takes the oldest message; `None` when there is none whose sender, if
     /// it is a call, still waits.
+    #[inline(never)]
     fn take(
         &mut self,
         running: &mut Running<P>,
@@ -208,12 +218,8 @@ impl<P: Port> Kernel<P> {
             let Some(message) = endpoint.queue.front() else {
                 return Ok(None);
             };
-            let mut arrival = Arrival {
-                sender: message.sender,
-                length: message.length as u64,
-                ..Arrival::default()
-            };
-            if arrival.length > wanted.room {
+            let mut arrival = Arrival::new(message.sender, message.length as u64);
+            if arrival.length() > wanted.room {
                 return Ok(Some(Receipt::Come(Err(KernelError::TooSmall), arrival)));
             }
             let process = &mut running.process;
@@ -228,12 +234,12 @@ impl<P: Port> Kernel<P> {
             if let Some(node) = capability {
                 let tokens = &mut process.capabilities;
                 let token = self.capabilities.deliver(node, process.key, tokens)?;
-                arrival.capability = token.unwrap_or(0);
+                arrival.set_capability(token.unwrap_or(0));
             }
             if let Some(caller) = caller {
                 let serial = self.ipc.next_serial();
                 let holdings = process.holdings.get_or_insert_default();
-                arrival.reply = holdings.replies.owe(caller, serial)?;
+                arrival.set_reply(holdings.replies.owe(caller, serial)?);
                 self.note_served(caller, process.key);
             }
             if let Some(message) = self.ipc.endpoint(from).and_then(|from| from.pop()) {
@@ -265,12 +271,13 @@ impl<P: Port> Kernel<P> {
             exchange.stage = Stage::Served(server);
         }
     }
+}
 
-    /// When a wait that begins now is given up.
-    fn deadline(&self, timeout: u64) -> Option<u64> {
-        match timeout {
-            u64::MAX => None,
-            timeout => self.machine.now().checked_add(timeout),
-        }
+/// When a wait that begins now is given up.
+#[inline(always)]
+fn deadline(machine: &impl Machine, timeout: u64) -> Option<u64> {
+    match timeout {
+        u64::MAX => None,
+        timeout => machine.now().checked_add(timeout),
     }
 }

@@ -52,7 +52,7 @@ use crate::object::segment::Segments;
 use crate::object::thread::{Thread, ThreadKey, ThreadMark, Wait};
 use crate::object::usage::Clocks;
 use crate::object::wait::{Entry, WaitQueue};
-use crate::personality::{self, patchwork, veridian, xeneva};
+use crate::personality::{patchwork, veridian, xeneva};
 use crate::port::{Host, Machine, Port, Reason};
 use crate::schedule::{RunQueue, Timers};
 use crate::slab::Table;
@@ -277,18 +277,15 @@ impl<P: Port> Kernel<P> {
 
     #[inline(always)]
     fn run_turns<const ON: bool>(&mut self, mut running: Running<P>) {
+        let mut flow = self.resume(&mut running);
         loop {
-            if let Some(wait) = running.thread.wait.take() {
-                let flow = personality::resume(self, &mut running, wait);
-                if !self.goes_on(&mut running, flow) {
-                    match ON && self.pass_on(&mut running, flow) {
-                        true => continue,
-                        false => return self.leave(running, flow),
-                    }
-                }
+            if flow == Flow::Resume {
+                flow = self.run_ring_3(&mut running);
             }
-            let flow = self.run_ring_3(&mut running);
-            if !(ON && self.pass_on(&mut running, flow)) {
+            if ON {
+                flow = self.pass_on(&mut running, flow);
+            }
+            if !(ON && flow == Flow::Resume) {
                 return self.leave(running, flow);
             }
         }
@@ -319,19 +316,6 @@ impl<P: Port> Kernel<P> {
             if flow != Flow::Resume {
                 return flow;
             }
-        }
-    }
-
-    /// Applies a flow that stays in ring 3; false for any other.
-    fn goes_on(&mut self, running: &mut Running<P>, flow: Flow) -> bool {
-        match flow {
-            Flow::Return(value) => {
-                crate::trace::end(self, running, Some(value));
-                P::Machine::registers_mut(&mut running.context).rax = value;
-                true
-            }
-            Flow::Resume => true,
-            _ => false,
         }
     }
 

@@ -1,11 +1,13 @@
 //! Replies, and how receives and calls end: with what came, or because time,
 //! a token, an endpoint or a process is over.
 
-use super::ipc::Parcel;
+use alloc::boxed::Box;
+
+use super::ipc::{Brought, Parcel};
 use super::{Kernel, Running};
 use crate::error::KernelError;
 use crate::object::capability::{Object, Tree};
-use crate::object::ipc::{Arrival, EndpointKey, Stage};
+use crate::object::ipc::{Arrival, EndpointKey, Exchange, Stage, small_length};
 use crate::object::process::Process;
 use crate::object::thread::{Thread, ThreadKey};
 use crate::object::wait::Entry;
@@ -19,6 +21,7 @@ impl<P: Port> Kernel<P> {
     /// [`KernelError::BadHandle`] when the running process owes no such reply,
     /// [`KernelError::NotFound`] when the caller does not wait any more, and
     /// those of the sender's memory, with which the token stays.
+    #[inline(always)]
     pub fn reply(
         &mut self,
         running: &mut Running<P>,
@@ -26,66 +29,112 @@ impl<P: Port> Kernel<P> {
         parcel: &Parcel,
     ) -> Result<(), KernelError> {
         let caller = running.process.owed(token)?;
-        if !self.waits(caller) {
-            let error = self.refusal(running, parcel, KernelError::NotFound);
-            if error == KernelError::NotFound {
-                running.process.settle(token);
-            }
-            return Err(error);
-        }
         // That it does not fit is the caller's to know.
-        let _ = self.deposit(running, caller.thread, parcel, None)?;
-        running.process.settle(token);
-        self.wake(caller.thread);
-        self.slice();
-        Ok(())
+        match self.bring_back(running, caller, parcel)? {
+            Brought::Taken(_, priority) | Brought::Refused(priority) => {
+                running.process.settle(token);
+                self.ready.push(caller.thread, priority);
+                self.slice();
+                Ok(())
+            }
+            Brought::Gone => Err(self.reply_to_nobody(running, token, parcel)),
+        }
     }
 
-    /// What a receive or a call of the running thread ended with, its bytes
-    /// copied to its buffer.
-    pub fn arrived(&mut self, running: &mut Running<P>) -> (Result<(), KernelError>, Arrival) {
+    #[cold]
+    #[inline(never)]
+    fn reply_to_nobody(
+        &mut self,
+        running: &mut Running<P>,
+        token: u64,
+        parcel: &Parcel,
+    ) -> KernelError {
+        let error = self.refusal(running, parcel, KernelError::NotFound);
+        if error == KernelError::NotFound {
+            running.process.settle(token);
+        }
+        error
+    }
+
+    /// Tells the running thread what its receive or call ended with: the bytes
+    /// go to its buffer, the rest to where it said.
+    ///
+    /// # Errors
+    /// Whatever ended it; of [`KernelError::TooSmall`] it is told how much.
+    #[inline(always)]
+    pub fn arrived(&mut self, running: &mut Running<P>) -> Result<(), KernelError> {
         running.thread.timed_out = false;
         let Some(exchange) = running.thread.exchange.as_deref_mut() else {
-            return (Err(KernelError::Interrupted), Arrival::default());
+            return Err(KernelError::Interrupted);
         };
-        let mut arrival = exchange.arrival;
+        if exchange.stage != Stage::Done(Ok(())) {
+            return Err(self.ended(running));
+        }
+        let (machine, process) = (&mut self.machine, &mut running.process);
+        let length = exchange.arrival.length();
+        let mut copied = Ok(());
+        if !exchange.in_place && length > 0 {
+            let bytes = &exchange.bytes[..small_length(length)];
+            let buffer = exchange.wanted.buffer;
+            copied = user::write_short(machine, &mut process.space, buffer, bytes);
+        }
+        let token = exchange.arrival.capability();
+        if token != 0 && process.capabilities.find(token).is_err() {
+            // It has been revoked since.
+            exchange.arrival.set_capability(0);
+        }
+        if copied.is_ok() {
+            copied = exchange.tell(machine, process);
+        }
+        match copied {
+            Ok(()) => Ok(()),
+            Err(error) => Err(self.not_told(running, error)),
+        }
+    }
+
+    /// A message came, and its receiver's memory is gone meanwhile.
+    #[cold]
+    #[inline(never)]
+    fn not_told(&mut self, running: &mut Running<P>, error: KernelError) -> KernelError {
+        if let Some(exchange) = running.thread.exchange.as_deref() {
+            let arrival = exchange.arrival;
+            self.turn_away(running, &arrival);
+        }
+        error
+    }
+
+    /// Why a receive or a call of the running thread ended without a message.
+    #[cold]
+    #[inline(never)]
+    fn ended(&mut self, running: &mut Running<P>) -> KernelError {
+        let Some(exchange) = running.thread.exchange.as_deref_mut() else {
+            return KernelError::Interrupted;
+        };
         match exchange.stage {
-            Stage::Done(Ok(())) => {}
-            Stage::Done(Err(error)) => return (Err(error), arrival),
+            Stage::Done(Err(KernelError::TooSmall)) => {
+                let told = exchange.tell(&mut self.machine, &mut running.process);
+                told.err().unwrap_or(KernelError::TooSmall)
+            }
+            Stage::Done(outcome) => outcome.err().unwrap_or(KernelError::Interrupted),
             stage => {
                 self.withdraw(stage, running.thread.key);
-                return (Err(KernelError::TimedOut), arrival);
+                KernelError::TimedOut
             }
         }
-        if !exchange.in_place && arrival.length > 0 {
-            let length = arrival.length.min(64) as usize;
-            let bytes = &exchange.bytes[..length];
-            let (machine, space) = (&mut self.machine, &mut running.process.space);
-            if let Err(error) = user::write(machine, space, exchange.wanted.buffer, bytes) {
-                self.turn_away(running, &arrival);
-                return (Err(error), arrival);
-            }
-        }
-        if arrival.capability != 0 {
-            // It may have been revoked since.
-            let held = running.process.capabilities.find(arrival.capability);
-            arrival.capability = held.map_or(0, |_| arrival.capability);
-        }
-        (Ok(()), arrival)
     }
 
     /// Takes back the tokens of a message that cannot be told to its receiver.
     #[cold]
     pub fn turn_away(&mut self, running: &mut Running<P>, arrival: &Arrival) {
         let tokens = &mut running.process.capabilities;
-        if let Ok(capability) = tokens.find(arrival.capability) {
+        if let Ok(capability) = tokens.find(arrival.capability()) {
             let (node, slot) = (capability.node, capability.slot());
             self.capabilities.take_out(node);
             if let Some(capability) = tokens.clear(slot) {
                 self.released(capability.object);
             }
         }
-        if let Some(caller) = running.process.settle(arrival.reply) {
+        if let Some(caller) = running.process.settle(arrival.reply()) {
             self.fail(caller, KernelError::Interrupted);
         }
     }
@@ -95,7 +144,7 @@ impl<P: Port> Kernel<P> {
         match stage {
             Stage::Receiving(endpoint) => {
                 if let Some(endpoint) = self.ipc.endpoint(endpoint) {
-                    endpoint.leave(thread);
+                    endpoint.receivers.leave(thread);
                 }
             }
             Stage::Queued(endpoint) => {
@@ -146,6 +195,7 @@ impl<P: Port> Kernel<P> {
     }
 
     /// An endpoint has lost a token; without any it ends.
+    #[inline(never)]
     pub(super) fn endpoint_released(&mut self, key: EndpointKey) {
         let Some(endpoint) = self.ipc.endpoint(key) else {
             return;
@@ -170,7 +220,7 @@ impl<P: Port> Kernel<P> {
         let Some(endpoint) = self.ipc.close(key) else {
             return;
         };
-        for receiver in endpoint.receivers {
+        for receiver in endpoint.receivers.into_all() {
             self.fail(receiver, KernelError::NotFound);
         }
         for message in endpoint.queue {
@@ -207,16 +257,47 @@ impl<P: Port> Kernel<P> {
     }
 }
 
+impl Exchange {
+    /// Writes what came to where its thread said.
+    #[inline(always)]
+    fn tell<P: Port>(
+        &self,
+        machine: &mut P::Machine,
+        process: &mut Process<P>,
+    ) -> Result<(), KernelError> {
+        let (space, result) = (&mut process.space, self.wanted.result);
+        match self.calls {
+            true => user::write_words(machine, space, result, self.arrival.of_reply()),
+            false => user::write_words(machine, space, result, self.arrival.of_message()),
+        }
+    }
+}
+
 impl<P: Port> Process<P> {
     /// Who waits for the reply of a token.
     ///
     /// # Errors
     /// [`KernelError::BadHandle`] when the process owes no such reply.
+    #[inline(always)]
     pub fn owed(&self, token: u64) -> Result<Entry, KernelError> {
         let holdings = self.holdings.as_deref();
         holdings.ok_or(KernelError::BadHandle)?.replies.find(token)
     }
 
+    /// Notes that a caller waits for a reply; says the token for it.
+    #[inline(always)]
+    pub(super) fn owe(&mut self, caller: Entry, serial: u64) -> Result<u64, KernelError> {
+        match self.holdings.as_deref_mut() {
+            Some(holdings) => holdings.replies.owe(caller, serial),
+            None => self
+                .holdings
+                .insert(Box::default())
+                .replies
+                .owe(caller, serial),
+        }
+    }
+
+    #[inline(always)]
     fn settle(&mut self, token: u64) -> Option<Entry> {
         self.holdings.as_deref_mut()?.replies.settle(token)
     }
@@ -245,11 +326,11 @@ impl<P: Port> Process<P> {
         }
         if let Some((object, rights, node)) = capability {
             let tokens = &mut self.capabilities;
-            arrival.capability = tree.insert(self.key, tokens, object, rights, Some(node))?;
+            let token = tree.insert(self.key, tokens, object, rights, Some(node))?;
+            arrival.set_capability(token);
         }
         if let Some((caller, serial)) = caller {
-            let replies = &mut self.holdings.get_or_insert_default().replies;
-            arrival.reply = replies.owe(caller, serial)?;
+            arrival.set_reply(self.owe(caller, serial)?);
         }
         Ok(())
     }

@@ -7,43 +7,74 @@
 use super::{Flow, Kernel, Running};
 use crate::object::thread::ThreadKey;
 use crate::port::{Host, Machine, Port};
+use crate::{personality, trace};
 
 impl<P: Port> Kernel<P> {
-    /// Goes from a thread that does not go on now to the next one; false when
-    /// that is for [`Kernel::leave`] and [`Kernel::dispatch`] to do.
+    /// Goes on with a thread that has its turn: with the call that it waited
+    /// in, if that is so. [`Flow::Resume`] is ring 3.
     #[inline(never)]
-    pub(super) fn pass_on(&mut self, running: &mut Running<P>, flow: Flow) -> bool {
-        let next = match flow {
+    pub(super) fn resume(&mut self, running: &mut Running<P>) -> Flow {
+        self.resume_here(running)
+    }
+
+    #[inline(always)]
+    fn resume_here(&mut self, running: &mut Running<P>) -> Flow {
+        let Some(wait) = running.thread.wait.take() else {
+            return Flow::Resume;
+        };
+        match personality::resume(self, running, wait) {
+            Flow::Return(value) => {
+                trace::end(self, running, Some(value));
+                P::Machine::registers_mut(&mut running.context).rax = value;
+                Flow::Resume
+            }
+            flow => flow,
+        }
+    }
+
+    /// Goes from a thread that does not go on now to the next one, and on with
+    /// that: [`Flow::Resume`]. Any other flow is for [`Kernel::leave`] and
+    /// [`Kernel::dispatch`].
+    #[inline(never)]
+    pub(super) fn pass_on(&mut self, running: &mut Running<P>, mut flow: Flow) -> Flow {
+        loop {
+            let Some(next) = self.next_after(running, flow) else {
+                return flow;
+            };
+            if next != running.thread.key {
+                self.wake_hung_up();
+                if !self.switch(running, next) {
+                    // That thread is gone: the loop finds another one.
+                    self.ready.remove(running.thread.key);
+                    return flow;
+                }
+            }
+            flow = self.resume_here(running);
+            if flow == Flow::Resume {
+                return flow;
+            }
+        }
+    }
+
+    /// Who runs after a thread that does not go on now, which may be itself.
+    #[inline(always)]
+    fn next_after(&mut self, running: &mut Running<P>, flow: Flow) -> Option<ThreadKey> {
+        match flow {
+            Flow::HandOver => self.next.take(),
+            Flow::Park => self.ready.pop(),
+            Flow::ParkUntil(deadline) => {
+                let next = self.ready.pop()?;
+                self.timers.set(deadline, running.thread.key);
+                self.arm_by(deadline);
+                Some(next)
+            }
             Flow::Yield(value) => {
                 P::Machine::registers_mut(&mut running.context).rax = value;
                 let (key, priority) = (running.thread.key, running.thread.priority);
-                match self.ready.exchange(key, priority) {
-                    // Nobody else could run.
-                    next if next == key => return true,
-                    next => next,
-                }
+                Some(self.ready.exchange(key, priority))
             }
-            Flow::HandOver => match self.next.take() {
-                Some(next) => next,
-                None => return false,
-            },
-            Flow::Park | Flow::ParkUntil(_) => match self.ready.pop() {
-                Some(next) => next,
-                None => return false,
-            },
-            _ => return false,
-        };
-        if let Flow::ParkUntil(deadline) = flow {
-            self.timers.set(deadline, running.thread.key);
-            self.arm_by(deadline);
+            _ => None,
         }
-        self.wake_hung_up();
-        let switched = self.switch(running, next);
-        if !switched {
-            // That thread is gone: the loop finds another one.
-            self.ready.remove(running.thread.key);
-        }
-        switched
     }
 
     /// Puts the running thread away, and makes another one the running one.

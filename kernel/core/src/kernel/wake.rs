@@ -28,24 +28,16 @@ impl<P: Port> Kernel<P> {
     /// The thread of an entry waits still: it has not gone on for another reason.
     pub(super) fn waits(&self, entry: Entry) -> bool {
         let thread = self.threads.get(entry.thread);
-        thread.is_some_and(|thread| thread.wait.is_some() && thread.wait_number == entry.wait)
+        thread.is_some_and(|thread| thread.waits(entry.wait))
     }
 
     /// Makes a parked thread run again; its wait says how it goes on.
     pub(super) fn wake(&mut self, key: ThreadKey) {
-        if let Some(priority) = self.unpark(key) {
+        if let Some(thread) = self.threads.get_mut(key) {
+            let priority = thread.end_wait();
+            self.timers.cancel(key);
             self.ready.push(key, priority);
         }
-    }
-
-    /// Ends the wait of a parked thread, which its caller then lets run; says
-    /// the thread's priority.
-    pub(super) fn unpark(&mut self, key: ThreadKey) -> Option<u8> {
-        let thread = self.threads.get_mut(key)?;
-        // What else it waited in may not wake it a second time.
-        thread.wait_number = thread.wait_number.wrapping_add(1);
-        self.timers.cancel(key);
-        Some(thread.priority)
     }
 
     /// The timer fired: wakes whoever it was for, and sets it again.
@@ -74,6 +66,7 @@ impl<P: Port> Kernel<P> {
         }
     }
 
+    #[cold]
     #[inline(never)]
     fn begin_slice(&mut self) {
         self.sliced = true;

@@ -64,7 +64,31 @@ impl<P: Port> Thread<P> {
         }
     }
 
+    /// Its side of a receive or a call.
+    #[inline(always)]
+    pub fn exchange(&mut self) -> &mut Exchange {
+        match self.exchange {
+            Some(ref mut exchange) => exchange,
+            None => self.exchange.insert(Box::default()),
+        }
+    }
+
+    /// It waits still: it has not gone on since a wait of that number began.
+    #[inline(always)]
+    pub fn waits(&self, wait_number: u32) -> bool {
+        self.wait.is_some() && self.wait_number == wait_number
+    }
+
+    /// Its wait is over: what else it waited in may not wake it a second time.
+    /// Says its priority, for whoever lets it run.
+    #[inline(always)]
+    pub fn end_wait(&mut self) -> u8 {
+        self.wait_number = self.wait_number.wrapping_add(1);
+        self.priority
+    }
+
     /// Notes what the thread waits for from now on.
+    #[inline(always)]
     pub fn park(&mut self, wait: Wait) {
         self.wait = Some(wait);
         self.wait_number = self.wait_number.wrapping_add(1);

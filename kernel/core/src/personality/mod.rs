@@ -42,11 +42,21 @@ pub(crate) fn serve<P: Port>(kernel: &mut Kernel<P>, running: &mut Running<P>) -
 }
 
 /// Goes on with a call whose wait is over.
+#[inline(always)]
 pub(crate) fn resume<P: Port>(
     kernel: &mut Kernel<P>,
     running: &mut Running<P>,
     wait: Wait,
 ) -> Flow {
+    match wait {
+        // The commonest first, and by itself.
+        Wait::Exchange => veridian::ipc::arrived(kernel, running),
+        wait => resume_other(kernel, running, wait),
+    }
+}
+
+#[inline(never)]
+fn resume_other<P: Port>(kernel: &mut Kernel<P>, running: &mut Running<P>, wait: Wait) -> Flow {
     match (wait, running.process.abi) {
         (Wait::Request, _) => Flow::Resume,
         (Wait::Start | Wait::Load, _) if running.process.loaded => Flow::Resume,

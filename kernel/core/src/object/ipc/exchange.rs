@@ -54,18 +54,60 @@ pub enum Stage {
     Done(Result<(), KernelError>),
 }
 
-/// What came for a thread, beside the bytes. With [`KernelError::TooSmall`]
-/// only `sender` and `length` say something.
+/// What came for a thread, beside the bytes: four words, in the order in which
+/// programs are told them. With [`KernelError::TooSmall`] only the sender and
+/// the length say something.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Arrival {
-    /// Id of the process that sent it.
-    pub sender: u64,
+pub struct Arrival([u64; 4]);
+
+impl Arrival {
+    /// A message of a process: that one's id, and its length in bytes.
+    #[inline(always)]
+    pub fn new(sender: u64, length: u64) -> Self {
+        Self([sender, length, 0, 0])
+    }
+
     /// Its length in bytes.
-    pub length: u64,
+    #[inline(always)]
+    pub fn length(&self) -> u64 {
+        self.0[1]
+    }
+
     /// Token of the capability that came with it; 0 is none.
-    pub capability: u64,
+    #[inline(always)]
+    pub fn capability(&self) -> u64 {
+        self.0[2]
+    }
+
     /// Token for the reply; 0 is none.
-    pub reply: u64,
+    #[inline(always)]
+    pub fn reply(&self) -> u64 {
+        self.0[3]
+    }
+
+    /// Notes the token of the capability that came with it.
+    pub fn set_capability(&mut self, token: u64) {
+        self.0[2] = token;
+    }
+
+    /// Notes the token for the reply.
+    #[inline(always)]
+    pub fn set_reply(&mut self, token: u64) {
+        self.0[3] = token;
+    }
+
+    /// All that a receiver is told: sender, length, capability, reply.
+    #[inline(always)]
+    pub fn of_message(&self) -> &[u64; 4] {
+        &self.0
+    }
+
+    /// All that a caller is told: length, capability.
+    #[inline(always)]
+    pub fn of_reply(&self) -> &[u64; 2] {
+        let [_, told @ .., _] = &self.0;
+        told
+    }
 }
 
 impl Default for Exchange {

@@ -9,6 +9,12 @@ use crate::port::PAGE_BYTES;
 /// Longest message that needs no memory of its own, in bytes.
 pub const SMALL_BYTES: usize = 64;
 
+/// The length of a small message; at most as much as there is room for.
+#[inline(always)]
+pub fn small_length(length: u64) -> usize {
+    usize::try_from(length).map_or(SMALL_BYTES, |length| length.min(SMALL_BYTES))
+}
+
 /// Memory for a message that is not small. What is behind its end is left from
 /// others, and never read.
 pub type Page = [u8; PAGE_BYTES];

@@ -6,7 +6,8 @@
 //! receives it owes that reply and holds a token for it.
 //!
 //! - `message.rs`: what is queued. `exchange.rs`: what a thread waits for, and
-//!   what came for it. `reply.rs`: the replies that a process owes.
+//!   what came for it. `receivers.rs`: who waits at an endpoint. `reply.rs`: the
+//!   replies that a process owes.
 //! - Here: endpoints and channels themselves, and their limits.
 //!
 //! `kernel/ipc.rs` moves messages between threads. It keeps one rule: where a
@@ -14,10 +15,12 @@
 
 mod exchange;
 mod message;
+mod receivers;
 mod reply;
 
 pub use exchange::{Arrival, Exchange, Stage, Wanted};
-pub use message::{Body, Message, Page, SMALL_BYTES};
+pub use message::{Body, Message, Page, SMALL_BYTES, small_length};
+pub use receivers::Receivers;
 pub use reply::{REPLIES_MAX, Replies};
 
 use alloc::boxed::Box;
@@ -27,7 +30,6 @@ use alloc::vec::Vec;
 use crate::error::KernelError;
 use crate::object::process::ProcessKey;
 use crate::object::thread::ThreadKey;
-use crate::object::wait::Entry;
 use crate::port::PAGE_BYTES;
 use crate::slab::{Key, Table};
 use reply::SERIAL_MAX;
@@ -66,9 +68,8 @@ pub struct Endpoint {
     pub owner: ProcessKey,
     /// Messages, oldest first.
     pub queue: VecDeque<Message>,
-    /// Threads that wait for one, first come first. Those that have gone on
-    /// for another reason are still here; their number tells.
-    pub receivers: VecDeque<Entry>,
+    /// Threads that wait for one.
+    pub receivers: Receivers,
     /// Capabilities for it, in processes and messages: it ends with the last one.
     pub tokens: u32,
     channels: Vec<ChannelKey>,
@@ -101,19 +102,6 @@ impl Endpoint {
         let called = |message: &Message| message.caller.is_some_and(|by| by.thread == caller);
         let at = queue.position(called)?;
         self.queue.remove(at)
-    }
-
-    /// Enters a thread that waits for a message.
-    pub fn enter(&mut self, entry: Entry) {
-        // By index: a thread that is gone must not stay here for ever.
-        self.receivers
-            .retain(|other| other.thread.index() != entry.thread.index());
-        self.receivers.push_back(entry);
-    }
-
-    /// Takes out a thread that waits no more.
-    pub fn leave(&mut self, thread: ThreadKey) {
-        self.receivers.retain(|entry| entry.thread != thread);
     }
 }
 
@@ -215,11 +203,9 @@ impl Ipc {
     }
 
     /// A serial number that no reply token has.
+    #[inline(always)]
     pub fn next_serial(&mut self) -> u64 {
-        self.serial = match self.serial {
-            SERIAL_MAX => 1,
-            serial => serial + 1,
-        };
+        self.serial = (self.serial + 1) & SERIAL_MAX;
         self.serial
     }
 
@@ -255,7 +241,7 @@ impl Ipc {
         let endpoint = Endpoint {
             owner,
             queue: VecDeque::new(),
-            receivers: VecDeque::new(),
+            receivers: Receivers::default(),
             tokens: 0,
             channels: Vec::new(),
         };

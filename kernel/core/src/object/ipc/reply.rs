@@ -11,9 +11,10 @@ use crate::object::wait::Entry;
 
 /// Replies that a process may owe (specs/veridian.md 6.7).
 pub const REPLIES_MAX: usize = 1024;
-/// Bits of a token that are the slot; the serial number is above them.
+/// Bits of a token that are the slot's index and one; the serial number is
+/// above them.
 const SLOT_BITS: u32 = 16;
-/// Serial numbers: bit 63 of a token is clear, and no token is 0.
+/// Serial numbers: bit 63 of a token is clear.
 pub(super) const SERIAL_MAX: u64 = (1 << (63 - SLOT_BITS)) - 1;
 
 /// The replies that a process owes.
@@ -49,14 +50,29 @@ impl Replies {
     ///
     /// # Errors
     /// [`KernelError::NoRoom`] when too many are owed, [`KernelError::NoMemory`].
+    #[inline(always)]
     pub fn make_room(&mut self) -> Result<(), KernelError> {
-        if self.free != 0 {
-            return Ok(());
+        match self.free {
+            0 => self.grow(),
+            _ => Ok(()),
         }
+    }
+
+    /// Adds a free slot, where none is free.
+    #[cold]
+    fn grow(&mut self) -> Result<(), KernelError> {
         if self.slots.len() >= REPLIES_MAX {
             return Err(KernelError::NoRoom);
         }
-        self.slots.try_reserve(1).map_err(|_| KernelError::NoMemory)
+        let more = self.slots.try_reserve(1);
+        more.map_err(|_| KernelError::NoMemory)?;
+        self.slots.push(Slot {
+            token: 0,
+            caller: None,
+            next: 0,
+        });
+        self.free = u32::try_from(self.slots.len()).map_err(|_| KernelError::NoRoom)?;
+        Ok(())
     }
 
     /// Notes that a caller waits for a reply; says the token for it, which has
@@ -64,51 +80,40 @@ impl Replies {
     ///
     /// # Errors
     /// As [`make_room`](Self::make_room).
+    #[inline(always)]
     pub fn owe(&mut self, caller: Entry, serial: u64) -> Result<u64, KernelError> {
         self.make_room()?;
-        let index = match self.free {
-            0 => self.slots.len(),
-            free => free as usize - 1,
-        };
-        let token = serial << SLOT_BITS | index as u64;
-        let slot = Slot {
-            token,
-            caller: Some(caller),
-            next: 0,
-        };
-        match self.slots.get_mut(index) {
-            Some(place) => {
-                self.free = place.next;
-                *place = slot;
-            }
-            None => self.slots.push(slot),
-        }
+        let slot = self.slots.get_mut(self.free.wrapping_sub(1) as usize);
+        let slot = slot.ok_or(KernelError::NoMemory)?;
+        slot.token = serial << SLOT_BITS | u64::from(self.free);
+        slot.caller = Some(caller);
+        self.free = slot.next;
         self.owed += 1;
-        Ok(token)
+        Ok(slot.token)
     }
 
     /// Who waits for the reply of a token.
     ///
     /// # Errors
     /// [`KernelError::BadHandle`] when the token is none, or was used.
-    #[inline]
+    #[inline(always)]
     pub fn find(&self, token: u64) -> Result<Entry, KernelError> {
-        let slot = self.slots.get((token & ((1 << SLOT_BITS) - 1)) as usize);
-        let slot = slot.filter(|slot| slot.token == token);
-        slot.and_then(|slot| slot.caller)
-            .ok_or(KernelError::BadHandle)
+        match self.slots.get(index(token)) {
+            Some(slot) if slot.token == token => slot.caller.ok_or(KernelError::BadHandle),
+            _ => Err(KernelError::BadHandle),
+        }
     }
 
     /// Uses a token up.
+    #[inline(always)]
     pub fn settle(&mut self, token: u64) -> Option<Entry> {
-        let index = (token & ((1 << SLOT_BITS) - 1)) as usize;
-        let slot = self.slots.get_mut(index)?;
+        let slot = self.slots.get_mut(index(token))?;
         if slot.token != token {
             return None;
         }
         let caller = slot.caller.take()?;
         slot.next = self.free;
-        self.free = u32::try_from(index + 1).ok()?;
+        self.free = u32::from(slot_number(token));
         self.owed -= 1;
         Some(caller)
     }
@@ -117,4 +122,17 @@ impl Replies {
     pub fn callers(&self) -> impl Iterator<Item = Entry> {
         self.slots.iter().filter_map(|slot| slot.caller)
     }
+}
+
+/// The index and one of a token's slot.
+#[inline(always)]
+fn slot_number(token: u64) -> u16 {
+    let [low, high, ..] = token.to_le_bytes();
+    u16::from_le_bytes([low, high])
+}
+
+/// The index of a token's slot; of no slot when there is none.
+#[inline(always)]
+fn index(token: u64) -> usize {
+    usize::from(slot_number(token)).wrapping_sub(1)
 }

@@ -19,6 +19,9 @@ use crate::object::memory::Touch;
 use crate::port::Port;
 use crate::user;
 
+// What [`Arrival`] has, in its order.
+const _: () = assert!(IpcReceiveResult::SIZE == 32 && IpcCallResult::SIZE == 16);
+
 /// Longest buffer of a call (§2.7).
 const BUFFER_MAX: u64 = 256 << 20;
 /// Rights of whoever makes an endpoint.
@@ -193,7 +196,7 @@ pub(crate) fn receive<P: Port>(
     match receive_checked(kernel, running, endpoint, &wanted) {
         Ok(Receipt::Parked(flow)) => flow,
         Ok(Receipt::Come(outcome, arrival)) => {
-            answer(tell_received(kernel, running, result, outcome, &arrival))
+            answer(tell(kernel, running, result, outcome, &arrival))
         }
         Err(error) => answer(Err(error)),
     }
@@ -302,66 +305,29 @@ fn reply_checked<P: Port>(
 }
 
 /// A receive or a call is over that had to wait.
+#[inline(always)]
 pub(crate) fn arrived<P: Port>(kernel: &mut Kernel<P>, running: &mut Running<P>) -> Flow {
-    let (outcome, arrival) = kernel.arrived(running);
-    let Some(exchange) = running.thread.exchange.as_deref() else {
-        return answer(Err(KernelError::Interrupted));
-    };
-    let result = exchange.wanted.result;
-    answer(match exchange.calls {
-        true => tell_replied(kernel, running, result, outcome, &arrival),
-        false => tell_received(kernel, running, result, outcome, &arrival),
-    })
+    match kernel.arrived(running) {
+        Ok(()) => Flow::Return(0),
+        Err(error) => answer(Err(error)),
+    }
 }
 
 /// Writes what came to where the call said.
-fn tell_received<P: Port>(
-    kernel: &mut Kernel<P>,
-    running: &mut Running<P>,
-    address: u64,
-    outcome: Result<(), KernelError>,
-    arrival: &Arrival,
-) -> Result<u64, KernelError> {
-    let told = IpcReceiveResult {
-        sender: arrival.sender,
-        message_len: arrival.length,
-        capability: arrival.capability,
-        reply_token: arrival.reply,
-    };
-    tell(kernel, running, address, outcome, arrival, &told.to_bytes())
-}
-
-fn tell_replied<P: Port>(
-    kernel: &mut Kernel<P>,
-    running: &mut Running<P>,
-    address: u64,
-    outcome: Result<(), KernelError>,
-    arrival: &Arrival,
-) -> Result<u64, KernelError> {
-    let told = IpcCallResult {
-        response_len: arrival.length,
-        capability: arrival.capability,
-    };
-    tell(kernel, running, address, outcome, arrival, &told.to_bytes())
-}
-
-#[inline(always)]
 fn tell<P: Port>(
     kernel: &mut Kernel<P>,
     running: &mut Running<P>,
     address: u64,
     outcome: Result<(), KernelError>,
     arrival: &Arrival,
-    told: &[u8],
 ) -> Result<u64, KernelError> {
-    if !matches!(outcome, Ok(()) | Err(KernelError::TooSmall)) {
-        return outcome.map(|()| 0);
-    }
-    let space = &mut running.process.space;
-    if let Err(error) = user::write(&mut kernel.machine, space, address, told) {
-        // It was unmapped while the thread waited.
-        kernel.turn_away(running, arrival);
-        return Err(error);
+    if matches!(outcome, Ok(()) | Err(KernelError::TooSmall)) {
+        let (machine, space) = (&mut kernel.machine, &mut running.process.space);
+        let written = user::write_words(machine, space, address, arrival.of_message());
+        if let Err(error) = written {
+            kernel.turn_away(running, arrival);
+            return Err(error);
+        }
     }
     outcome.map(|()| 0)
 }

@@ -55,7 +55,7 @@ pub const SERVED: &[u64] = &[
 const EXTENSION_WORDS: usize = 4;
 
 /// Reads an extension block (§1.1).
-#[inline(never)]
+#[inline(always)]
 fn extension_block<M: Machine>(
     machine: &mut M,
     space: &mut Space<M>,
@@ -64,13 +64,7 @@ fn extension_block<M: Machine>(
     if !address.is_multiple_of(8) {
         return Err(KernelError::BadAddress);
     }
-    let mut bytes = [0; EXTENSION_WORDS * 8];
-    user::read(machine, space, address, &mut bytes)?;
-    let mut words = [0; EXTENSION_WORDS];
-    for (word, bytes) in words.iter_mut().zip(bytes.as_chunks().0) {
-        *word = u64::from_le_bytes(*bytes);
-    }
-    Ok(words)
+    user::read_words(machine, space, address)
 }
 
 /// Serves one call.
