@@ -276,8 +276,8 @@ fn a_page_mapped_and_unmapped_is_within_its_budget(vm: Vm) -> Result<()> {
         assert!(mapped.result.is_ok());
         let unmapped = probe.call(veridian::MUNMAP, args![mapped.value, PAGE])?;
         assert_eq!(unmapped.result, Ok(0));
-        budget!(mapped, kernel_instr <= 850);
-        budget!(unmapped, kernel_instr <= 560);
+        budget!(mapped, kernel_instr <= 810);
+        budget!(unmapped, kernel_instr <= 530);
     }
     Ok(())
 }

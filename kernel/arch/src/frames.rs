@@ -106,7 +106,7 @@ impl Frames {
             Contents::Ones => fill(frame, 0xff),
             Contents::Zero | Contents::Any => {}
         }
-        self.push(list, frame);
+        push(self.links, list, frame);
         Ok(PageFrame(u64::from(frame)))
     }
 
@@ -114,10 +114,10 @@ impl Frames {
     fn take(&mut self, contents: Contents) -> Option<(u32, bool)> {
         if contents == Contents::Zero {
             if self.zeros.head != 0 {
-                return Some((self.pop(|frames| &mut frames.zeros), true));
+                return Some((pop(self.links, &mut self.zeros), true));
             }
         } else if self.free.head != 0 {
-            return Some((self.pop(|frames| &mut frames.free), false));
+            return Some((pop(self.links, &mut self.free), false));
         }
         if self.fresh < self.end {
             let frame = self.fresh;
@@ -128,29 +128,25 @@ impl Frames {
             (0, 0) => {
                 self.reap();
                 let any = self.free.head != 0;
-                any.then(|| (self.pop(|frames| &mut frames.free), false))
+                any.then(|| (pop(self.links, &mut self.free), false))
             }
-            (0, _) => Some((self.pop(|frames| &mut frames.zeros), true)),
-            _ => Some((self.pop(|frames| &mut frames.free), false)),
+            (0, _) => Some((pop(self.links, &mut self.zeros), true)),
+            _ => Some((pop(self.links, &mut self.free), false)),
         }
     }
 
     /// Gives back one frame of `list`.
     pub fn release(&mut self, list: &mut FrameList, frame: PageFrame) {
         let frame = number(frame.0);
-        self.unlink(list, frame);
-        let mut free = core::mem::take(&mut self.free);
-        self.push(&mut free, frame);
-        self.free = free;
+        unlink(self.links, list, frame);
+        push(self.links, &mut self.free, frame);
     }
 
     /// Gives back one frame of `list` that is all zeros again.
     pub fn release_zeros(&mut self, list: &mut FrameList, frame: PageFrame) {
         let frame = number(frame.0);
-        self.unlink(list, frame);
-        let mut zeros = core::mem::take(&mut self.zeros);
-        self.push(&mut zeros, frame);
-        self.zeros = zeros;
+        unlink(self.links, list, frame);
+        push(self.links, &mut self.zeros, frame);
     }
 
     /// Gives back every frame of `list`.
@@ -167,41 +163,39 @@ impl Frames {
         self.free.head = list.head;
         self.free.count += list.count;
     }
+}
 
-    /// Takes the first frame of one of the allocator's own lists, which is not empty.
-    fn pop(&mut self, of: impl Fn(&mut Self) -> &mut FrameList) -> u32 {
-        let mut list = core::mem::take(of(self));
-        let frame = list.head;
-        self.unlink(&mut list, frame);
-        *of(self) = list;
-        frame
-    }
+/// Takes the first frame of a list that is not empty.
+fn pop(links: &mut [Link], list: &mut FrameList) -> u32 {
+    let frame = list.head;
+    unlink(links, list, frame);
+    frame
+}
 
-    fn push(&mut self, list: &mut FrameList, frame: u32) {
-        self.links[frame as usize] = Link {
-            previous: 0,
-            next: list.head,
-        };
-        match list.head {
-            0 => list.tail = frame,
-            head => self.links[head as usize].previous = frame,
-        }
-        list.head = frame;
-        list.count += 1;
+fn push(links: &mut [Link], list: &mut FrameList, frame: u32) {
+    links[frame as usize] = Link {
+        previous: 0,
+        next: list.head,
+    };
+    match list.head {
+        0 => list.tail = frame,
+        head => links[head as usize].previous = frame,
     }
+    list.head = frame;
+    list.count += 1;
+}
 
-    fn unlink(&mut self, list: &mut FrameList, frame: u32) {
-        let Link { previous, next } = self.links[frame as usize];
-        match previous {
-            0 => list.head = next,
-            previous => self.links[previous as usize].next = next,
-        }
-        match next {
-            0 => list.tail = previous,
-            next => self.links[next as usize].previous = previous,
-        }
-        list.count -= 1;
+fn unlink(links: &mut [Link], list: &mut FrameList, frame: u32) {
+    let Link { previous, next } = links[frame as usize];
+    match previous {
+        0 => list.head = next,
+        previous => links[previous as usize].next = next,
     }
+    match next {
+        0 => list.tail = previous,
+        next => links[next as usize].previous = previous,
+    }
+    list.count -= 1;
 }
 
 fn number(frame: u64) -> u32 {

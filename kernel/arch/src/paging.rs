@@ -120,38 +120,28 @@ impl Tables {
     }
 
     pub(crate) fn unmap(&mut self, frames: &mut Frames, address: u64) -> Option<PageFrame> {
-        let entry = self.leaf(address)?;
+        let [first, second, third, leaf] = self.path(address)?;
         // SAFETY: a leaf of this space, which `&mut self` has alone.
-        let entry = unsafe { &mut *entry };
+        let entry = unsafe { &mut *leaf };
         let frame = frame_of(entry);
         entry.set_unused();
-        self.trim(frames, address);
-        // The processor forgets the way through tables that went, too.
-        tlb::flush(VirtAddr::new(address));
-        Some(frame)
-    }
-
-    /// An entry of the lowest table for `address` went: gives back the tables
-    /// that have none any more.
-    fn trim(&mut self, frames: &mut Frames, address: u64) {
-        let first = entry(self.root, slot(address, 3));
-        // SAFETY: a table of this space, and its entry leads to a table, as
-        // the page was present.
-        let second = entry(frame_of(unsafe { &*first }), slot(address, 2));
-        // SAFETY: as above.
-        let third = entry(frame_of(unsafe { &*second }), slot(address, 1));
+        // Tables that have no entry any more are given back.
         for place in [third, second, first] {
-            // SAFETY: an entry of a table of this space, which `&mut self` has alone.
-            let entry = unsafe { &mut *place };
-            // SAFETY: an entry is one word.
+            // SAFETY: an entry of a table of this space, which `&mut self` has
+            // alone; it is one word.
             let word = unsafe { &mut *place.cast::<u64>() };
             *word -= COUNT_ONE;
             if *word & COUNT_MASK != 0 {
                 break;
             }
+            // SAFETY: as above.
+            let entry = unsafe { &mut *place };
             frames.release_zeros(&mut self.frames, frame_of(entry));
             entry.set_unused();
         }
+        // The processor forgets the way through tables that went, too.
+        tlb::flush(VirtAddr::new(address));
+        Some(frame)
     }
 
     pub(crate) fn protect(&mut self, address: u64, access: Access) {
@@ -208,20 +198,25 @@ impl Tables {
 
     /// The leaf entry for `address`, if it leads to a frame.
     fn leaf(&self, address: u64) -> Option<*mut PageTableEntry> {
-        let mut at = self.root;
-        for level in [3, 2, 1] {
-            let entry = entry(at, slot(address, level));
-            // SAFETY: `at` is a table of this space.
-            let entry = unsafe { &*entry };
+        self.path(address).map(|[.., leaf]| leaf)
+    }
+
+    /// The entries on the way to `address`, the root's first, if the last one
+    /// leads to a frame.
+    #[inline]
+    fn path(&self, address: u64) -> Option<[*mut PageTableEntry; 4]> {
+        let mut table = self.root;
+        let mut path = [core::ptr::null_mut(); 4];
+        for (place, level) in path.iter_mut().zip([3, 2, 1, 0]) {
+            *place = entry(table, slot(address, level));
+            // SAFETY: `table` is a table of this space.
+            let entry = unsafe { &**place };
             if entry.is_unused() {
                 return None;
             }
-            at = frame_of(entry);
+            table = frame_of(entry);
         }
-        let entry = entry(at, slot(address, 0));
-        // SAFETY: `at` is a lowest table of this space.
-        let present = unsafe { !(*entry).is_unused() };
-        present.then_some(entry)
+        Some(path)
     }
 }
 

@@ -6,7 +6,9 @@
 //! says for an unsupported call, and [`served`] does not list it.
 
 pub mod patchwork;
+mod resume;
 pub(crate) use patchwork::proc as process_files;
+pub(crate) use resume::resume;
 pub mod veridian;
 pub mod xeneva;
 
@@ -24,10 +26,10 @@ use crate::object::file::{FileRef, Handles, Mode, Node, OpenFile};
 use crate::object::inode::Seeds;
 use crate::object::input::InputRef;
 use crate::object::memory::{Backing, Region, Space};
-use crate::object::process::{Cause, Process};
+use crate::object::process::Process;
 use crate::object::socket::Socket;
 use crate::object::stream::Stream;
-use crate::object::thread::{Thread, Wait};
+use crate::object::thread::Thread;
 use crate::port::{Access, Machine, Port};
 use crate::trace::register;
 use crate::user;
@@ -39,53 +41,6 @@ pub(crate) fn serve<P: Port>(kernel: &mut Kernel<P>, running: &mut Running<P>) -
         Abi::Patchwork => patchwork::serve(kernel, running),
         Abi::Veridian => veridian::serve(kernel, running),
     }
-}
-
-/// Goes on with a call whose wait is over.
-#[inline(always)]
-pub(crate) fn resume<P: Port>(
-    kernel: &mut Kernel<P>,
-    running: &mut Running<P>,
-    wait: Wait,
-) -> Flow {
-    match wait {
-        // The commonest first, and by itself.
-        Wait::Exchange => veridian::ipc::arrived(kernel, running),
-        wait => resume_other(kernel, running, wait),
-    }
-}
-
-#[inline(never)]
-fn resume_other<P: Port>(kernel: &mut Kernel<P>, running: &mut Running<P>, wait: Wait) -> Flow {
-    match (wait, running.process.abi) {
-        (Wait::Request, _) => Flow::Resume,
-        (Wait::Start | Wait::Load, _) if running.process.loaded => Flow::Resume,
-        (Wait::Start | Wait::Load, Abi::Patchwork) => patchwork::spawn::load(kernel, running),
-        // These load what they make before they start it.
-        (Wait::Start | Wait::Load, abi) => running.end(Cause::LoadFailed, load_failed_status(abi)),
-        (Wait::End, _) => Flow::Return(0),
-        (Wait::Pause, _) => xeneva::thread::resumed(running),
-        (Wait::Retry, _) => retry(kernel, running),
-        (Wait::Futex { address }, _) => patchwork::thread::woken(running, address),
-        (Wait::Exchange, _) => veridian::ipc::arrived(kernel, running),
-        (Wait::Sleep, Abi::Xeneva) => xeneva::process::slept(),
-        (Wait::Sleep, Abi::Patchwork) => patchwork::process::slept(running),
-        (Wait::Sleep, Abi::Veridian) => veridian::process::slept(),
-    }
-}
-
-/// Makes a parked call again: what it waited for has changed, or its time is over.
-fn retry<P: Port>(kernel: &mut Kernel<P>, running: &mut Running<P>) -> Flow {
-    if running.thread.interrupted {
-        running.thread.deadline = None;
-        return patchwork::process::interrupted(running);
-    }
-    let flow = serve(kernel, running);
-    if !matches!(flow, Flow::Park | Flow::ParkUntil(_)) {
-        running.thread.deadline = None;
-        running.thread.timed_out = false;
-    }
-    flow
 }
 
 /// Numbers of the calls that are served, in ascending order.

@@ -1,6 +1,8 @@
-//! Pages brought in: which frame a page gets, and what it holds at first.
+//! Pages brought in: which frame a page gets, and what it holds at first; and
+//! pages given back or protected.
 
 use alloc::rc::Rc;
+use core::ops::Range;
 
 use super::mapping::{MappingSlot, Mappings};
 use super::object::Charge;
@@ -91,11 +93,7 @@ impl<M: Machine> Space<M> {
     ///
     /// # Errors
     /// [`KernelError::NoMemory`]; some pages may have come in.
-    pub fn populate(
-        &mut self,
-        machine: &mut M,
-        range: core::ops::Range<u64>,
-    ) -> Result<(), KernelError> {
+    pub fn populate(&mut self, machine: &mut M, range: Range<u64>) -> Result<(), KernelError> {
         let at = self.place_of(range.start).ok_or(KernelError::BadAddress)?;
         if (range.end - range.start) / PAGE_SIZE > machine.frames_free() {
             return Err(KernelError::NoMemory);
@@ -107,7 +105,7 @@ impl<M: Machine> Space<M> {
         &mut self,
         machine: &mut M,
         at: usize,
-        range: core::ops::Range<u64>,
+        range: Range<u64>,
     ) -> Result<(), KernelError> {
         let region = &self.regions[at];
         let touch = match region.access.write {
@@ -261,6 +259,56 @@ impl<M: Machine> Pages<'_, M> {
             return Err(KernelError::NoMemory);
         }
         Ok(())
+    }
+}
+
+/// Gives back the pages that are present in a part of a region.
+pub(super) fn drop_pages<M: Machine>(
+    machine: &mut M,
+    tables: &mut M::Tables,
+    mappings: &Mappings,
+    region: &Region,
+    part: Range<u64>,
+) {
+    let give_back = |machine: &mut M, tables: &mut M::Tables, page, frame| {
+        if !region.lends(mappings, page, frame) {
+            machine.free_page(tables, frame);
+        }
+    };
+    if part.end - part.start == PAGE_SIZE {
+        // One page is not searched for.
+        if let Some(frame) = machine.unmap(tables, part.start) {
+            give_back(machine, tables, part.start, frame);
+        }
+        return;
+    }
+    let mut at = part.start;
+    while at < part.end
+        && let Some((page, frame)) = machine.next_page(tables, at, part.end)
+    {
+        machine.unmap(tables, page);
+        give_back(machine, tables, page, frame);
+        at = page + PAGE_SIZE;
+    }
+}
+
+/// Gives the pages of a region, which has changed, its access.
+pub(super) fn protect_pages<M: Machine>(
+    machine: &mut M,
+    tables: &mut M::Tables,
+    mappings: &Mappings,
+    region: &Region,
+) {
+    let mut at = region.start;
+    while let Some((page, frame)) = machine.next_page(tables, at, region.end) {
+        let copied = region.access.write && region.copies_on_write(mappings);
+        if copied && region.lends(mappings, page, frame) {
+            // A store brings in a copy.
+            machine.unmap(tables, page);
+        } else {
+            machine.protect(tables, page, region.access);
+        }
+        at = page + PAGE_SIZE;
     }
 }
 

@@ -4,9 +4,10 @@
 use core::ops::Range;
 
 use super::mapping::Mappings;
+use super::pages::{drop_pages, protect_pages};
 use super::{Backing, Mapping, Region, Space, Touch};
 use crate::error::KernelError;
-use crate::port::{Access, Machine, PAGE_SIZE, PageFrame, USER_END};
+use crate::port::{Access, Machine, PageFrame, USER_END};
 
 impl<M: Machine> Space<M> {
     /// The lowest free range of `length` bytes, at or above `from`. Both are
@@ -68,6 +69,24 @@ impl<M: Machine> Space<M> {
         Ok(())
     }
 
+    /// Makes a region of memory without a file where nothing is. `range` is
+    /// whole pages in the user half.
+    ///
+    /// # Errors
+    /// [`KernelError::NoMemory`] when there are too many regions.
+    pub fn map_free(
+        &mut self,
+        range: Range<u64>,
+        access: Access,
+        backing: Backing,
+    ) -> Result<(), KernelError> {
+        self.make_room(1)?;
+        let regions = &self.regions;
+        let at = regions.partition_point(|region| region.start >= range.end);
+        self.insert(at, range, access, backing);
+        Ok(())
+    }
+
     /// Makes a region of an object's memory in place of whatever is there.
     /// `range` is whole pages in the user half.
     ///
@@ -107,6 +126,21 @@ impl<M: Machine> Space<M> {
     pub fn unmap(&mut self, machine: &mut M, range: Range<u64>) -> Result<(), KernelError> {
         self.make_room(1)?;
         self.clear(machine, &range);
+        Ok(())
+    }
+
+    /// As [`unmap`](Self::unmap), of a range where something must be.
+    ///
+    /// # Errors
+    /// [`KernelError::NotFound`] when nothing is there, [`KernelError::NoRoom`]
+    /// when there are too many regions.
+    pub fn unmap_mapped(&mut self, machine: &mut M, range: &Range<u64>) -> Result<(), KernelError> {
+        let places = self.overlapping(range);
+        if places.is_empty() {
+            return Err(KernelError::NotFound);
+        }
+        self.make_room(2).map_err(|_| KernelError::NoRoom)?;
+        self.clear_places(machine, range, places);
         Ok(())
     }
 
@@ -180,10 +214,21 @@ impl<M: Machine> Space<M> {
     /// Removes pages and promises in a range. There is room for one more
     /// region. Says at which place a region of that range belongs.
     fn clear(&mut self, machine: &mut M, range: &Range<u64>) -> usize {
-        let Range { start, end } = self.overlapping(range);
-        if start == end {
-            return start;
+        let places = self.overlapping(range);
+        if places.is_empty() {
+            return places.start;
         }
+        self.clear_places(machine, range, places)
+    }
+
+    /// The same, where these places, at least one, are of the range.
+    #[inline]
+    fn clear_places(
+        &mut self,
+        machine: &mut M,
+        range: &Range<u64>,
+        Range { start, end }: Range<usize>,
+    ) -> usize {
         let mut objects = false;
         for region in &self.regions[start..end] {
             let part = region.start.max(range.start)..region.end.min(range.end);
@@ -269,46 +314,6 @@ impl<M: Machine> Space<M> {
     }
 }
 
-/// Gives back the pages that are present in a part of a region.
-pub(super) fn drop_pages<M: Machine>(
-    machine: &mut M,
-    tables: &mut M::Tables,
-    mappings: &Mappings,
-    region: &Region,
-    part: Range<u64>,
-) {
-    let mut at = part.start;
-    while at < part.end
-        && let Some((page, frame)) = machine.next_page(tables, at, part.end)
-    {
-        machine.unmap(tables, page);
-        if !region.lends(mappings, page, frame) {
-            machine.free_page(tables, frame);
-        }
-        at = page + PAGE_SIZE;
-    }
-}
-
-/// Gives the pages of a region, which has changed, its access.
-fn protect_pages<M: Machine>(
-    machine: &mut M,
-    tables: &mut M::Tables,
-    mappings: &Mappings,
-    region: &Region,
-) {
-    let mut at = region.start;
-    while let Some((page, frame)) = machine.next_page(tables, at, region.end) {
-        let copied = region.access.write && region.copies_on_write(mappings);
-        if copied && region.lends(mappings, page, frame) {
-            // A store brings in a copy.
-            machine.unmap(tables, page);
-        } else {
-            machine.protect(tables, page, region.access);
-        }
-        at = page + PAGE_SIZE;
-    }
-}
-
 impl Region {
     /// A program may touch it so.
     pub(super) fn allows(&self, touch: Touch) -> bool {
@@ -331,7 +336,7 @@ impl Region {
 
     /// The frame behind a page does not belong to the space: it is a file's or
     /// an object's.
-    fn lends(&self, mappings: &Mappings, page: u64, frame: PageFrame) -> bool {
+    pub(super) fn lends(&self, mappings: &Mappings, page: u64, frame: PageFrame) -> bool {
         match self.backing {
             Backing::File(part) => part.frame_of(page) == Some(frame),
             Backing::Object(slot) => {
@@ -344,7 +349,7 @@ impl Region {
     }
 
     /// Stores go to copies of the space's own.
-    fn copies_on_write(&self, mappings: &Mappings) -> bool {
+    pub(super) fn copies_on_write(&self, mappings: &Mappings) -> bool {
         match self.backing {
             Backing::File(_) => true,
             Backing::Object(slot) => mappings.get(slot).manner.private,

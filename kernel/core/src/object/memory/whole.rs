@@ -4,7 +4,7 @@
 
 use alloc::rc::Rc;
 
-use super::ranges::drop_pages;
+use super::pages::drop_pages;
 use super::{Backing, Manner, Mapping, MemoryObject, Region, Space};
 use crate::error::KernelError;
 use crate::port::{Access, Machine, PAGE_SIZE};

@@ -122,7 +122,7 @@ fn map<P: Port>(
     }
     let (start, machine) = (range.start, &mut kernel.machine);
     match part {
-        None => space.map(machine, range.clone(), request.access, Backing::Zero)?,
+        None => space.map_free(range.clone(), request.access, Backing::Zero)?,
         Some(part) => {
             let mapping = Mapping::new(part.object, start, part.first, part.manner);
             space.map_object(machine, range.clone(), request.access, mapping)?;
@@ -204,13 +204,8 @@ pub(crate) fn munmap<P: Port>(
     let space = &mut running.process.space;
     answer(pages(address, length).and_then(|range| {
         check_user(&range)?;
-        if !space.overlaps(&range) {
-            return Err(KernelError::NotFound);
-        }
-        if !space.has_room() {
-            return Err(KernelError::NoRoom);
-        }
-        space.unmap(&mut kernel.machine, range).map(|()| 0)
+        let unmapped = space.unmap_mapped(&mut kernel.machine, &range);
+        unmapped.map(|()| 0)
     }))
 }
 
