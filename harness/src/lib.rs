@@ -40,9 +40,11 @@
 //! - `client` and `journal`: the wire protocol and what it told; `stdin`:
 //!   what programs are to read.
 //! - `backend`: the machines; `snapshot`: machines that begin as copies.
-//! - [`image`], [`bundle`], [`symbols`]: the guest's files.
+//! - [`image`], [`bundle`], [`symbols`]: the guest's files. [`covers`]: what
+//!   tests say of themselves.
 
 pub mod bundle;
+pub mod covers;
 pub mod fingerprint;
 pub mod image;
 pub mod notation;

@@ -5,16 +5,16 @@
 
 #![cfg_attr(target_os = "none", no_std, no_main)]
 
-use core::cell::UnsafeCell;
 use core::sync::atomic::AtomicU64;
 use core::sync::atomic::Ordering::SeqCst;
 
 use mayfly_abi::veridian::{IpcCallResult, IpcReceiveResult, SyscallError, clock, nr};
 use mayfly_user::measure::{NO_SUCH, Rounds};
 use mayfly_user::veridian::capability::{self, kind, right};
+use mayfly_user::veridian::image::this_program;
 use mayfly_user::veridian::ipc::{self, MESSAGE_MAX, Request};
 use mayfly_user::veridian::thread::{self, FOREVER, Stack};
-use mayfly_user::veridian::{self, image, process};
+use mayfly_user::veridian::{self, process};
 use mayfly_user::{Process, System, Veridian};
 
 mayfly_user::program!(Veridian, run);
@@ -29,14 +29,6 @@ const SHARED: u64 = 2;
 const ANONYMOUS: u64 = 4;
 
 static STACK: Stack = Stack::new();
-
-/// Room for this program's image.
-struct Room(UnsafeCell<[u8; 96 << 10]>);
-
-// SAFETY: only `itself` touches the bytes, once, before there is any thread.
-unsafe impl Sync for Room {}
-
-static ROOM: Room = Room(UnsafeCell::new([0; 96 << 10]));
 
 type Result<T> = core::result::Result<T, Option<SyscallError>>;
 
@@ -59,7 +51,7 @@ fn perform(rounds: &Rounds<'_, Veridian>) -> Result<i32> {
             rounds.run(veridian::yield_now)
         }
         b"yield-processes" => {
-            process::start(process::create(itself(), &[b"costs", b"yield"], &[])?)?;
+            process::start(process::create(this_program(), &[b"costs", b"yield"], &[])?)?;
             rounds.run(veridian::yield_now)
         }
         b"send-8" => one_way(rounds, 8, false)?,
@@ -92,7 +84,7 @@ fn perform(rounds: &Rounds<'_, Veridian>) -> Result<i32> {
             made.map(|id| thread::join(id, FOREVER))
         }),
         b"spawn" => {
-            let image = itself();
+            let image = this_program();
             rounds.run(|| {
                 if let Ok(id) = process::create(image, &[b"costs", b"end"], &[]) {
                     let _ = process::start(id);
@@ -106,14 +98,6 @@ fn perform(rounds: &Rounds<'_, Veridian>) -> Result<i32> {
         _ => NO_SUCH,
     };
     Ok(status)
-}
-
-/// This program as an executable.
-fn itself() -> &'static [u8] {
-    // SAFETY: nothing else refers to the room: it is written once, before any
-    // thread is made.
-    let room = unsafe { &mut *ROOM.0.get() };
-    image::of_this_program(room).unwrap_or(&[])
 }
 
 /// Gives the processor away again and again.
@@ -161,7 +145,7 @@ fn calls(rounds: &Rounds<'_, Veridian>, size: usize, in_thread: bool) -> Result<
         let mut digits = [b'0'; 20];
         let endpoint = decimal(server.endpoint_id, &mut digits);
         let arguments = [b"costs", &b"serve"[..], b"", endpoint];
-        let id = process::create(itself(), &arguments, &[server.capability])?;
+        let id = process::create(this_program(), &arguments, &[server.capability])?;
         process::start(id)?;
     }
     let mut buffer = [0; MESSAGE_MAX];

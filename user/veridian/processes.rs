@@ -7,18 +7,20 @@
 //! - `run`: arguments, exit codes, double starts, second waits, timeouts.
 //! - `fault`: a child faults, and its creator reads how.
 //! - `tree`: a tree of tokens, eight deep over three processes, is revoked.
-//! - `strangers SEED N`: a child with no grants guesses and replays.
 //! - `many N`: N children, one after the other.
+//! - `forget N`: N children that are never started.
+//! - `heir`: a child's child is started and waited for by whoever has its token.
+//! - `times`: how long children have run and made calls.
 
 #![cfg_attr(target_os = "none", no_std, no_main)]
 
-use core::cell::UnsafeCell;
-
-use mayfly_abi::veridian::{ProcessExitInfo, SyscallError, exit_reason};
+use mayfly_abi::veridian::{ProcessExitInfo, SyscallError, clock, exit_reason};
 use mayfly_user::check::Checks;
 use mayfly_user::veridian::capability::{create, derive, kind, revoke, right, validate};
+use mayfly_user::veridian::family::{self, Link, decimal};
+use mayfly_user::veridian::image::this_program;
+use mayfly_user::veridian::process;
 use mayfly_user::veridian::thread::FOREVER;
-use mayfly_user::veridian::{image, process};
 use mayfly_user::{Process, Veridian, say, veridian};
 
 mayfly_user::program!(Veridian, run);
@@ -26,22 +28,6 @@ mayfly_user::program!(Veridian, run);
 type Answer = Result<(), Option<SyscallError>>;
 
 const INVALID: Answer = Err(Some(SyscallError::InvalidCapability));
-
-/// Room for this program's image.
-struct Room(UnsafeCell<[u8; 96 << 10]>);
-
-// SAFETY: only `this_program` touches the bytes, and this program has one thread.
-unsafe impl Sync for Room {}
-
-static ROOM: Room = Room(UnsafeCell::new([0; 96 << 10]));
-
-/// This program as an executable.
-fn this_program() -> &'static [u8] {
-    // SAFETY: nothing else refers to the room: it is written once, before any
-    // child is made.
-    let room = unsafe { &mut *ROOM.0.get() };
-    image::of_this_program(room).unwrap_or(&[])
-}
 
 fn run(process: &Process<Veridian>) -> i32 {
     let arguments = process.arguments();
@@ -51,8 +37,10 @@ fn run(process: &Process<Veridian>) -> i32 {
         b"run" => lifecycle(&mut checks),
         b"fault" => faults(&mut checks),
         b"tree" => tree(&mut checks),
-        b"strangers" => strangers(&mut checks, process, number(2), number(3)),
         b"many" => many(&mut checks, number(2)),
+        b"forget" => forget(&mut checks, number(2)),
+        b"heir" => heir(&mut checks),
+        b"times" => times(&mut checks),
         // What children do.
         b"echo" => {
             for argument in arguments.iter().skip(2) {
@@ -65,9 +53,10 @@ fn run(process: &Process<Veridian>) -> i32 {
             return code.and_then(Result::ok).unwrap_or(-1);
         }
         b"fall" => fall(),
+        b"spin" => return spin(number(2), number(3)),
+        b"testator" => return testator(number(2)).map_or(1, |()| 0),
         b"branch" => return branch(),
         b"leaf" => return leaf(),
-        b"stranger" => return stranger(&mut checks, process),
         _ => checks.holds(format_args!("an argument says what to do"), false),
     }
     checks.finish()
@@ -191,6 +180,94 @@ fn many(checks: &mut Checks<'_, Veridian>, count: u64) {
     }
 }
 
+/// The creator ends; what it made was not started and is nobody else's.
+fn forget(checks: &mut Checks<'_, Veridian>, count: u64) {
+    for round in 0..count {
+        let made = process::create(this_program(), &[b"x", b"exit", b"3"], &[]);
+        checks.holds(format_args!("{round}: {made:?}"), made.is_ok());
+    }
+}
+
+/// A child makes a child, passes its token on, and ends.
+fn heir(checks: &mut Checks<'_, Veridian>) {
+    let info = veridian::start_info();
+    let mut text = [0; 20];
+    let creator = decimal(info.endpoint_id, &mut text);
+    let tokens = [veridian::console(), info.endpoint_token];
+    let testator = child(checks, &[b"x", b"testator", creator], &tokens);
+    let own = Link {
+        channel: 0,
+        endpoint: info.endpoint_id,
+        token: info.endpoint_token,
+    };
+    let started = process::start(testator);
+    checks.holds(format_args!("start: {started:?}"), started.is_ok());
+    // Its channel, then the child's id and token.
+    let heard = own.hear().and_then(|_| own.hear());
+    let ended = process::wait(testator, FOREVER).map(|ended| ended.exit_code);
+    checks.holds(format_args!("its creator: {ended:?}"), ended == Ok(0));
+    let Ok((id, told)) = heard else {
+        return checks.holds(format_args!("{heard:?}"), false);
+    };
+    let rights = right::READ | right::EXECUTE;
+    let valid = validate(told.capability, rights);
+    checks.holds(format_args!("its token: {valid:?}"), valid == Ok(()));
+    let ended = finish(checks, id);
+    checks.holds(format_args!("{}", ended.exit_code), ended.exit_code == 42);
+}
+
+/// Makes a child that it does not start, and passes its token on.
+fn testator(creator: u64) -> Result<(), Option<SyscallError>> {
+    let link = family::join(creator)?;
+    let made = process::create(this_program(), &[b"x", b"exit", b"42"], &[])?;
+    let rights = right::READ | right::EXECUTE | right::GRANT;
+    let space = veridian::start_info().space_token;
+    let token = create(kind::PROCESS, made, rights, space)?;
+    link.send(&made.to_le_bytes(), token)
+}
+
+/// Nanoseconds since boot.
+fn now() -> u64 {
+    let time = veridian::clock_get(clock::MONOTONIC).unwrap_or_default();
+    (time.seconds * 1_000_000_000 + time.nanoseconds).cast_unsigned()
+}
+
+fn times(checks: &mut Checks<'_, Veridian>) {
+    const TURNS: u64 = 20_000_000;
+    const CALLS: u64 = 2000;
+    let mut run = |turns: u64, calls: u64| {
+        let mut texts = [[0; 20]; 2];
+        let [first, second] = &mut texts;
+        let (turns, calls) = (decimal(turns, first), decimal(calls, second));
+        let id = child(checks, &[b"x", b"spin", turns, calls], &[]);
+        let before = now();
+        let ended = finish(checks, id);
+        let passed = now() - before;
+        let (user, kernel) = (ended.user_time_ns, ended.kernel_time_ns);
+        let fits = user > 0 && kernel > 0 && user + kernel <= passed;
+        checks.holds(format_args!("{user} and {kernel} of {passed}"), fits);
+        (user, kernel)
+    };
+    let (idle, spins, calls) = (run(0, 0), run(TURNS, 0), run(0, CALLS));
+    // Turns of a loop take ring 3 a tenth of a nanosecond at least, a call the
+    // kernel ten.
+    let more = spins.0.saturating_sub(idle.0);
+    checks.holds(format_args!("turns: {more}"), more > TURNS / 10);
+    let more = calls.1.saturating_sub(idle.1);
+    checks.holds(format_args!("calls: {more}"), more > CALLS * 10);
+}
+
+/// Turns of a loop, then calls.
+fn spin(turns: u64, calls: u64) -> i32 {
+    for _ in 0..turns {
+        core::hint::spin_loop();
+    }
+    for _ in 0..calls {
+        let _ = validate(0, 0);
+    }
+    0
+}
+
 /// Rights of every token in the tree.
 const BRANCH: u64 = right::WRITE | right::GRANT | right::REVOKE;
 /// Turns that a process gives others: more than they need to begin.
@@ -274,97 +351,4 @@ fn outlive(tokens: &[u64], sibling: u64) -> i32 {
     }
     let gone = tokens.iter().all(|token| validate(*token, 0) == INVALID);
     i32::from(!(gone && validate(sibling, right::WRITE) == Ok(())))
-}
-
-fn strangers(
-    checks: &mut Checks<'_, Veridian>,
-    process: &Process<Veridian>,
-    seed: u64,
-    count: u64,
-) {
-    say!(process, "seed {seed}");
-    // Its creator's tokens and ids, in the clear: of no use to it.
-    let info = veridian::start_info();
-    let mut text = [[0; 20]; 5];
-    let words = [
-        veridian::console(),
-        info.space_token,
-        info.process_token,
-        seed,
-        count,
-    ];
-    let mut arguments: [&[u8]; 7] = [b"x", b"stranger", b"", b"", b"", b"", b""];
-    for ((text, word), argument) in text.iter_mut().zip(words).zip(&mut arguments[2..]) {
-        *argument = decimal(text, word);
-    }
-    let id = child(checks, &arguments, &[]);
-    let ended = finish(checks, id);
-    checks.holds(
-        format_args!("reached: {}", ended.exit_code),
-        ended.exit_code == 0,
-    );
-}
-
-/// A number in digits.
-fn decimal(text: &mut [u8; 20], mut number: u64) -> &[u8] {
-    let mut at = text.len();
-    loop {
-        at -= 1;
-        text[at] = b'0' + (number % 10).to_le_bytes()[0];
-        number /= 10;
-        if number == 0 {
-            return &text[at..];
-        }
-    }
-}
-
-/// Replays its creator's tokens and guesses others; how often it reached anything.
-fn stranger(_: &mut Checks<'_, Veridian>, process: &Process<Veridian>) -> i32 {
-    let number = |index| process.arguments().number(index).unwrap_or(0);
-    let foreign = [number(2), number(3), number(4)];
-    let info = veridian::start_info();
-    let own = [info.process_token, info.space_token, info.endpoint_token];
-    let mut state = number(5);
-    let mut random = move || {
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        state ^ state >> 29
-    };
-    let mut reached = 0;
-    let mut refused = |answer: Answer, wanted: &[SyscallError]| {
-        let fine = matches!(answer, Err(Some(error)) if wanted.contains(&error));
-        reached += i32::from(!fine);
-    };
-    let none = [SyscallError::InvalidCapability];
-    for _ in 0..number(6) {
-        let word = foreign[usize::try_from(random() % 3).unwrap_or(0)];
-        let token = match random() % 4 {
-            0 => word,
-            1 => word ^ 1 << (random() % 64),
-            2 => word & !(0xffff_ffff << 16) | (random() % 64) << 16,
-            _ => random(),
-        };
-        if own.contains(&token) {
-            continue;
-        }
-        refused(validate(token, 0), &none);
-        refused(derive(token, 0).map(|_| ()), &none);
-        refused(revoke(token), &none);
-        refused(
-            create(random() % 11, random() % 8, 0, token).map(|_| ()),
-            &none,
-        );
-        refused(veridian::write(token, b"!", 0).map(|_| ()), &none);
-        // Ids of others are no authority over them.
-        let id = info.process_id + 1 + random() % 64;
-        for id in [id, info.parent_id] {
-            let nobody = [SyscallError::NotFound, SyscallError::PermissionDenied];
-            refused(process::start(id), &nobody);
-            refused(process::wait(id, 0).map(|_| ()), &nobody);
-            let minted = create(kind::PROCESS, id, right::READ, info.space_token);
-            refused(minted.map(|_| ()), &nobody);
-        }
-    }
-    reached
 }

@@ -59,6 +59,9 @@ const TESTS: &[&str] = &[
     include_str!("../../tests/veridian/objects.rs"),
     include_str!("../../tests/veridian/processes.rs"),
     include_str!("../../tests/veridian/threads.rs"),
+    include_str!("../../tests/veridian/acceptance.rs"),
+    include_str!("../../tests/veridian/errors.rs"),
+    include_str!("../../tests/veridian/load.rs"),
 ];
 
 /// Options of `mayfly coverage`.
@@ -147,10 +150,7 @@ fn covers() -> Vec<(Abi, &'static str)> {
 }
 
 fn covers_of(source: &str) -> impl Iterator<Item = (Abi, &str)> {
-    let lists = source.split("covers = \"").skip(1);
-    let entries = lists
-        .filter_map(|rest| rest.split_once('"'))
-        .flat_map(|(list, _)| list.split(','));
+    let entries = mayfly::covers::entries(source);
     entries.filter_map(|entry| {
         let mut words = entry.split_whitespace();
         Some((Abi::from_name(words.next()?)?, words.next()?))

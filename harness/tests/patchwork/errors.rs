@@ -4,8 +4,6 @@
 //! entry has a test that names it. Here are those that no other file has.
 //! Neighbours: the other files of this folder.
 
-use std::collections::BTreeSet;
-use std::fs;
 use std::path::Path;
 
 use mayfly::prelude::*;
@@ -64,29 +62,12 @@ const SHARES: [(&str, &str); 2] = [
 #[test]
 fn every_error_of_every_call_has_a_test() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/patchwork");
-    let mut covered = BTreeSet::new();
-    for file in fs::read_dir(folder)
-        .expect("the folder of this file")
-        .flatten()
-    {
-        let text = fs::read_to_string(file.path()).expect("text");
-        for list in text.split("covers = \"").skip(1) {
-            let list = list.split('"').next().unwrap_or_default();
-            covered.extend(list.split(',').map(|entry| entry.trim().to_owned()));
-        }
-    }
     let shares = SHARES.iter().map(|(call, errors)| (*call, *errors));
     let others = ERRORS
         .iter()
         .flat_map(|(call, lists)| lists.iter().map(|list| (*call, *list)));
-    let missing: Vec<String> = others
-        .chain(shares)
-        .flat_map(|(call, list)| {
-            list.split(' ')
-                .map(move |error| format!("patchwork {call} {error}"))
-        })
-        .filter(|entry| !covered.contains(entry))
-        .collect();
+    let missing = mayfly::covers::missing(&folder, "patchwork", others.chain(shares));
+    let missing = missing.expect("the files of this folder");
     assert!(missing.is_empty(), "no test covers {missing:?}");
 }
 

@@ -234,14 +234,14 @@ fn program(vm: &Vm, arguments: &[&str]) -> Result<Output> {
 }
 
 #[mayfly::test]
-fn every_set_of_rights_is_derived_and_validated(vm: Vm) -> Result<()> {
+fn t08_every_set_of_rights_is_derived_and_validated(vm: Vm) -> Result<()> {
     let out = program(&vm, &["rights"])?;
     assert_eq!(out.stdout_text(), "capabilities ok\n", "{:?}", out.cause);
     Ok(())
 }
 
 #[mayfly::test]
-fn a_thousand_revocations_never_bring_an_old_token_back(vm: Vm) -> Result<()> {
+fn t10_a_thousand_revocations_never_bring_an_old_token_back(vm: Vm) -> Result<()> {
     let out = program(&vm, &["reuse", "1000"])?;
     assert_eq!(out.stdout_text(), "capabilities ok\n", "{:?}", out.cause);
     Ok(())

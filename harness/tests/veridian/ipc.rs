@@ -49,7 +49,7 @@ fn a_process_has_only_so_many_endpoints(vm: Vm) -> Result<()> {
 }
 
 #[mayfly::test(
-    covers = "veridian IPC_CHANNEL_CREATE, veridian IPC_CHANNEL_CREATE InvalidParameter, veridian IPC_CHANNEL_CREATE InvalidCapability, veridian IPC_CHANNEL_CREATE PermissionDenied, veridian IPC_CHANNEL_CREATE AlreadyExists, veridian IPC_CHANNEL_CREATE NotFound"
+    covers = "veridian IPC_CHANNEL_CREATE, veridian IPC_CHANNEL_CREATE InvalidParameter, veridian IPC_CHANNEL_CREATE InvalidCapability, veridian IPC_CHANNEL_CREATE PermissionDenied, veridian IPC_CHANNEL_CREATE AlreadyExists"
 )]
 fn a_channel_needs_the_right_tokens(vm: Vm) -> Result<()> {
     let pair = pair(&vm)?;

@@ -3,10 +3,13 @@
 //! Purpose: one integration binary for the interface; its files are named by
 //! what they test. Neighbours: the other two interfaces have the same files.
 
+mod acceptance;
 mod calls;
 mod capabilities;
 mod costs;
+mod errors;
 mod ipc;
+mod load;
 mod memory;
 mod objects;
 mod pairs;

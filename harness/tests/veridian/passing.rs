@@ -7,7 +7,9 @@ use mayfly::prelude::*;
 
 use crate::pairs::{CHANNEL, ENDPOINT, EXECUTE, GRANT, READ, REVOKE, WRITE, endpoint, pair, words};
 
-#[mayfly::test(covers = "veridian IPC_RECEIVE NotFound, veridian IPC_CHANNEL_CREATE NotFound")]
+#[mayfly::test(
+    covers = "veridian IPC_SEND NotFound, veridian IPC_CHANNEL_CREATE InvalidCapability"
+)]
 fn an_endpoint_ends_with_its_last_token(vm: Vm) -> Result<()> {
     let pair = pair(&vm)?;
     let [(one, first), (other, second)] = pair.ends;

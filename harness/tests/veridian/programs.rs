@@ -6,7 +6,7 @@
 use mayfly::prelude::*;
 
 #[mayfly::test(covers = "veridian WRITE, veridian WRITE InvalidCapability, veridian CLOCK_GET")]
-fn hello_prints_and_makes_its_calls(vm: Vm) -> Result<()> {
+fn t01_hello_prints_and_makes_its_calls(vm: Vm) -> Result<()> {
     let out = vm.spawn("veridian-hello").arg("x").run()?;
     assert!(out.status.success(), "{}", out.stdout_text());
     let expected = "Hello from VeridianOS!\nargv[0] = veridian-hello\nargv[1] = x\n";
@@ -60,7 +60,7 @@ fn a_fault_has_its_vector_in_the_status(vm: Vm) -> Result<()> {
 }
 
 #[mayfly::test]
-fn unknown_numbers_are_invalid_syscalls(vm: Vm) -> Result<()> {
+fn t02_unknown_numbers_are_invalid_syscalls(vm: Vm) -> Result<()> {
     let out = vm.spawn("veridian-unknown").run()?;
     assert_eq!(out.stdout_text(), "unknown ok\n");
     assert_eq!(out.calls("call 0")[0].result, Err("InvalidSyscall"));
@@ -68,14 +68,14 @@ fn unknown_numbers_are_invalid_syscalls(vm: Vm) -> Result<()> {
 }
 
 #[mayfly::test]
-fn bad_pointers_are_refused(vm: Vm) -> Result<()> {
+fn t18_bad_pointers_are_refused(vm: Vm) -> Result<()> {
     let out = vm.spawn("veridian-badptr").run()?;
     assert_eq!(out.stdout_text(), "badptr ok\n");
     Ok(())
 }
 
 #[mayfly::test]
-fn calls_keep_every_register(vm: Vm) -> Result<()> {
+fn t03_calls_keep_every_register(vm: Vm) -> Result<()> {
     let out = vm.spawn("veridian-registers").run()?;
     assert_eq!(out.stdout_text(), "registers ok\n");
     Ok(())
@@ -90,7 +90,7 @@ fn a_long_line_is_one_write(vm: Vm) -> Result<()> {
 }
 
 #[mayfly::test(covers = "veridian CLOCK_GET, veridian NANOSLEEP")]
-fn time_goes_on_and_sleeps_are_long_enough(vm: Vm) -> Result<()> {
+fn t19_time_goes_on_and_sleeps_are_long_enough(vm: Vm) -> Result<()> {
     let out = vm.spawn("veridian-clocks").trace(false).run()?;
     assert_eq!(out.stdout_text(), "clocks ok\n");
     Ok(())

@@ -18,7 +18,7 @@ fn threads(vm: &Vm, arguments: &[&str]) -> Result<Output> {
 #[mayfly::test(
     covers = "veridian THREAD_CREATE, veridian THREAD_EXIT, veridian THREAD_JOIN, veridian THREAD_JOIN InvalidParameter, veridian THREAD_JOIN NotFound, veridian THREAD_JOIN Busy, veridian THREAD_JOIN Timeout"
 )]
-fn thirty_two_threads_add_up_and_are_joined(vm: Vm) -> Result<()> {
+fn t07_thirty_two_threads_add_up_and_are_joined(vm: Vm) -> Result<()> {
     let out = threads(&vm, &["sum"])?;
     assert_eq!(out.stdout_text(), "threads ok\n", "{:?}", out.cause);
     assert!(out.status.success());

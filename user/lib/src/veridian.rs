@@ -5,8 +5,10 @@
 //! the same for their interfaces.
 
 pub mod capability;
+pub mod family;
 pub mod image;
 pub mod ipc;
+pub mod memory;
 pub mod process;
 pub mod thread;
 
@@ -94,6 +96,15 @@ pub fn write(token: u64, bytes: &[u8], offset: u64) -> Result<u64, Option<Syscal
         nr::WRITE,
         [token, address, bytes.len() as u64, offset],
     ))
+}
+
+/// Reads from a device, file or memory object; says how many bytes came.
+///
+/// # Errors
+/// Those of `SYS_READ` (§5).
+pub fn read(token: u64, buffer: &mut [u8], offset: u64) -> Result<u64, Option<SyscallError>> {
+    let (address, room) = (buffer.as_mut_ptr().expose_provenance() as u64, buffer.len());
+    outcome(call(nr::READ, [token, address, room as u64, offset]))
 }
 
 /// Reads a clock of [`mayfly_abi::veridian::clock`].

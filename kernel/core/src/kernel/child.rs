@@ -164,6 +164,11 @@ impl<P: Port> Kernel<P> {
         Ok(())
     }
 
+    /// It is a child that was not started.
+    pub(super) fn is_unstarted(&self, key: ProcessKey) -> bool {
+        self.unstarted(key).is_ok()
+    }
+
     /// The thread of a child that was not started.
     fn unstarted(&self, key: ProcessKey) -> Result<crate::object::thread::ThreadKey, KernelError> {
         let process = self.processes.get(key).ok_or(KernelError::NotFound)?;

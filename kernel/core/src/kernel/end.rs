@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use super::{Flow, Kernel, Running};
 use crate::error::KernelError;
 use crate::event::Event;
+use crate::object::capability::Object;
 use crate::object::collect::Ended;
 use crate::object::exit::{ExitRef, Exited};
 use crate::object::memory::Touch;
@@ -98,30 +99,67 @@ impl<P: Port> Kernel<P> {
     pub(super) fn end(&mut self, running: Running<P>) {
         let Running {
             thread,
-            process,
+            mut process,
             ending,
             ..
         } = running;
+        if !self.records.is_empty() {
+            self.note_turn(&mut process);
+        }
         self.threads.remove(thread.key);
         drop(thread);
         let (cause, status) = ending.expect("only `Running::end` makes a flow that ends");
         self.bury(process, cause, status);
     }
 
+    /// The running thread's turn is over: its time is its process's.
+    pub(super) fn note_turn(&self, process: &mut Process<P>) {
+        let turn = self.machine.ticks().wrapping_sub(self.dispatched);
+        process.spent.running += turn;
+    }
+
     /// Notes the end of a process for whoever collects it, and that it
     /// collects nothing itself any more.
     fn record_end(&mut self, process: &Process<P>, cause: Cause, status: i64) {
+        let spent = process.spent;
+        let user = spent.running.saturating_sub(spent.calls);
         let ended = Ended {
             cause,
             status,
-            user_time: 0,
-            kernel_time: 0,
+            user_time: self.machine.nanoseconds(user),
+            kernel_time: self.machine.nanoseconds(spent.calls),
             memory: P::Machine::owned(process.space.tables()) * PAGE_SIZE,
         };
         for entry in self.records.end(process.key, ended) {
             self.wake_entry(entry);
         }
-        self.records.leave(process.key, &process.threads);
+        if process.calls == 0 {
+            // It never ran, and has neither made nor waited for any.
+            return;
+        }
+        let orphans = self.records.leave(process.key, &process.threads);
+        if !orphans.is_empty() {
+            self.end_orphans(&orphans);
+        }
+    }
+
+    /// Processes lost their creator: those that were not started, and that
+    /// nobody else has a token for, go.
+    #[cold]
+    fn end_orphans(&mut self, orphans: &[ProcessKey]) {
+        let mut named = Vec::new();
+        for process in self.all_processes() {
+            let tokens = process.capabilities.iter();
+            named.extend(tokens.filter_map(|token| match token.object {
+                Object::Process { key, .. } if key != process.key => Some(key),
+                _ => None,
+            }));
+        }
+        for orphan in orphans {
+            if self.is_unstarted(*orphan) && !named.contains(orphan) {
+                self.kill(*orphan);
+            }
+        }
     }
 
     /// A process has ended that did run: whoever waits to reap it has done so.
@@ -154,6 +192,9 @@ impl<P: Port> Kernel<P> {
             if !self.notes.is_empty() {
                 self.notes.forget(*thread);
             }
+        }
+        if let Some(endpoint) = process.endpoint {
+            self.close_endpoint(endpoint);
         }
         if process.holdings.is_some() {
             self.end_holdings(&mut process);

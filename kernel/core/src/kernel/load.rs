@@ -231,7 +231,7 @@ impl<P: Port> Kernel<P> {
         let arguments = Arguments::new(&bytes);
         let started = personality::start(
             &mut self.machine,
-            &mut self.capabilities,
+            (&mut self.capabilities, &mut self.ipc),
             process,
             thread,
             context,
@@ -239,7 +239,11 @@ impl<P: Port> Kernel<P> {
         );
         process.arguments = bytes;
         process.loaded = true;
-        started.map_err(|_| LoadError::Arguments)
+        started.map_err(|error| match error {
+            KernelError::NoRoom => error.into(),
+            KernelError::NoMemory if process.abi == Abi::Veridian => error.into(),
+            _ => LoadError::Arguments,
+        })
     }
 }
 

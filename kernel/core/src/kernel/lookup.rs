@@ -2,7 +2,7 @@
 
 use mayfly_abi::Abi;
 
-use super::Kernel;
+use super::{Kernel, Running};
 use crate::object::exit::ExitRef;
 use crate::object::process::{Process, ProcessKey};
 use crate::port::{Machine, Port};
@@ -19,7 +19,8 @@ impl<P: Port> Kernel<P> {
     }
 
     /// What processes hold and leave besides memory: descriptors, open files
-    /// under keys, and the ends of processes that somebody may ask for.
+    /// under keys, capabilities, endpoints, channels and long messages in their
+    /// queues, and the ends of processes that somebody may ask for.
     pub fn object_count(&self) -> usize {
         let processes = self.processes.iter();
         let descriptors: usize = processes
@@ -29,7 +30,10 @@ impl<P: Port> Kernel<P> {
             .files
             .get()
             .map_or(0, |files| files.shares.borrow().len());
-        descriptors + shares + self.exited.len()
+        let (endpoints, channels, _) = self.ipc_count();
+        let messages = usize::try_from(self.ipc.pages_used()).unwrap_or(usize::MAX);
+        let ends = self.exited.len() + self.records.len();
+        descriptors + shares + self.capabilities.len() + endpoints + channels + messages + ends
     }
 
     /// A process that is not running now, by its number.
@@ -55,6 +59,12 @@ impl<P: Port> Kernel<P> {
         let mut all = self.processes.iter();
         all.find(|(_, process)| process.is(abi, id))
             .map(|(key, _)| key)
+    }
+
+    /// A process of the running one's interface has that id.
+    pub(crate) fn is_process(&self, running: &Running<P>, id: u64) -> bool {
+        let abi = running.process.abi;
+        running.process.id == id || self.process_by_id(abi, id).is_some()
     }
 
     /// The end, to come or past, of a process that is not running now, by the

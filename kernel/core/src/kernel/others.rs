@@ -5,7 +5,7 @@ use core::mem;
 use super::{Flow, Kernel, Running};
 use crate::error::KernelError;
 use crate::object::note::Note;
-use crate::object::process::{Cause, Gate, Process, ProcessKey, Spent};
+use crate::object::process::{Cause, Process, ProcessKey, Spent};
 use crate::object::thread::{ThreadKey, Wait};
 use crate::personality;
 use crate::port::Port;
@@ -89,10 +89,15 @@ impl<P: Port> Kernel<P> {
         let spent = self.spent_by(running);
         let is_running = running.process.key == key;
         let (_, process) = self.either(running, key)?;
-        if process.gate != Gate::Watched {
-            process.gate = Gate::Timed;
-        }
+        process.gate = process.gate.timed();
         Ok(if is_running { spent } else { process.spent })
+    }
+
+    /// From now on the calls of a process that is not running are timed.
+    pub(crate) fn time_calls(&mut self, key: ProcessKey) {
+        if let Some(process) = self.processes.get_mut(key) {
+            process.gate = process.gate.timed();
+        }
     }
 
     /// Sends a note to a process's first thread. The one that is not running

@@ -239,6 +239,7 @@ impl<P: Port> Kernel<P> {
             probe: None,
             handles: birth.handles,
             view: birth.view,
+            endpoint: None,
             holdings: None,
             capabilities: Capabilities::default(),
         });
@@ -258,6 +259,9 @@ impl<P: Port> Kernel<P> {
     /// Gives back all of a process that nobody has heard of.
     fn undo(&mut self, mut process: ProcessBox<P>, thread: &Thread<P>) {
         self.surrender(&mut process);
+        if let Some(endpoint) = process.endpoint {
+            self.close_endpoint(endpoint);
+        }
         self.processes.remove(process.key);
         self.threads.remove(thread.key);
         process.space.release(&mut self.machine);

@@ -68,6 +68,7 @@ impl<P: Port> Kernel<P> {
             ending,
             ..
         } = running;
+        self.note_turn(&mut process);
         if process.threads.len() == 1 {
             let (cause, status) = ending.unwrap_or((Cause::Exit, 0));
             self.threads.remove(thread.key);

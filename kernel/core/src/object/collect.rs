@@ -53,6 +53,11 @@ pub struct Records {
 }
 
 impl Records {
+    /// Records that there are.
+    pub fn len(&self) -> usize {
+        self.records.len()
+    }
+
     /// There is no record.
     pub fn is_empty(&self) -> bool {
         self.records.is_empty()
@@ -143,16 +148,22 @@ impl Records {
     }
 
     /// A process is gone, with its threads: what it created is its no more, and
-    /// what it waited for it waits for no more.
-    pub fn leave(&mut self, creator: ProcessKey, threads: &[ThreadKey]) {
+    /// what it waited for it waits for no more. Says which of what it created
+    /// has not ended.
+    pub fn leave(&mut self, creator: ProcessKey, threads: &[ThreadKey]) -> Vec<ProcessKey> {
+        let mut orphans = Vec::new();
         self.records.retain(|_, record| {
             record.waiting.retain(|thread| !threads.contains(thread));
             if record.creator == Some(creator) {
                 record.creator = None;
                 record.collected |= record.ended.is_some();
+                if record.ended.is_none() {
+                    orphans.push(record.process);
+                }
             }
             !(record.collected && record.waiting.is_empty())
         });
+        orphans
     }
 
     /// A record that nobody can ask for goes.

@@ -9,7 +9,7 @@ use crate::object::capability::Capabilities;
 use crate::object::exit::ExitRef;
 use crate::object::file::Handles;
 use crate::object::futex::Futexes;
-use crate::object::ipc::Holdings;
+use crate::object::ipc::{EndpointKey, Holdings};
 use crate::object::join::Joins;
 use crate::object::memory::Space;
 use crate::object::namespace::View;
@@ -72,7 +72,9 @@ pub struct Process<P: Port> {
     pub handles: Handles,
     /// How it sees files (PatchworkOS, XenevaOS).
     pub view: View,
-    /// Its endpoints, and the replies that it owes, once it has any.
+    /// The endpoint that it started with (VeridianOS).
+    pub endpoint: Option<EndpointKey>,
+    /// The endpoints that it made, and the replies that it owes, once it has any.
     pub holdings: Option<Box<Holdings>>,
     /// Its tokens (VeridianOS).
     pub capabilities: Capabilities,
@@ -116,6 +118,14 @@ impl Gate {
             Abi::Xeneva => Gate::Xeneva,
             Abi::Patchwork => Gate::Patchwork,
             Abi::Veridian => Gate::Veridian,
+        }
+    }
+
+    /// The same, with times told.
+    pub const fn timed(self) -> Self {
+        match self {
+            Gate::Watched => Gate::Watched,
+            _ => Gate::Timed,
         }
     }
 }

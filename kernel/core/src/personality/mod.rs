@@ -25,6 +25,7 @@ use crate::object::capability::{Object, Rights, Tree};
 use crate::object::file::{FileRef, Handles, Mode, Node, OpenFile};
 use crate::object::inode::Seeds;
 use crate::object::input::InputRef;
+use crate::object::ipc::Ipc;
 use crate::object::memory::{Backing, Region, Space};
 use crate::object::process::Process;
 use crate::object::socket::Socket;
@@ -261,7 +262,7 @@ pub(crate) fn control_socket<P: Port>(
 /// Prepares the stack and the registers that a new process starts with.
 pub(crate) fn start<P: Port>(
     machine: &mut P::Machine,
-    capabilities: &mut Tree,
+    (capabilities, ipc): (&mut Tree, &mut Ipc),
     process: &mut Process<P>,
     thread: &Thread<P>,
     context: &mut <P::Machine as Machine>::Context,
@@ -271,7 +272,8 @@ pub(crate) fn start<P: Port>(
         Abi::Xeneva => xeneva::start::prepare(machine, process, context, arguments),
         Abi::Patchwork => patchwork::start::prepare(machine, process, context, arguments),
         Abi::Veridian => {
-            veridian::start::prepare(machine, capabilities, process, thread, context, arguments)
+            let tables = (capabilities, ipc);
+            veridian::start::prepare(machine, tables, process, thread, context, arguments)
         }
     }
 }

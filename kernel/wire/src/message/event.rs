@@ -257,6 +257,6 @@ pub struct Stats {
     pub processes: u64,
     /// Threads.
     pub threads: u64,
-    /// Objects of all other kinds.
+    /// Objects of all other kinds: tokens, endpoints, records among them.
     pub objects: u64,
 }

@@ -5,6 +5,52 @@
 //! lie, and their bytes are there. A child begins with the data of that moment.
 //! Neighbours: `process.rs` makes the child, `user/elf/link.ld` has the symbols.
 
+use core::cell::UnsafeCell;
+use core::sync::atomic::{AtomicU64, Ordering};
+
+/// Room for a program's image.
+const ROOM_BYTES: usize = 128 << 10;
+/// States of the room, beside the length of what lies in it.
+const EMPTY: u64 = 0;
+const TAKEN: u64 = u64::MAX;
+
+struct Room {
+    bytes: UnsafeCell<[u8; ROOM_BYTES]>,
+    state: AtomicU64,
+}
+
+// SAFETY: the bytes are written by whoever takes the empty room, and only read
+// once their length is there.
+unsafe impl Sync for Room {}
+
+static ROOM: Room = Room {
+    bytes: UnsafeCell::new([0; ROOM_BYTES]),
+    state: AtomicU64::new(EMPTY),
+};
+
+/// This program as an executable, made at the first call; empty when that is
+/// under way in another thread, or the program is too large.
+pub fn this_program() -> &'static [u8] {
+    let taken = ROOM
+        .state
+        .compare_exchange(EMPTY, TAKEN, Ordering::Acquire, Ordering::Acquire);
+    let length = match taken {
+        Ok(_) => {
+            // SAFETY: the room was empty, and nobody else takes it any more.
+            let room = unsafe { &mut *ROOM.bytes.get() };
+            let length = of_this_program(room).map_or(0, <[u8]>::len) as u64;
+            ROOM.state.store(length, Ordering::Release);
+            length
+        }
+        Err(TAKEN) => 0,
+        Err(length) => length,
+    };
+    // SAFETY: nobody writes there any more.
+    let bytes = unsafe { &*ROOM.bytes.get() };
+    let length = usize::try_from(length).unwrap_or(0);
+    bytes.get(..length).unwrap_or(&[])
+}
+
 /// Bytes of an ELF header and of a program header.
 const HEADER: usize = 64;
 const SEGMENT: usize = 56;
@@ -26,7 +72,7 @@ struct Segment {
 }
 
 /// Makes an executable of this program in `buffer`; `None` when it is too small.
-pub fn of_this_program(buffer: &mut [u8]) -> Option<&[u8]> {
+fn of_this_program(buffer: &mut [u8]) -> Option<&[u8]> {
     let (entry, segments) = layout();
     let mut offset = HEADER + SEGMENT * usize::from(SEGMENTS);
     let mut header = [0; HEADER];

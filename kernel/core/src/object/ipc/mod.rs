@@ -38,7 +38,7 @@ use reply::SERIAL_MAX;
 pub const MESSAGE_MAX: u64 = 4096;
 /// Messages that an endpoint queues.
 pub const QUEUE_MAX: usize = 64;
-/// Endpoints of a process.
+/// Endpoints of a process, the one that it starts with among them.
 pub const ENDPOINTS_MAX: usize = 256;
 /// Channels of an endpoint.
 pub const CHANNELS_MAX: usize = 1024;
@@ -230,13 +230,20 @@ impl Ipc {
         owner: ProcessKey,
         owned: &mut Vec<EndpointKey>,
     ) -> Result<EndpointKey, KernelError> {
-        if owned.len() >= ENDPOINTS_MAX {
+        if owned.len() + 1 >= ENDPOINTS_MAX {
             owned.retain(|key| self.endpoints.get(*key).is_some());
         }
-        if owned.len() >= ENDPOINTS_MAX {
+        if owned.len() + 1 >= ENDPOINTS_MAX {
             return Err(KernelError::NoRoom);
         }
         owned.try_reserve(1).map_err(|_| KernelError::NoMemory)?;
+        let key = self.new_endpoint(owner);
+        owned.push(key);
+        Ok(key)
+    }
+
+    /// Makes an endpoint, which no list has.
+    pub fn new_endpoint(&mut self, owner: ProcessKey) -> EndpointKey {
         let key = self.endpoints.reserve();
         let endpoint = Endpoint {
             owner,
@@ -246,8 +253,7 @@ impl Ipc {
             channels: Vec::new(),
         };
         self.endpoints.put(key, endpoint);
-        owned.push(key);
-        Ok(key)
+        key
     }
 
     /// Connects two endpoints.

@@ -124,7 +124,10 @@ impl<M: Machine> Space<M> {
     /// # Errors
     /// [`KernelError::NoMemory`] when there are too many regions.
     pub fn unmap(&mut self, machine: &mut M, range: Range<u64>) -> Result<(), KernelError> {
-        self.make_room(1)?;
+        // Only a region that is left on both sides needs a place more.
+        if self.make_room(1).is_err() && self.is_inside_one(&range) {
+            return Err(KernelError::NoMemory);
+        }
         self.clear(machine, &range);
         Ok(())
     }
@@ -139,9 +142,19 @@ impl<M: Machine> Space<M> {
         if places.is_empty() {
             return Err(KernelError::NotFound);
         }
-        self.make_room(2).map_err(|_| KernelError::NoRoom)?;
+        if self.make_room(1).is_err() && self.is_inside_one(range) {
+            return Err(KernelError::NoRoom);
+        }
         self.clear_places(machine, range, places);
         Ok(())
+    }
+
+    /// A region begins before the range and ends behind it.
+    #[inline(never)]
+    fn is_inside_one(&self, range: &Range<u64>) -> bool {
+        let found = self.overlapping(range);
+        let mut regions = self.regions[found].iter();
+        regions.any(|region| region.start < range.start && region.end > range.end)
     }
 
     /// Changes what programs may do with the pages of a range. `range` is whole

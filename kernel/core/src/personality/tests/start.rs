@@ -8,6 +8,7 @@ use crate::fake::image::ENTRY;
 use crate::frame::TrapFrame;
 use crate::kernel::{SpawnError, SpawnRequest};
 use crate::object::capability::{Object, Rights};
+use crate::object::ipc::EndpointKey;
 use crate::object::memory::Touch;
 use crate::object::process::ProcessKey;
 use crate::object::stream::Stream;
@@ -243,8 +244,8 @@ fn veridian_has_a_start_info() {
         granted_count: 1,
         granted: info.granted,
         process_token: info.process_token,
-        endpoint_token: 0,
-        endpoint_id: 0,
+        endpoint_token: info.endpoint_token,
+        endpoint_id: info.endpoint_id,
         space_token: info.space_token,
         page_size: 4096,
         flags: 0,
@@ -280,11 +281,24 @@ fn veridian_tokens_name_the_process_its_space_and_the_console() {
     assert_eq!(find(info.space_token), (space, Rights::CREATE));
     let io = both(Rights::READ, Rights::WRITE);
     let pass = both(Rights::GRANT, Rights::REVOKE);
+    let key = EndpointKey::from_number(info.endpoint_id).unwrap();
+    assert_eq!(
+        find(info.endpoint_token),
+        (
+            Object::IpcEndpoint { key },
+            both(both(io, pass), Rights::EXECUTE)
+        )
+    );
     assert_eq!(
         find(console),
         (Object::Device(Stream::Output), both(io, pass))
     );
-    for token in [info.process_token, info.space_token, console] {
+    for token in [
+        info.process_token,
+        info.space_token,
+        info.endpoint_token,
+        console,
+    ] {
         assert!(token != 0 && token >> 63 == 0);
     }
 }

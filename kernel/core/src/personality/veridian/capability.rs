@@ -149,13 +149,16 @@ fn mint<P: Port>(
         Kind::IpcEndpoint => ipc::own_endpoint(kernel, running, id),
         Kind::IpcChannel => ipc::own_side(kernel, running, id),
         Kind::Process => {
-            let record = kernel.records.find(id).ok_or(KernelError::NotFound)?;
-            match record.creator == Some(running.process.key) {
-                true => Ok(Object::Process {
-                    key: record.process,
-                    id,
-                }),
-                false => Err(KernelError::NotPermitted),
+            let record = kernel.records.find(id);
+            match record {
+                Some(record) if record.creator == Some(running.process.key) => {
+                    Ok(Object::Process {
+                        key: record.process,
+                        id,
+                    })
+                }
+                None if !kernel.is_process(running, id) => Err(KernelError::NotFound),
+                _ => Err(KernelError::NotPermitted),
             }
         }
         Kind::Thread if kernel.has_thread(running, id) => Ok(Object::Thread {

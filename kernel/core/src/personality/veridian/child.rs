@@ -256,22 +256,26 @@ fn wait_checked<P: Port>(
         return Err(KernelError::BadAddress);
     }
     match told? {
+        None if timeout == 0 || running.thread.timed_out => {
+            kernel.records.give_up(id, thread);
+            Err(KernelError::TimedOut)
+        }
+        None => {
+            // Somebody is going to read its times.
+            if let Some(process) = kernel.records.find(id).map(|record| record.process) {
+                kernel.time_calls(process);
+            }
+            running.give_up_after(&kernel.machine, timeout);
+            let flow = running.park(Wait::Retry, running.thread.deadline);
+            kernel.records.wait(id, running.entry());
+            Ok(flow)
+        }
         Some(ended) => {
             let info = exit_info(id, &ended).to_bytes();
             let space = &mut running.process.space;
             user::write(&mut kernel.machine, space, result, &info)?;
             kernel.records.collect(id, thread);
             Ok(Flow::Return(0))
-        }
-        None if timeout == 0 || running.thread.timed_out => {
-            kernel.records.give_up(id, thread);
-            Err(KernelError::TimedOut)
-        }
-        None => {
-            running.give_up_after(&kernel.machine, timeout);
-            let flow = running.park(Wait::Retry, running.thread.deadline);
-            kernel.records.wait(id, running.entry());
-            Ok(flow)
         }
     }
 }

@@ -11,6 +11,7 @@ use mayfly_abi::veridian::{START_MAGIC, START_VERSION, StartInfo};
 
 use crate::error::KernelError;
 use crate::object::capability::{Capability, Object, Rights, Tree};
+use crate::object::ipc::Ipc;
 use crate::object::process::Process;
 use crate::object::stream::Stream;
 use crate::object::thread::Thread;
@@ -26,14 +27,14 @@ const FRAME_WORDS: u64 = 5;
 /// RDI = StartInfo; at RSP argc, argv, NULL, no environment, AT_NULL.
 pub(crate) fn prepare<P: Port>(
     machine: &mut P::Machine,
-    capabilities: &mut Tree,
+    (capabilities, ipc): (&mut Tree, &mut Ipc),
     process: &mut Process<P>,
     thread: &Thread<P>,
     context: &mut <P::Machine as Machine>::Context,
     arguments: &Arguments<'_>,
 ) -> Result<(), KernelError> {
     add_stack(&mut process.space, STACK_TOP - STACK_SIZE, STACK_TOP)?;
-    let tokens = grant(capabilities, process)?;
+    let tokens = grant(capabilities, ipc, process)?;
     let count = arguments.count();
     let strings = STACK_TOP - arguments.bytes().len() as u64;
     let granted = (strings - 8 * tokens.granted.len() as u64) & !15;
@@ -51,6 +52,8 @@ pub(crate) fn prepare<P: Port>(
         granted_count: tokens.granted.len() as u64,
         granted,
         process_token: tokens.process,
+        endpoint_token: tokens.endpoint,
+        endpoint_id: tokens.endpoint_id,
         space_token: tokens.space,
         page_size: PAGE_SIZE,
         ..StartInfo::default()
@@ -77,6 +80,8 @@ pub(crate) fn prepare<P: Port>(
 
 struct InitialTokens {
     process: u64,
+    endpoint: u64,
+    endpoint_id: u64,
     space: u64,
     /// In the order of the creator.
     granted: Vec<u64>,
@@ -84,8 +89,11 @@ struct InitialTokens {
 
 fn grant<P: Port>(
     capabilities: &mut Tree,
+    ipc: &mut Ipc,
     process: &mut Process<P>,
 ) -> Result<InitialTokens, KernelError> {
+    let endpoint = ipc.new_endpoint(process.key);
+    process.endpoint = Some(endpoint);
     let (key, id) = (process.key, process.id);
     let made_by_host = process.parent == 0;
     let made_by_another = made_by_host || process.alias.is_some();
@@ -104,6 +112,10 @@ fn grant<P: Port>(
     let rights = Rights::READ.and(Rights::MODIFY);
     let process = root(Object::Process { key, id }, rights)?;
     let space = root(space, Rights::CREATE)?;
+    let endpoint_token = root(Object::IpcEndpoint { key: endpoint }, super::ipc::OWN)?;
+    if let Some(endpoint) = ipc.endpoint(endpoint) {
+        endpoint.tokens = 1;
+    }
     if made_by_another {
         granted.push(root(Object::Device(Stream::Output), console)?);
     }
@@ -112,6 +124,8 @@ fn grant<P: Port>(
     }
     Ok(InitialTokens {
         process,
+        endpoint: endpoint_token,
+        endpoint_id: endpoint.number(),
         space,
         granted,
     })

@@ -93,7 +93,7 @@ fn the_end_of_a_server_ends_the_calls_to_it() {
     assert_eq!(world.goes_on(0).0, Interrupted.word(), "it was served");
     assert_eq!(world.goes_on(1).0, NotFound.word(), "it was queued");
     assert_eq!(world.send(2, channels[2], 8), NotFound.word());
-    assert_eq!(world.bench.kernel.ipc_count(), (3, 0, 0));
+    assert_eq!(world.made(), (3, 0, 0));
 }
 
 #[test]
@@ -102,7 +102,7 @@ fn a_caller_that_ends_takes_its_request_with_it() {
     assert!(world.call(0, channel, 4096, 8, NEVER).is_none());
     let key = world.parties[0].key;
     assert!(world.bench.kernel.kill(key));
-    assert_eq!(world.bench.kernel.ipc_count(), (1, 0, 0));
+    assert_eq!(world.made(), (1, 0, 0));
     assert_eq!(world.receive(1, 4096, 0).unwrap().0, Timeout.word());
 }
 
@@ -132,7 +132,7 @@ fn the_last_token_of_an_endpoint_ends_it_for_who_waits() {
     let own = world.parties[1].token;
     world.make(1, nr::CAPABILITY_REVOKE, &[own]);
     assert_eq!(world.goes_on(0).0, NotFound.word());
-    assert_eq!(world.bench.kernel.ipc_count(), (1, 0, 0));
+    assert_eq!(world.made(), (1, 0, 0));
 }
 
 #[test]
@@ -150,11 +150,11 @@ fn endpoints_that_hold_each_other_end_one_after_the_other() {
         let made = world.make(0, nr::IPC_CHANNEL_CREATE, &[own, id, first, token]);
         (channel, from) = (made.unwrap().0, first);
     }
-    let before = world.bench.kernel.ipc_count().0;
+    let before = world.made().0;
     assert_eq!(before, 202);
     let key = world.parties[0].key;
     assert!(world.bench.kernel.kill(key));
-    assert_eq!(world.bench.kernel.ipc_count().0, 1);
+    assert_eq!(world.made().0, 1);
 }
 
 #[test]

@@ -66,6 +66,14 @@ impl World {
         world
     }
 
+    /// Endpoints, besides the one that every process starts with, channels, and
+    /// memory of messages.
+    pub(super) fn made(&self) -> (usize, usize, u64) {
+        let kernel = &self.bench.kernel;
+        let (endpoints, channels, pages) = kernel.ipc_count();
+        (endpoints - kernel.process_count(), channels, pages)
+    }
+
     /// Gives a process a token for another one's endpoint, a child of its own.
     pub(super) fn lend(&mut self, from: usize, to: usize, rights: Rights) -> u64 {
         let (owner, token) = (self.parties[from].key, self.parties[from].token);
