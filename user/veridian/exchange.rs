@@ -123,7 +123,7 @@ fn refusals(checks: &mut Checks<'_, Veridian>, caller: &Caller) {
     checks.equal(format_args!("its length"), told.response_len, 100);
     let (error, _) = caller.call(&[TWICE], &mut response, FOREVER);
     checks.error(format_args!("a call that is answered twice"), error, 0);
-    let (error, _) = caller.call(&[LATE], &mut response, MILLISECOND);
+    let (error, _) = caller.call(&[LATE], &mut response, 50 * MILLISECOND);
     checks.error(
         format_args!("a call that is answered late"),
         error,
@@ -153,7 +153,7 @@ extern "sysv64" fn serve(_: u64) -> ! {
         if message.first() == Some(&LATE) {
             let late = Timespec {
                 seconds: 0,
-                nanoseconds: 5_000_000,
+                nanoseconds: 100_000_000,
             };
             let _ = veridian::nanosleep(&late);
         }

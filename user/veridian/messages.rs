@@ -24,7 +24,8 @@ mayfly_user::program!(Veridian, run);
 const SIZES: [usize; 10] = [0, 1, 8, 63, 64, 65, 100, 1000, 4095, 4096];
 /// Messages that a queue holds.
 const QUEUE: u64 = 64;
-const MILLISECOND: u64 = 1_000_000;
+/// Nanoseconds that a busy machine needs at most to let the child receive.
+const WHILE: u64 = 100_000_000;
 /// What the child does with a request, by its first byte.
 const ECHO: u8 = 1;
 const TWICE: u8 = 2;
@@ -144,7 +145,7 @@ fn calls(checks: &mut Checks<'_, Veridian>, link: &Link) {
     checks.error(format_args!("a reply after others"), refused, 0);
     let twice = code(link.call(&[TWICE], &mut response, FOREVER, 0));
     checks.error(format_args!("a reply that comes twice"), twice, 0);
-    let late = code(link.call(&[KEEP], &mut response, MILLISECOND, 0));
+    let late = code(link.call(&[KEEP], &mut response, WHILE, 0));
     checks.error(format_args!("a reply that does not come"), late, timeout);
     let small = code(link.call(&[ECHO; 65], &mut response[..64], FOREVER, 0));
     checks.error(

@@ -251,7 +251,7 @@ fn a_child_is_made_run_and_collected_within_its_budget(vm: Vm) -> Result<()> {
     let made = create(&probe, image())?;
     let child = made.result.expect("a child");
     // Its first endpoint and the token for that are 350 of them.
-    budget!(made, kernel_instr <= 5_250);
+    budget!(made, kernel_instr <= 5_300);
     let started = probe.call(veridian::PROCESS_START, args![child])?;
     budget!(started, kernel_instr <= 500);
     let ended = probe.call(veridian::PROCESS_WAIT, args![child, u64::MAX, out(48)])?;
