@@ -48,6 +48,12 @@ struct Link {
 }
 
 impl RunQueue {
+    /// Makes room for threads of so many indices; false when memory is out.
+    pub fn make_room(&mut self, threads: usize) -> bool {
+        let more = threads.saturating_sub(self.links.len());
+        self.links.try_reserve(more).is_ok()
+    }
+
     /// Nothing could run.
     pub fn is_empty(&self) -> bool {
         self.only.is_none() && self.filled == 0
@@ -221,6 +227,14 @@ pub struct Timers {
 }
 
 impl Timers {
+    /// Makes room for threads of so many indices; false when memory is out.
+    pub fn make_room(&mut self, threads: usize) -> bool {
+        let more = |length| threads.saturating_sub(length);
+        let alarms = self.alarms.try_reserve(more(self.alarms.len()));
+        let places = self.places.try_reserve(more(self.places.len()));
+        alarms.and(places).is_ok()
+    }
+
     /// Wakes `thread` at `deadline`, and at no other time.
     pub fn set(&mut self, deadline: u64, thread: ThreadKey) {
         self.cancel(thread);

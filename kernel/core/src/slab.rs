@@ -5,6 +5,8 @@ use core::fmt;
 use core::marker::PhantomData;
 use core::num::NonZeroU64;
 
+use crate::error::KernelError;
+
 /// Key of an entry in a [`Table`] whose keys `T` marks: one word, so that it
 /// is moved and compared as one.
 pub struct Key<T> {
@@ -113,6 +115,27 @@ impl<K, T> Table<K, T> {
         self.len() == 0
     }
 
+    /// The next entry takes an index that none has had.
+    pub fn is_full(&self) -> bool {
+        self.vacant.is_empty()
+    }
+
+    /// Makes sure that an entry can be made and given up without memory. Says
+    /// how many indices there have been.
+    ///
+    /// # Errors
+    /// [`KernelError::NoMemory`].
+    pub fn make_room(&mut self) -> Result<usize, KernelError> {
+        if self.vacant.is_empty() {
+            let length = self.entries.len().max(1) + BATCH;
+            let entries = self.entries.try_reserve(length - self.entries.len());
+            let vacant = self.vacant.try_reserve(length);
+            entries.and(vacant).map_err(|_| KernelError::NoMemory)?;
+            self.add_batch();
+        }
+        Ok(self.entries.len())
+    }
+
     /// Makes an entry, its value still out: it is to be [`put`](Table::put).
     #[inline]
     pub fn reserve(&mut self) -> Key<K> {
@@ -126,11 +149,16 @@ impl<K, T> Table<K, T> {
         key
     }
 
-    /// Adds entries, and room to note that they are vacant; the first key of
-    /// the first.
     #[cold]
     #[inline(never)]
     fn grow(&mut self) -> Key<K> {
+        self.add_batch();
+        self.vacant.pop().expect("there are more entries")
+    }
+
+    /// Adds entries, and room to note that they are vacant. No key has the
+    /// first of all.
+    fn add_batch(&mut self) {
         let first = self.entries.len().max(1);
         self.entries.resize_with(first + BATCH, || Entry {
             number: 0,
@@ -141,9 +169,7 @@ impl<K, T> Table<K, T> {
             let number = u32::try_from(index).expect("a slab has fewer than 2^32 entries");
             Key::from_number(number.into()).expect("no key has the first entry")
         };
-        self.vacant
-            .extend((first + 1..first + BATCH).rev().map(key));
-        key(first)
+        self.vacant.extend((first..first + BATCH).rev().map(key));
     }
 
     #[inline(always)]

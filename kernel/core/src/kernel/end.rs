@@ -144,10 +144,17 @@ impl<P: Port> Kernel<P> {
     }
 
     /// Processes lost their creator: those that were not started, and that
-    /// nobody else has a token for, go.
+    /// nobody else has a token for or is being sent one, go.
     #[cold]
     fn end_orphans(&mut self, orphans: &[ProcessKey]) {
-        let mut named = Vec::new();
+        let mut named: Vec<ProcessKey> = self
+            .capabilities
+            .on_their_way()
+            .filter_map(|object| match object {
+                Object::Process { key, .. } => Some(*key),
+                _ => None,
+            })
+            .collect();
         for process in self.all_processes() {
             let tokens = process.capabilities.iter();
             named.extend(tokens.filter_map(|token| match token.object {

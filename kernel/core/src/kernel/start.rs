@@ -199,6 +199,7 @@ impl<P: Port> Kernel<P> {
         if self.machine.heap_low() || self.machine.frames_free() < FRAMES_KEPT {
             return Err(KernelError::NoMemory);
         }
+        self.make_room_for_thread()?;
         Ok(Space::new(&mut self.machine, limit)?)
     }
 

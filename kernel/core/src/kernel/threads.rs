@@ -33,6 +33,7 @@ impl<P: Port> Kernel<P> {
         if self.machine.heap_low() || process.threads.try_reserve(1).is_err() {
             return Err(KernelError::NoMemory);
         }
+        self.make_room_for_thread()?;
         let key = self.threads.reserve();
         let place = process.threads.len();
         let mut thread = Box::new(Thread::new(key, process.key, id, place));
@@ -51,6 +52,28 @@ impl<P: Port> Kernel<P> {
     /// An id for a thread, where all processes' threads share one space of them.
     pub(crate) fn thread_id(&mut self) -> u64 {
         self.ids.thread()
+    }
+
+    /// Makes sure that all tables have a place for one more thread: several of
+    /// them double at once.
+    ///
+    /// # Errors
+    /// [`KernelError::NoMemory`].
+    #[inline(always)]
+    pub(super) fn make_room_for_thread(&mut self) -> Result<(), KernelError> {
+        match self.threads.is_full() {
+            true => self.grow_thread_tables(),
+            false => Ok(()),
+        }
+    }
+
+    #[cold]
+    fn grow_thread_tables(&mut self) -> Result<(), KernelError> {
+        let threads = self.threads.make_room()?;
+        match self.ready.make_room(threads) && self.timers.make_room(threads) {
+            true => Ok(()),
+            false => Err(KernelError::NoMemory),
+        }
     }
 
     /// A thread of the running process has that id.

@@ -144,6 +144,15 @@ impl Tree {
         }
     }
 
+    /// What capabilities name that are on their way.
+    pub fn on_their_way(&self) -> impl Iterator<Item = &Object> {
+        let nodes = self.nodes.iter();
+        nodes.filter_map(|(_, node)| match &node.place {
+            Place::OnItsWay { object, .. } => Some(object),
+            Place::Held { .. } => None,
+        })
+    }
+
     /// Takes the first leaf at or below `node` out. Beginning at a node, and
     /// going on at the parent of what was taken out until that was the node
     /// itself, takes out everything below it and it, in time that is bounded
