@@ -4,22 +4,13 @@
 
 #![cfg_attr(target_os = "none", no_std, no_main)]
 
-use core::cell::UnsafeCell;
-
 use mayfly_abi::veridian::{Timespec, nr};
 use mayfly_user::programs::exhaust::{self, Greedy};
-use mayfly_user::veridian::{capability, image, process};
+use mayfly_user::veridian::image::this_program;
+use mayfly_user::veridian::{capability, process};
 use mayfly_user::{System as _, Veridian, veridian};
 
 mayfly_user::program!(Veridian, exhaust::run::<Taker>);
-
-/// Room for this program's image.
-struct Room(UnsafeCell<[u8; 96 << 10]>);
-
-// SAFETY: only the main thread uses it.
-unsafe impl Sync for Room {}
-
-static ROOM: Room = Room(UnsafeCell::new([0; 96 << 10]));
 
 /// Protection: to be read and written. Flags: private, of no object.
 const READ_WRITE: u64 = 3;
@@ -65,10 +56,7 @@ impl Greedy for Taker {
     }
 
     fn process() -> bool {
-        // SAFETY: only the main thread uses it, and nobody else in this call.
-        let room = unsafe { &mut *ROOM.0.get() };
-        let image = image::of_this_program(room);
-        image.is_some_and(|image| process::create(image, &[], &[]).is_ok())
+        process::create(this_program(), &[], &[]).is_ok()
     }
 
     fn idle() {

@@ -12,28 +12,21 @@
 
 #![cfg_attr(target_os = "none", no_std, no_main)]
 
-use core::cell::UnsafeCell;
 use core::sync::atomic::AtomicU64;
 use core::sync::atomic::Ordering::Relaxed;
 
 use mayfly_abi::veridian::{IpcCallResult, IpcReceiveResult};
 use mayfly_user::check::Checks;
 use mayfly_user::veridian::capability::{create, derive, kind, revoke, right};
+use mayfly_user::veridian::image::this_program;
 use mayfly_user::veridian::ipc::{self, MESSAGE_MAX, Request};
+use mayfly_user::veridian::process;
 use mayfly_user::veridian::thread::FOREVER;
-use mayfly_user::veridian::{image, process};
 use mayfly_user::{Process, Veridian, veridian};
 
 mayfly_user::program!(Veridian, run);
 
-/// Room for this program's image.
-struct Room(UnsafeCell<[u8; 96 << 10]>);
-
-// SAFETY: only `run` touches the bytes, and this program has one thread.
-unsafe impl Sync for Room {}
-
-static ROOM: Room = Room(UnsafeCell::new([0; 96 << 10]));
-/// Ids of the child's endpoint and of the channel, which the child finds here:
+// Ids of the child's endpoint and of the channel, which the child finds here:
 /// it begins with its creator's data, what was zero at first excepted.
 static ENDPOINT: AtomicU64 = AtomicU64::new(NONE);
 static CHANNEL: AtomicU64 = AtomicU64::new(NONE);
@@ -80,12 +73,9 @@ fn run(process: &Process<Veridian>) -> i32 {
     let channel = ipc::channel_create(ends, [own.capability, other.capability]);
     ENDPOINT.store(other.endpoint_id, Relaxed);
     CHANNEL.store(channel.unwrap_or(NONE), Relaxed);
-    // SAFETY: nothing else refers to the room.
-    let room = unsafe { &mut *ROOM.0.get() };
-    let image = image::of_this_program(room).unwrap_or(&[]);
     let [name, length] = [1, 2].map(|at| arguments.get(at).unwrap_or(b""));
     let capabilities = [veridian::console(), other.capability];
-    let child = process::create(image, &[b"x", name, length], &capabilities).unwrap_or(0);
+    let child = process::create(this_program(), &[b"x", name, length], &capabilities).unwrap_or(0);
     let started = process::start(child);
     checks.holds(format_args!("a child: {started:?}"), started.is_ok());
     let side = Side {
