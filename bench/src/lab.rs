@@ -62,6 +62,11 @@ pub enum Task {
     ForkHello,
     /// A sibling in the middle of a test, one call in it, the sibling gone.
     Sibling,
+    /// The time of one of many copies with a first call each, one after the other
+    /// on one thread, all gone at the end.
+    ForkRate,
+    /// A machine reset to its beginning, and a first call in it.
+    ResetCall,
     /// A machine reset to its beginning, and answering a ping.
     Reset,
 }

@@ -5,6 +5,9 @@
 //! back. Neighbours: [`crate::probe`] makes the calls, [`crate::args!`] writes
 //! the arguments.
 
+use mayfly_abi::Abi;
+use mayfly_abi::convention::Place;
+use mayfly_abi::mailbox::Mailbox;
 use mayfly_wire::message::{self, ARGUMENTS_MAX};
 
 use crate::error::{Error, Result};
@@ -135,6 +138,29 @@ impl Prepared {
             length: length.ok_or_else(|| too_much("the buffers are too long".into()))?,
             offsets,
         })
+    }
+
+    /// The call as a mailbox holds it, if all of it are words in registers.
+    pub(crate) fn in_registers(&self, abi: Abi, number: u64) -> Option<Mailbox> {
+        let convention = abi.convention();
+        let words = &self.words[..self.count.into()];
+        if self.length != 0 || words.len() > 6 {
+            return None;
+        }
+        let mut call = Mailbox {
+            number,
+            ..Mailbox::default()
+        };
+        for (index, word) in words.iter().enumerate() {
+            match (word, convention.place(index, words.len())) {
+                (message::Arg::Value(word), Place::Register(register)) => {
+                    *call.register(register) = *word;
+                }
+                _ => return None,
+            }
+        }
+        *call.register(convention.number) = number;
+        Some(call)
     }
 
     /// Contents of the returning buffers, cut out of the probe's buffer.

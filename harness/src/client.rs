@@ -8,9 +8,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use mayfly_abi::Abi;
+use mayfly_abi::mailbox::Mailbox;
 use mayfly_machine::exit;
 use mayfly_vmm::Snapshot;
-use mayfly_wire::message::{Event, Request};
+use mayfly_wire::message::{Event, Exited, Request};
 use mayfly_wire::trace::{self, Record};
 use mayfly_wire::{BODY_MAX, frame};
 
@@ -20,20 +22,11 @@ use crate::guest::unexpected;
 use crate::journal::{Answer, Journal, Ready};
 use crate::metering::Visit;
 use crate::phase::Phase;
+use crate::reaper;
 use crate::report::{Death, DeathCause};
+use crate::snapshot::cannot_copy;
 use crate::stdin::{Feeds, Source, Stdin};
 use crate::transcript::Call;
-
-/// What needs a machine that can be copied.
-const COPY: &str = "copy the machine";
-
-fn cannot_copy() -> Error {
-    Error::Usage {
-        what: COPY.into(),
-        why: "only the KVM back end can".into(),
-        remedy: "MAYFLY_BACKEND=kvm, or a test that boots a machine of its own".into(),
-    }
-}
 
 /// A machine and what it has told.
 pub(crate) struct Client {
@@ -194,22 +187,21 @@ impl Client {
 
     /// What the machine is now; it must stand still.
     pub(crate) fn snapshot(&mut self) -> Result<Snapshot> {
-        let snapshot = self.running(COPY)?.snapshot()?;
-        snapshot.ok_or_else(cannot_copy)
+        let machine = self.running("copy the machine")?;
+        machine.snapshot()?.ok_or_else(cannot_copy)
     }
 
-    /// Makes the machine what `snapshot` is, which has told what `journal` says.
-    pub(crate) fn reset(&mut self, snapshot: &Snapshot, journal: Journal) -> Result<()> {
+    /// Makes the machine what it was at first.
+    pub(crate) fn begin_again(&mut self) -> Result<()> {
         let Some(backend) = self.backend.as_mut() else {
             return Err(Error::Ended {
                 what: "reset the machine",
                 how: self.ended.clone().unwrap_or_default(),
             });
         };
-        if !backend.reset(snapshot)? {
-            return Err(cannot_copy());
-        }
+        let journal = backend.begin_again()?.ok_or_else(cannot_copy)?;
         (self.journal, self.ended) = (journal, None);
+        self.next_id = 1;
         self.feeds.abandon();
         self.feeds = Feeds::default();
         self.frames.clear();
@@ -219,9 +211,48 @@ impl Client {
 
     /// What the machine is now, at its end.
     pub(crate) fn into_snapshot(mut self) -> Result<Snapshot> {
-        self.running(COPY)?;
+        self.running("copy the machine")?;
         let snapshot = self.backend.take().map(Backend::into_snapshot);
         snapshot.transpose()?.flatten().ok_or_else(cannot_copy)
+    }
+
+    /// Opens a probe; a machine may begin with one.
+    pub(crate) fn open_probe(&mut self, timeout: Duration, abi: Abi) -> Result<Answer> {
+        let (what, code) = ("open a probe", abi.code());
+        let Some(journal) = self.running(what)?.begin_with_probe(abi)? else {
+            return self.ask(what, timeout, |id| Request::OpenProbe { id, abi: code });
+        };
+        self.journal = journal;
+        let id = self.next_id();
+        self.answer(what, timeout, id)
+    }
+
+    /// Makes a call in that probe, if the machine begins with it; what its
+    /// mailbox has then, or how the probe ended.
+    pub(crate) fn begin_with_call(
+        &mut self,
+        what: &str,
+        timeout: Duration,
+        pid: u64,
+        call: &Mailbox,
+    ) -> Result<Option<Result<Mailbox, Exited>>> {
+        if !self.running("make a call")?.begin_with_call(pid, call)? {
+            return Ok(None);
+        }
+        let returned = self.wait(what, timeout, |journal| {
+            let called = std::mem::take(&mut journal.called).then_some(Ok(()));
+            called.or_else(|| journal.process(pid).exited.map(Err))
+        })?;
+        match returned {
+            Ok(()) => Ok(self.running("make a call")?.mailbox()?.map(Ok)),
+            Err(exited) => Ok(Some(Err(exited))),
+        }
+    }
+
+    /// Time that making the machine took, if that was put off.
+    pub(crate) fn made_in(&self) -> Duration {
+        let backend = self.backend.as_ref();
+        backend.map_or(Duration::ZERO, |backend| backend.made_in())
     }
 
     /// Counts kernel instructions from now on, or no more.
@@ -238,7 +269,8 @@ impl Client {
 
     /// Ends the machine at once; what it has told stays.
     pub(crate) fn kill(&mut self) {
-        if self.backend.take().is_some() {
+        if let Some(machine) = self.backend.take() {
+            reaper::take_down(machine);
             self.ended.get_or_insert_with(|| "it was dropped".into());
         }
     }
@@ -347,7 +379,7 @@ impl Client {
 }
 
 /// A request as a frame.
-fn framed(what: &str, request: &Request<'_>) -> Result<Vec<u8>> {
+pub(crate) fn framed(what: &str, request: &Request<'_>) -> Result<Vec<u8>> {
     let mut buffer = vec![0; frame::HEADER + BODY_MAX];
     let length = frame::encode(request, &mut buffer).map_err(|_| Error::Usage {
         what: what.into(),

@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use mayfly_abi::Abi;
+use mayfly_abi::mailbox::Mailbox;
 use mayfly_wire::message::{Event, Exited, Refusal, Stats};
 
 use crate::error::{Error, Result};
@@ -62,13 +63,22 @@ impl Ready {
 /// Answer to a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
-    Started { pid: u64, root: u64, abi: u8 },
-    Refused { reason: Refusal, message: String },
+    Started {
+        pid: u64,
+        root: u64,
+        abi: u8,
+    },
+    Refused {
+        reason: Refusal,
+        message: String,
+    },
     Returned(Returned),
     Stats(Stats),
     Served([u64; 2]),
     Pong,
     Stopped,
+    /// The machine stands still for a call; address of the probe's mailbox.
+    Awaiting(u64),
 }
 
 /// Result of a raw call, owned.
@@ -79,6 +89,19 @@ pub(crate) struct Returned {
     pub(crate) before_tsc: u64,
     pub(crate) after_tsc: u64,
     pub(crate) buffer: Vec<u8>,
+}
+
+impl From<&Mailbox> for Returned {
+    fn from(mailbox: &Mailbox) -> Self {
+        Self {
+            value: mailbox.result,
+            // What the kernel writes there has no more.
+            error: u32::try_from(mailbox.error).unwrap_or(u32::MAX),
+            before_tsc: mailbox.before_tsc,
+            after_tsc: mailbox.after_tsc,
+            buffer: Vec::new(),
+        }
+    }
 }
 
 /// What is known of one process.
@@ -128,6 +151,8 @@ pub(crate) struct Journal {
     pub(crate) answers: BTreeMap<u32, Answer>,
     pub(crate) processes: BTreeMap<u64, Known>,
     pub(crate) recent: VecDeque<Call>,
+    /// The call that was in a mailbox has returned.
+    pub(crate) called: bool,
     pub(crate) bad_requests: Vec<String>,
     pub(crate) panicked: Option<Panicked>,
     /// Text of the kernel: its log, its terminal, COM1.
@@ -193,6 +218,10 @@ impl Journal {
             }
             Event::Pong { id } => drop(self.answers.insert(id, Answer::Pong)),
             Event::Stopped { id } => drop(self.answers.insert(id, Answer::Stopped)),
+            Event::Awaiting { id, mailbox } => {
+                self.answers.insert(id, Answer::Awaiting(mailbox));
+            }
+            Event::Called => self.called = true,
             Event::WrongVersion { version } => self.bad_requests.push(format!(
                 "the kernel speaks protocol version {version}, this library {}",
                 mayfly_wire::VERSION

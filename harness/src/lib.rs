@@ -39,7 +39,8 @@
 //!   [`probe`], [`transcript`], [`report`]: what a test uses.
 //! - `client` and `journal`: the wire protocol and what it told; `stdin`:
 //!   what programs are to read.
-//! - `backend`: the machines; `snapshot`: machines that begin as copies.
+//! - `backend`: the machines; `snapshot`: machines that begin as copies;
+//!   `reaper`: their end.
 //! - [`image`], [`bundle`], [`symbols`]: the guest's files. [`covers`]: what
 //!   tests say of themselves.
 
@@ -68,6 +69,7 @@ mod microvm;
 mod options;
 mod output;
 mod phase;
+mod reaper;
 mod snapshot;
 mod stdin;
 
@@ -85,5 +87,6 @@ pub use microvm::Vm;
 pub use options::{Entry, ExtraFile, MEMORY_DEFAULT, VmOptions};
 pub use output::{Child, Output};
 pub use phase::Phase;
+pub use reaper::settle;
 pub use runner::{rounds, vm};
 pub use snapshot::SnapshotUse;

@@ -23,7 +23,7 @@ use crate::metering::Spent;
 use crate::options::VmOptions;
 use crate::probe::Probe;
 use crate::report;
-use crate::snapshot::{self, Begun};
+use crate::snapshot;
 
 /// A microVM, booted and ready.
 pub struct Vm {
@@ -41,7 +41,7 @@ enum From {
     /// Nothing: it booted.
     Boot,
     /// A copy of one that had booted.
-    Snapshot(Begun),
+    Snapshot,
     /// A sibling of another one.
     Sibling,
 }
@@ -70,16 +70,16 @@ impl Vm {
             None => BackendKind::from_environment()?,
         };
         let started = Instant::now();
-        if let Some((client, begun)) = snapshot::start(kind, &options)? {
-            begun.ready().check_version()?;
+        if let Some((client, ready)) = snapshot::start(kind, &options)? {
+            ready.check_version()?;
             return Ok(Self {
                 client: Arc::new(Mutex::new(client)),
                 options,
                 backend: kind,
-                ready: begun.ready().clone(),
+                ready,
                 boot_time: started.elapsed(),
                 boot: None,
-                origin: From::Snapshot(begun),
+                origin: From::Snapshot,
             });
         }
         let mut client = Client::new(backend::start(kind, &options)?);
@@ -149,7 +149,7 @@ impl Vm {
     /// When it was made otherwise.
     pub fn reset(&self) -> Result<()> {
         match &self.origin {
-            From::Snapshot(begun) if self.options.reset => begun.begin_again(&mut self.client()),
+            From::Snapshot if self.options.reset => self.client().begin_again(),
             _ => Err(Error::Usage {
                 what: "reset the machine".into(),
                 why: "it was not made for that".into(),
@@ -168,9 +168,9 @@ impl Vm {
     /// # Errors
     /// When the kernel refuses, or the machine has ended.
     pub fn probe(&self, abi: Abi) -> Result<Probe<'_>> {
-        let code = abi.code();
-        let request = |id| Request::OpenProbe { id, abi: code };
-        match self.ask("open a probe", request)? {
+        let timeout = self.options.run_timeout;
+        let answer = self.client().open_probe(timeout, abi)?;
+        match answer {
             Answer::Started { pid, root, .. } => Ok(Probe::new(self, abi, pid, root)),
             answer => Err(unexpected("open a probe", &answer)),
         }
@@ -298,9 +298,10 @@ impl Vm {
         &self.ready
     }
 
-    /// Time on the host from nothing to ready.
+    /// Time on the host from nothing to ready. A copy is made when it is first
+    /// asked for something, and that is in this time from then on.
     pub fn boot_time(&self) -> Duration {
-        self.boot_time
+        self.boot_time + self.client().made_in()
     }
 
     /// Kernel instructions from its first to ready; with

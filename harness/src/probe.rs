@@ -6,7 +6,7 @@
 //! probes, [`crate::args!`] writes arguments, [`crate::budget!`] checks costs.
 
 use mayfly_abi::Abi;
-use mayfly_wire::message::{RawCall, Request};
+use mayfly_wire::message::{Exited, RawCall, Request};
 
 use crate::arguments::Prepared;
 pub use crate::arguments::{Arg, inout, input, out, text};
@@ -105,7 +105,14 @@ impl<'vm> Probe<'vm> {
         let (abi, pid) = (self.abi, self.pid);
         let name = abi.row(number).map_or("call", |row| row.name);
         let what = format!("make {} {name} ({number}) in probe {pid}", abi.name());
+        let timeout = self.vm.options().run_timeout;
         let mut client = self.vm.client();
+        if let Some(call) = prepared.in_registers(abi, number)
+            && let Some(mailbox) = client.begin_with_call(&what, timeout, pid, &call)?
+        {
+            let mailbox = mailbox.map_err(|exited| self.ended(name, exited))?;
+            return Ok(Returned::from(&mailbox));
+        }
         let id = client.next_id();
         let call = RawCall {
             number,
@@ -115,7 +122,6 @@ impl<'vm> Probe<'vm> {
             buffer_len: prepared.length,
         };
         client.send("make a call", &Request::Call { id, pid, call })?;
-        let timeout = self.vm.options().run_timeout;
         let answer = client.wait(&what, timeout, |journal| {
             let answer = journal.answers.remove(&id).map(Ok);
             answer.or_else(|| journal.process(pid).exited.map(Err))
@@ -128,14 +134,19 @@ impl<'vm> Probe<'vm> {
                 message,
             }),
             Ok(answer) => Err(unexpected(&what, &answer)),
-            Err(exited) => Err(Error::ProbeEnded {
-                pid,
-                call: format!("{} {name}", abi.name()),
-                cause: match exited.cause.into() {
-                    Cause::Exited => format!("it exited with status {}", exited.status),
-                    cause => cause.to_string(),
-                },
-            }),
+            Err(exited) => Err(self.ended(name, exited)),
+        }
+    }
+
+    /// The error of a call that ended the probe.
+    fn ended(&self, name: &str, exited: Exited) -> Error {
+        Error::ProbeEnded {
+            pid: self.pid,
+            call: format!("{} {name}", self.abi.name()),
+            cause: match exited.cause.into() {
+                Cause::Exited => format!("it exited with status {}", exited.status),
+                cause => cause.to_string(),
+            },
         }
     }
 

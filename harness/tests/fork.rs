@@ -1,11 +1,10 @@
-//! Machines that begin as copies: siblings, snapshots in memory and on disk.
+//! Machines that begin as copies: siblings, and copies of what this process keeps.
 //!
 //! Purpose: a copy is the same machine at the same instant and shares nothing
-//! that either can write; what is on disk is checked before it is used.
-//! Neighbours: `vmm/tests/machine/snapshot.rs` has the machine alone.
+//! that either can write. Neighbours: `cache.rs` has snapshots on disk,
+//! `leftovers.rs` many copies, `vmm/tests/machine/snapshot.rs` the machine alone.
 
-use std::path::Path;
-use std::process::Command;
+use std::fmt::Debug;
 
 use mayfly::prelude::*;
 use mayfly::{BackendKind, SnapshotUse, VmOptions};
@@ -33,6 +32,80 @@ fn a_copy_is_the_machine_that_booted() -> Result<()> {
         assert_eq!(probe.call(patchwork::GETPID, [])?.value, pid);
         assert_eq!(copy.stats()?, counts);
     }
+    Ok(())
+}
+
+/// What a test can see of a machine of which a probe is asked first, then a
+/// call: all but times.
+fn first_call(vm: &Vm, abi: Abi, call: (u64, Vec<Arg>)) -> Result<impl PartialEq + Debug + use<>> {
+    let probe = vm.probe(abi)?;
+    let first = probe.call(call.0, call.1.clone());
+    let first = first.map(|first| (first.value, first.result, first.buffers));
+    let second = probe.call(call.0, call.1);
+    let second = second.map(|second| (second.value, second.result, second.buffers));
+    let told = |error: mayfly::Error| error.to_string();
+    let calls = (first.map_err(told), second.map_err(told));
+    let other = vm.probe(abi)?;
+    let hello = vm.spawn("patchwork-hello").run()?;
+    let writes = hello.calls("WRITE").len();
+    let hello = (hello.stdout, hello.status, writes);
+    Ok((probe.pid(), calls, other.pid(), hello, vm.stats()?))
+}
+
+#[test]
+fn a_call_that_waits_in_its_mailbox_is_the_same_call() -> Result<()> {
+    let unknown = 9999;
+    for (abi, number, arguments) in [
+        (Abi::Patchwork, patchwork::GETPID, args![]),
+        (Abi::Patchwork, patchwork::CLOSE, args![77]),
+        (Abi::Patchwork, patchwork::OPEN, args![text("/tmp")]),
+        (Abi::Patchwork, patchwork::PROCESS_EXIT, args![3]),
+        (Abi::Patchwork, unknown, args![1, 2, 3, 4, 5, 6]),
+        (Abi::Patchwork, unknown, args![1, 2, 3, 4, 5, 6, 7]),
+        (Abi::Xeneva, unknown, args![1, 2, 3, 4, 5, 6]),
+        (Abi::Xeneva, unknown, args![1, 2, 3]),
+        (Abi::Veridian, unknown, args![1, 2, 3, 4, 5, 6, 7, 8]),
+        (Abi::Veridian, unknown, args![]),
+    ] {
+        let cold = kvm().snapshot(SnapshotUse::Off).boot()?;
+        let cold = first_call(&cold, abi, (number, arguments.clone()))?;
+        for reset in [false, true] {
+            let vm = kvm().reset(reset).boot()?;
+            for round in 0..2 {
+                let copy = first_call(&vm, abi, (number, arguments.clone()))?;
+                assert_eq!(copy, cold, "{abi:?} {number}, round {round}");
+                if !reset {
+                    break;
+                }
+                vm.reset()?;
+            }
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_probe_that_is_open_at_once_can_be_left_alone() -> Result<()> {
+    let cold = kvm().snapshot(SnapshotUse::Off).boot()?;
+    let vm = kvm().boot()?;
+    for vm in [&cold, &vm] {
+        let probe = vm.probe(Abi::Veridian)?;
+        vm.ping()?;
+        assert_eq!(vm.stats()?.processes, 1);
+        probe.close()?;
+        assert_eq!(vm.stats()?.processes, 0);
+        assert!(vm.spawn("patchwork-hello").run()?.status.success());
+    }
+    // The callers' own files come with a message.
+    let vm = kvm().file("/tmp/mine", b"own".as_slice()).boot()?;
+    let probe = vm.probe(Abi::Patchwork)?;
+    let stat = probe.call(patchwork::STAT, args![text("/tmp/mine"), out(168)])?;
+    assert_eq!(stat.word(0, 2), Some(3), "size");
+    // Nothing else stands for a call.
+    let reset = kvm().reset(true).boot()?;
+    reset.probe(Abi::Patchwork)?;
+    reset.reset()?;
+    assert_eq!(reset.stats()?.processes, 0);
     Ok(())
 }
 
@@ -199,78 +272,4 @@ fn a_resume_needs_a_stop() -> Result<()> {
     vm.ping()?;
     assert_eq!(vm.bad_requests(), ["nothing stands still"]);
     Ok(())
-}
-
-/// Runs the tool with a cache folder; its standard error.
-fn run(cache: &Path) -> String {
-    let output = Command::new(env!("CARGO_BIN_EXE_mayfly"))
-        .args(["run", "--backend", "kvm", "patchwork-hello"])
-        .env("MAYFLY_CACHE_DIR", cache)
-        .env_remove("MAYFLY_SNAPSHOT")
-        .output()
-        .expect("the tool can be run");
-    let error = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "{error}");
-    assert!(output.stdout.starts_with(b"Hello from PatchworkOS!"));
-    error
-}
-
-fn only_snapshot(cache: &Path) -> std::path::PathBuf {
-    let entries = std::fs::read_dir(cache).expect("the cache is a folder");
-    let mut paths = entries.map(|entry| entry.expect("an entry").path());
-    let is_snapshot =
-        |path: &std::path::PathBuf| path.extension().is_some_and(|it| it == "snapshot");
-    let found = paths.find(is_snapshot).expect("a snapshot was kept");
-    assert!(
-        !paths.any(|path| is_snapshot(&path)),
-        "there is another one"
-    );
-    found
-}
-
-/// What is done to a file, and its name.
-type Damage = (&'static str, fn(&mut Vec<u8>));
-
-#[test]
-fn a_damaged_cache_is_made_anew() {
-    let cache = tempfile::tempdir().expect("a folder");
-    assert_eq!(run(cache.path()), "");
-    let path = only_snapshot(cache.path());
-    let good = std::fs::read(&path).expect("the snapshot can be read");
-    assert_eq!(run(cache.path()), "");
-    let damages: [Damage; 5] = [
-        ("cut", |bytes| bytes.truncate(100)),
-        ("empty", Vec::clear),
-        ("a bit of memory", |bytes| bytes[0x20_0000] ^= 1),
-        ("its end", |bytes| *bytes.last_mut().expect("bytes") ^= 1),
-        ("longer", |bytes| bytes.push(0)),
-    ];
-    for (what, damage) in damages {
-        let mut bytes = good.clone();
-        damage(&mut bytes);
-        std::fs::write(&path, bytes).expect("the snapshot can be written");
-        let told = run(cache.path());
-        assert!(told.contains("is made anew: "), "{what}: {told}");
-        // And the next one finds it good.
-        assert_eq!(run(cache.path()), "", "{what}");
-    }
-}
-
-#[test]
-fn a_cache_that_cannot_be_written_is_no_failure() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let file = folder.path().join("file");
-    std::fs::write(&file, b"").expect("a file");
-    assert_eq!(run(&file.join("below-a-file")), "");
-}
-
-#[test]
-fn processes_that_start_together_share_a_cache() {
-    let cache = tempfile::tempdir().expect("a folder");
-    std::thread::scope(|scope| {
-        for _ in 0..6 {
-            scope.spawn(|| assert_eq!(run(cache.path()), ""));
-        }
-    });
-    only_snapshot(cache.path());
 }

@@ -11,36 +11,25 @@ use mayfly_core::error::KernelError;
 use mayfly_core::event::Event as CoreEvent;
 use mayfly_core::kernel::{Kernel, ProbeCall, SpawnError, SpawnRequest};
 use mayfly_core::object::input::{self, FeedError};
-use mayfly_core::object::process::{Cause, Gate, ProcessKey};
+use mayfly_core::object::process::{Gate, Probe, ProcessKey};
 use mayfly_core::personality;
 use mayfly_core::port::{Host as _, Machine};
 use mayfly_machine::exit::EXIT_DONE;
 use mayfly_wire::frame::{self, FrameError};
-use mayfly_wire::message::{
-    Arg, Cause as WireCause, Event, Exited, Fault, RawCall, Refusal, Request, Returned, Spawn,
-    Stats,
-};
+use mayfly_wire::message::{Arg, Event, Exited, RawCall, Refusal, Request, Returned, Spawn, Stats};
 use mayfly_wire::{BODY_MAX, VERSION};
 
 use crate::runner::Pc;
+use crate::spelling::{describe, wire_cause};
 use crate::standstill::Standstill;
 
 /// The side of the kernel that talks to the host.
 #[derive(Default)]
 pub(crate) struct Agent {
-    /// Received bytes that are not yet a whole frame.
-    received: Vec<u8>,
+    /// Received bytes of a frame that is not yet whole.
+    begun: Vec<u8>,
     /// Programs and the clock stand still.
     standstill: Option<Standstill>,
-    /// Calls that probes are making: request, probe, size of the buffer.
-    calls: Vec<CallInFlight>,
-}
-
-struct CallInFlight {
-    id: u32,
-    pid: u64,
-    process: ProcessKey,
-    buffer: usize,
 }
 
 impl Agent {
@@ -57,29 +46,39 @@ impl Agent {
     }
 
     fn serve_received(&mut self, kernel: &mut Kernel<Pc>) {
-        let mut received = core::mem::take(&mut self.received);
-        while kernel
-            .host
-            .receive(|bytes| received.extend_from_slice(bytes))
-        {}
-        let mut rest = &received[..];
+        while let Some(letter) = kernel.host.receive() {
+            if self.begun.is_empty() {
+                let rest = self.requests(kernel, letter.bytes());
+                self.begun.extend_from_slice(rest);
+            } else {
+                let mut bytes = core::mem::take(&mut self.begun);
+                bytes.extend_from_slice(letter.bytes());
+                let rest = self.requests(kernel, &bytes).len();
+                bytes.drain(..bytes.len() - rest);
+                // Its room is kept: requests may count what the heap has.
+                self.begun = bytes;
+            }
+            kernel.host.give_back(letter);
+        }
+    }
+
+    /// Serves the whole frames that `bytes` begin with; what follows them.
+    fn requests<'a>(&mut self, kernel: &mut Kernel<Pc>, bytes: &'a [u8]) -> &'a [u8] {
+        let mut rest = bytes;
         loop {
             match frame::split(rest) {
                 Ok(Some((body, after))) => {
                     self.request(kernel, body);
                     rest = after;
                 }
-                Ok(None) => break,
+                Ok(None) => return rest,
                 Err(error) => {
                     // The stream has lost its frames: nothing after this can be read.
                     bad_request(kernel, error);
-                    rest = &[];
+                    return &[];
                 }
             }
         }
-        let consumed = received.len() - rest.len();
-        received.drain(..consumed);
-        self.received = received;
     }
 
     fn request(&mut self, kernel: &mut Kernel<Pc>, body: &[u8]) {
@@ -92,7 +91,7 @@ impl Agent {
             Request::Hello { .. } => kernel.host.send(&Event::WrongVersion { version: VERSION }),
             Request::Spawn { id, spawn } => start(kernel, id, &spawn),
             Request::OpenProbe { id, abi } => open_probe(kernel, id, abi),
-            Request::Call { id, pid, call } => self.call(kernel, id, pid, &call),
+            Request::Call { id, pid, call } => call_in_probe(kernel, id, pid, &call),
             Request::Kill { id, pid } => kill(kernel, id, pid),
             Request::Input { pid, bytes } => feed(kernel, pid, bytes),
             Request::Stats { id } => {
@@ -110,56 +109,7 @@ impl Agent {
                 None => refuse(kernel, 0, Refusal::BadArgument, "nothing stands still"),
             },
             Request::Reseed { seed } => kernel.reseed(seed),
-        }
-    }
-
-    fn call(&mut self, kernel: &mut Kernel<Pc>, id: u32, pid: u64, call: &RawCall<'_>) {
-        let Some(process) = kernel.process_by_number(pid) else {
-            return refuse(kernel, id, Refusal::BadProcess, "no such process");
-        };
-        let count = usize::from(call.count);
-        let buffer = call.buffer_len as usize;
-        if count > call.arguments.len() || buffer > BODY_MAX - 256 || call.buffer.len() > buffer {
-            return refuse(
-                kernel,
-                id,
-                Refusal::BadArgument,
-                "too many arguments or too large a buffer",
-            );
-        }
-        let arguments = call.arguments.map(|argument| match argument {
-            Arg::Value(value) => (false, value),
-            Arg::Buffer(offset) => (true, u64::from(offset)),
-        });
-        let mut contents = vec![0; buffer];
-        contents[..call.buffer.len()].copy_from_slice(call.buffer);
-        let call = ProbeCall {
-            number: call.number,
-            arguments: &arguments[..count],
-            buffer: &contents,
-        };
-        match kernel.probe_call(process, &call) {
-            Ok(()) => self.calls.push(CallInFlight {
-                id,
-                pid,
-                process,
-                buffer,
-            }),
-            Err(KernelError::BadHandle) => {
-                refuse(
-                    kernel,
-                    id,
-                    Refusal::BadProcess,
-                    "the process is no idle probe",
-                );
-            }
-            Err(KernelError::InvalidArgument) => refuse(
-                kernel,
-                id,
-                Refusal::BadArgument,
-                "the interface has no place for so many arguments",
-            ),
-            Err(_) => refuse(kernel, id, Refusal::NoResources, "no memory for the call"),
+            Request::Await { id, pid } => await_call(kernel, id, pid),
         }
     }
 
@@ -183,7 +133,6 @@ impl Agent {
                     records,
                     ran_ticks,
                 } => {
-                    self.calls.retain(|call| call.pid != number);
                     kernel.host.flush_trace();
                     kernel.host.send(&Event::Exited(Exited {
                         pid: number,
@@ -194,42 +143,100 @@ impl Agent {
                         ran_tsc: ran_ticks,
                     }));
                 }
-                CoreEvent::ProbeReturned { process } => self.returned(kernel, process),
+                CoreEvent::ProbeReturned { process } => returned(kernel, process),
+                CoreEvent::Uncalled => {
+                    self.standstill = Some(Standstill::now(kernel));
+                    self.serve(kernel);
+                }
             }
         }
     }
+}
 
-    fn returned(&mut self, kernel: &mut Kernel<Pc>, process: ProcessKey) {
-        let Some(at) = self.calls.iter().position(|call| call.process == process) else {
-            return;
-        };
-        let CallInFlight { id, buffer, .. } = self.calls.swap_remove(at);
-        let mut contents = vec![0; buffer];
-        let result = match kernel.probe_result(process, &mut contents) {
-            Ok(result) => result,
-            Err(_) => {
-                return refuse(
-                    kernel,
-                    id,
-                    Refusal::BadProcess,
-                    "the probe unmapped its own mailbox",
-                );
-            }
-        };
-        let returned = Returned {
-            value: result.value,
-            error: result.error,
-            before_tsc: result.before,
-            after_tsc: result.after,
-            buffer: &contents,
-        };
-        let event = Event::Returned { id, returned };
-        if buffer < 256 {
-            kernel.host.send(&event);
-        } else {
-            let mut room: Box<[u8]> = vec![0; buffer + 256].into();
-            kernel.host.send_with(&event, &mut room);
+fn returned(kernel: &mut Kernel<Pc>, process: ProcessKey) {
+    let known = kernel.process(process).and_then(|process| process.probe);
+    let Some(Probe {
+        request: id, room, ..
+    }) = known
+    else {
+        return;
+    };
+    let buffer = room as usize;
+    let mut contents = vec![0; buffer];
+    let result = match kernel.probe_result(process, &mut contents) {
+        Ok(result) => result,
+        Err(_) => {
+            return refuse(
+                kernel,
+                id,
+                Refusal::BadProcess,
+                "the probe unmapped its own mailbox",
+            );
         }
+    };
+    let returned = Returned {
+        value: result.value,
+        error: result.error,
+        before_tsc: result.before,
+        after_tsc: result.after,
+        buffer: &contents,
+    };
+    let event = Event::Returned { id, returned };
+    if buffer < 256 {
+        kernel.host.send(&event);
+    } else {
+        let mut room: Box<[u8]> = vec![0; buffer + 256].into();
+        kernel.host.send_with(&event, &mut room);
+    }
+}
+
+fn call_in_probe(kernel: &mut Kernel<Pc>, id: u32, pid: u64, call: &RawCall<'_>) {
+    let Some(process) = kernel.process_by_number(pid) else {
+        return refuse(kernel, id, Refusal::BadProcess, "no such process");
+    };
+    let count = usize::from(call.count);
+    let (buffer, call_room) = (call.buffer_len as usize, call.buffer_len);
+    if count > call.arguments.len() || buffer > BODY_MAX - 256 || call.buffer.len() > buffer {
+        return refuse(
+            kernel,
+            id,
+            Refusal::BadArgument,
+            "too many arguments or too large a buffer",
+        );
+    }
+    let arguments = call.arguments.map(|argument| match argument {
+        Arg::Value(value) => (false, value),
+        Arg::Buffer(offset) => (true, u64::from(offset)),
+    });
+    let mut contents = vec![0; buffer];
+    contents[..call.buffer.len()].copy_from_slice(call.buffer);
+    let call = ProbeCall {
+        number: call.number,
+        arguments: &arguments[..count],
+        buffer: &contents,
+    };
+    match kernel.probe_call(process, &call) {
+        Ok(()) => {
+            let process = kernel.process_mut(process);
+            if let Some(probe) = process.and_then(|process| process.probe.as_mut()) {
+                (probe.request, probe.room) = (id, call_room);
+            }
+        }
+        Err(KernelError::BadHandle) => {
+            refuse(
+                kernel,
+                id,
+                Refusal::BadProcess,
+                "the process is no idle probe",
+            );
+        }
+        Err(KernelError::InvalidArgument) => refuse(
+            kernel,
+            id,
+            Refusal::BadArgument,
+            "the interface has no place for so many arguments",
+        ),
+        Err(_) => refuse(kernel, id, Refusal::NoResources, "no memory for the call"),
     }
 }
 
@@ -255,6 +262,15 @@ fn start(kernel: &mut Kernel<Pc>, id: u32, spawn: &Spawn<'_>) {
     if let (Some(process), true) = (process, spawn.input) {
         let number = process.number;
         kernel.host.input_room(number, input::CAPACITY);
+    }
+}
+
+fn await_call(kernel: &mut Kernel<Pc>, id: u32, pid: u64) {
+    kernel.host.await_id = id;
+    let process = kernel.process_by_number(pid);
+    if process.map(|process| kernel.probe_await(process)) != Some(Ok(())) {
+        let message = "the process is no idle probe";
+        refuse(kernel, id, Refusal::BadProcess, message);
     }
 }
 
@@ -289,22 +305,6 @@ fn started(kernel: &mut Kernel<Pc>, id: u32, result: Result<ProcessKey, SpawnErr
         abi: process.abi.code(),
     };
     kernel.host.send(&event);
-}
-
-fn describe(error: SpawnError) -> (Refusal, &'static str) {
-    match error {
-        SpawnError::NoProgram => (Refusal::NoProgram, "no bundle has a program of that name"),
-        SpawnError::BadImage(why) => (Refusal::BadExecutable, why.describe()),
-        SpawnError::NoAbi => (
-            Refusal::BadExecutable,
-            "neither the request nor the executable names an ABI",
-        ),
-        SpawnError::NoRoom => (Refusal::NoResources, "memory is full"),
-        SpawnError::BadArguments => (
-            Refusal::BadArgument,
-            "the arguments do not fit the new program's stack",
-        ),
-    }
 }
 
 fn feed(kernel: &mut Kernel<Pc>, pid: u64, bytes: &[u8]) {
@@ -374,20 +374,4 @@ fn bad_request(kernel: &mut Kernel<Pc>, error: FrameError) {
         FrameError::NoRoom => "a frame does not fit",
     };
     kernel.host.send(&Event::BadRequest { message });
-}
-
-fn wire_cause(cause: Cause) -> WireCause {
-    match cause {
-        Cause::Exit => WireCause::Exit,
-        Cause::Killed => WireCause::Killed,
-        Cause::OutOfMemory => WireCause::OutOfMemory,
-        Cause::LoadFailed => WireCause::LoadFailed,
-        Cause::Fault(fault) => WireCause::Fault(Fault {
-            vector: u8::try_from(fault.vector).unwrap_or(u8::MAX),
-            error_code: u32::try_from(fault.error).unwrap_or(u32::MAX),
-            address: fault.address,
-            rip: fault.rip,
-            rsp: fault.rsp,
-        }),
-    }
 }

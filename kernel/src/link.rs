@@ -3,14 +3,15 @@
 use core::fmt::{self, Write};
 
 use mayfly_abi::Abi;
-use mayfly_arch::virtio::console::{Console, Port};
+use mayfly_arch::apic;
+use mayfly_arch::virtio::console::{Console, Letter, Port};
 use mayfly_core::event::Event as CoreEvent;
-use mayfly_core::port::{Host, NewChild, PIECES_MAX, Piece};
+use mayfly_core::port::{Host, NewChild, PIECES_MAX, PageFrame, Piece};
 use mayfly_core::trace::TracedCall;
-use mayfly_wire::frame;
 use mayfly_wire::message::Event;
 use mayfly_wire::output::output_header;
 use mayfly_wire::trace::{FIXED, Record};
+use mayfly_wire::{CALLED, frame};
 
 extern crate alloc;
 use alloc::collections::VecDeque;
@@ -29,6 +30,8 @@ pub(crate) struct Link {
     /// What core has told and the agent has not yet looked at.
     pub(crate) events: VecDeque<CoreEvent>,
     batch: Vec<u8>,
+    /// Request that a standstill for a call answers.
+    pub(crate) await_id: u32,
 }
 
 impl Link {
@@ -37,6 +40,7 @@ impl Link {
             console,
             events: VecDeque::new(),
             batch: Vec::new(),
+            await_id: 0,
         }
     }
 
@@ -75,9 +79,14 @@ impl Link {
         self.console.interrupted();
     }
 
-    /// Hands received bytes to `consume`; false if there are none.
-    pub(crate) fn receive(&mut self, consume: impl FnOnce(&[u8])) -> bool {
-        self.console.receive(consume)
+    /// The next received bytes, which are given back when they were used.
+    pub(crate) fn receive(&mut self) -> Option<Letter> {
+        self.console.receive()
+    }
+
+    /// Gives received bytes back.
+    pub(crate) fn give_back(&mut self, letter: Letter) {
+        self.console.give_back(letter);
     }
 }
 
@@ -158,6 +167,22 @@ impl Host for Link {
 
     fn event(&mut self, event: CoreEvent) {
         self.events.push_back(event);
+    }
+
+    fn awaiting(&mut self, mailbox: PageFrame) {
+        self.flush_trace();
+        // None is to come between a copy's beginning and its call.
+        apic::admit();
+        // What is used of the heap does not tell how a call came.
+        self.events.reserve(1);
+        self.send(&Event::Awaiting {
+            id: self.await_id,
+            mailbox: mailbox.address(),
+        });
+    }
+
+    fn called(&mut self) {
+        self.console.send(Port::Control, &CALLED);
     }
 }
 

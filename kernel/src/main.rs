@@ -6,7 +6,8 @@
 //! `kernel/wire` is what the host hears.
 //!
 //! - `start`: boot to ready. `runner`: the kernel loop.
-//! - `agent`: the host's requests. `link`: what the host is told.
+//! - `agent`: the host's requests. `link`: what the host is told, `spelling` in
+//!   which words.
 //! - `standstill`: the machine can be copied. `panic`: last words.
 
 #![cfg_attr(target_os = "none", no_std, no_main)]
@@ -19,6 +20,8 @@ mod link;
 mod panic;
 #[cfg(target_os = "none")]
 mod runner;
+#[cfg(target_os = "none")]
+mod spelling;
 #[cfg(target_os = "none")]
 mod standstill;
 #[cfg(target_os = "none")]

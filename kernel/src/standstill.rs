@@ -23,10 +23,16 @@ pub(crate) struct Standstill {
 impl Standstill {
     /// Stops the clock and says so. The caller lets no program run.
     pub(crate) fn begin(kernel: &mut Kernel<Pc>, id: u32) -> Self {
-        let elapsed = kernel.machine.clock().elapsed();
-        kernel.machine.arm_timer(None);
+        let this = Self::now(kernel);
         kernel.host.flush_trace();
         kernel.host.send(&Event::Stopped { id });
+        this
+    }
+
+    /// Stops the clock. The caller lets no program run.
+    pub(crate) fn now(kernel: &mut Kernel<Pc>) -> Self {
+        let elapsed = kernel.machine.clock().elapsed();
+        kernel.machine.arm_timer(None);
         let clocks = kernel.clocks;
         Self { elapsed, clocks }
     }

@@ -1,15 +1,15 @@
 //! The ring-3 code that makes raw system calls for the host.
 //!
-//! Purpose: make one call with the registers that the kernel's agent set, and
-//! take the time on either side of the instruction. The agent (`kernel/src`)
-//! starts a thread at the entry point with RBP = address of a mailbox and the
+//! Purpose: make one call with the registers that it is told, and take the time
+//! on either side of the instruction. The kernel starts a thread at the entry
+//! point with RBP = address of the mailbox ([`mayfly_abi::mailbox`]) and the
 //! call's words in all other registers but RAX and RDX, which this code needs
-//! and loads from the mailbox. It knows the call is over by the #UD at
-//! `probe_done`, which lies `DONE` bytes before the entry point.
+//! and loads from the mailbox; or `LOADING_ENTRY` bytes behind it, where all
+//! words are loaded from there. It knows the call is over by the #UD at
+//! `probe_done`, which lies just before the entry point.
 //!
-//! The mailbox, in 64-bit words: 0 RAX of the call, 1 RDX of the call, 2 result,
-//! 3 TSC before, 4 TSC after. The program has no stack, no data, and no ABI
-//! note: it speaks whatever its process speaks.
+//! The program has no stack, no data, and no ABI note: it speaks whatever its
+//! process speaks.
 
 #![cfg_attr(target_os = "none", no_std, no_main)]
 
@@ -17,27 +17,18 @@
 mod probe {
     use core::mem::offset_of;
 
-    /// Words that the agent and the code below share.
-    #[repr(C)]
-    struct Mailbox {
-        rax: u64,
-        rdx: u64,
-        result: u64,
-        before_tsc: u64,
-        after_tsc: u64,
-    }
-
-    /// Bytes from the UD2 that says "done" to the entry point.
-    const DONE: usize = 2;
+    use mayfly_abi::mailbox::{LOADING_ENTRY, Mailbox, STOP_BEFORE_ENTRY};
 
     core::arch::global_asm!(
         ".section .text.probe, \"ax\", @progbits",
+        ".balign {loading}",
+        ".skip {loading} - {stop}",
         ".globl probe_done",
         "probe_done:",
         "ud2",
         ".globl _start",
         "_start:",
-        ".if _start - probe_done - {done}",
+        ".if _start - probe_done - {stop}",
         ".error \"the entry point is not where the agent expects it\"",
         ".endif",
         "lfence",
@@ -55,12 +46,34 @@ mod probe {
         "or rax, rdx",
         "mov [rbp + {after}], rax",
         "jmp probe_done",
-        done = const DONE,
+        // Fails to assemble if the code above is longer.
+        ".org _start + {loading}",
+        "mov rdi, [rbp + {rdi}]",
+        "mov rsi, [rbp + {rsi}]",
+        "mov r8, [rbp + {r8}]",
+        "mov r9, [rbp + {r9}]",
+        "mov r10, [rbp + {r10}]",
+        "mov r12, [rbp + {r12}]",
+        "mov r13, [rbp + {r13}]",
+        "mov r14, [rbp + {r14}]",
+        "mov r15, [rbp + {r15}]",
+        "jmp _start",
+        stop = const STOP_BEFORE_ENTRY,
+        loading = const LOADING_ENTRY,
         rax = const offset_of!(Mailbox, rax),
         rdx = const offset_of!(Mailbox, rdx),
         result = const offset_of!(Mailbox, result),
         before = const offset_of!(Mailbox, before_tsc),
         after = const offset_of!(Mailbox, after_tsc),
+        rdi = const offset_of!(Mailbox, rdi),
+        rsi = const offset_of!(Mailbox, rsi),
+        r8 = const offset_of!(Mailbox, r8),
+        r9 = const offset_of!(Mailbox, r9),
+        r10 = const offset_of!(Mailbox, r10),
+        r12 = const offset_of!(Mailbox, r12),
+        r13 = const offset_of!(Mailbox, r13),
+        r14 = const offset_of!(Mailbox, r14),
+        r15 = const offset_of!(Mailbox, r15),
     );
 
     #[panic_handler]

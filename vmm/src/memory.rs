@@ -17,7 +17,7 @@ use nix::libc;
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use vm_memory::guest_memory::GuestMemorySliceIterator;
 use vm_memory::{
-    Address, FileOffset, GuestAddress, GuestMemory, GuestMemoryBackend, GuestMemoryMmap,
+    Address, Bytes, FileOffset, GuestAddress, GuestMemory, GuestMemoryBackend, GuestMemoryMmap,
     GuestMemoryRegion, GuestRegionMmap, MmapRegion, Permissions,
 };
 
@@ -137,6 +137,18 @@ impl Memory {
         self.file
             .write_all_at(bytes, address)
             .map_err(Error::host("pwrite"))
+    }
+
+    /// Writes to RAM, as a device does.
+    pub(crate) fn write(&self, address: u64, bytes: &[u8]) -> Result<(), Error> {
+        if let Some(written) = &self.written {
+            written.note(GuestAddress(address), bytes.len());
+        }
+        let done = self.ram.write_slice(bytes, GuestAddress(address));
+        done.map_err(|_| Error::Physical {
+            address,
+            bytes: bytes.len(),
+        })
     }
 
     /// Pages that devices wrote since the last time, a bit each.

@@ -288,6 +288,11 @@ impl Vm {
             })
     }
 
+    /// Writes guest-physical memory, while the machine does not run.
+    pub fn write_memory(&mut self, guest_physical: u64, bytes: &[u8]) -> Result<(), Error> {
+        self.shared.memory.write(guest_physical, bytes)
+    }
+
     /// Reads memory at a virtual address, as the processor would now.
     pub fn read_virtual(&self, address: u64, bytes: &mut [u8]) -> Result<(), Error> {
         let mut done = 0;

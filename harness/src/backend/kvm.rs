@@ -90,6 +90,23 @@ impl Kvm {
         };
         Ok((this, bundle))
     }
+
+    /// Makes the machine what `snapshot` is again, which it began as.
+    pub(crate) fn reset(&mut self, snapshot: &Snapshot) -> Result<()> {
+        self.vm.reset(snapshot).map_err(|error| broken(&error))
+    }
+
+    /// Writes to guest memory at a physical address.
+    pub(crate) fn write_memory(&mut self, address: u64, bytes: &[u8]) -> Result<()> {
+        let written = self.vm.write_memory(address, bytes);
+        written.map_err(|error| broken(&error))
+    }
+
+    /// Reads guest memory at a physical address.
+    pub(crate) fn read_memory(&self, address: u64, bytes: &mut [u8]) -> Result<()> {
+        let read = self.vm.read_memory(address, bytes);
+        read.map_err(|error| broken(&error))
+    }
 }
 
 /// A module of the caller's own files, if there are any.
@@ -160,9 +177,8 @@ impl Backend for Kvm {
         Ok(Some(snapshot))
     }
 
-    fn reset(&mut self, snapshot: &Snapshot) -> Result<bool> {
-        self.vm.reset(snapshot).map_err(|error| broken(&error))?;
-        Ok(true)
+    fn can_end_later(&self) -> bool {
+        true
     }
 
     fn into_snapshot(self: Box<Self>) -> Result<Option<Snapshot>> {

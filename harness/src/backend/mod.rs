@@ -13,11 +13,14 @@ mod sockets;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use mayfly_abi::Abi;
+use mayfly_abi::mailbox::Mailbox;
 use mayfly_vmm::Snapshot;
 
 use crate::error::{Error, Result};
+use crate::journal::Journal;
 use crate::metering::Visit;
 use crate::options::VmOptions;
 
@@ -171,9 +174,32 @@ pub(crate) trait Backend: Send {
     fn snapshot(&mut self) -> Result<Option<Snapshot>> {
         Ok(None)
     }
-    /// Makes it what `snapshot` is again, which it began as.
-    fn reset(&mut self, _: &Snapshot) -> Result<bool> {
+    /// Makes it what it was at first; what it had told then, or `None` if it
+    /// cannot be brought back.
+    fn begin_again(&mut self) -> Result<Option<Journal>> {
+        Ok(None)
+    }
+    /// Begins with a probe that is open already, if nothing was asked of the
+    /// machine yet; what it has told then.
+    fn begin_with_probe(&mut self, _: Abi) -> Result<Option<Journal>> {
+        Ok(None)
+    }
+    /// Begins with a call that is in the mailbox of that probe; whether it does.
+    fn begin_with_call(&mut self, _pid: u64, _call: &Mailbox) -> Result<bool> {
         Ok(false)
+    }
+    /// The mailbox that it began with.
+    fn mailbox(&mut self) -> Result<Option<Mailbox>> {
+        Ok(None)
+    }
+    /// Nothing that it does goes on when it is not run: it may be dropped later,
+    /// and on another thread.
+    fn can_end_later(&self) -> bool {
+        false
+    }
+    /// Time that making it took, if that was put off.
+    fn made_in(&self) -> Duration {
+        Duration::ZERO
     }
     /// What it is now, at the end of this machine.
     fn into_snapshot(mut self: Box<Self>) -> Result<Option<Snapshot>> {

@@ -16,18 +16,25 @@ use mayfly_vmm::{Module, Snapshot};
 use mayfly_wire::frame;
 use mayfly_wire::message::{self, Event};
 
-use super::Origin;
 use super::key::Key;
+use super::{OpenProbe, Origin};
 use crate::error::Result;
 use crate::image;
-use crate::journal::{Journal, Ready};
+use crate::journal::{Answer, Journal, Ready};
 
-/// Files that were not used for so long are removed.
-const AGE_MAX: Duration = Duration::from_secs(14 * 24 * 3600);
-/// Bytes on disk that all files may take.
-const SIZE_MAX: u64 = 256 << 20;
-/// Between the key and the kernel's first message in a file's label.
+/// What is kept.
+const LIMITS: Limits = Limits {
+    age: Duration::from_secs(14 * 24 * 3600),
+    unfinished: Duration::from_secs(3600),
+    bytes: 256 << 20,
+};
+/// What the name of a file begins with until it is whole.
+const UNFINISHED: &str = "unfinished-";
+/// Between the key and the kernel's messages in a file's label.
 const SEPARATOR: &[u8] = b"\0";
+/// Requests that messages in a label answer: to open a probe, to let it stand.
+const STARTED: u32 = 1;
+const AWAITING: u32 = 2;
 
 /// The origin of `key`: the one on disk, or what `make` makes, which is kept.
 pub(super) fn find_or_make(key: &Key, make: impl FnOnce() -> Result<Origin>) -> Result<Origin> {
@@ -83,7 +90,11 @@ fn load(path: &Path, key: &Key) -> Found {
         Err(error) => return Found::Bad(error.to_string()),
     };
     match read_label(&label, key) {
-        Ok(ready) => Found::Good(Origin { snapshot, ready }),
+        Ok((ready, probe)) => Found::Good(Origin {
+            snapshot,
+            ready,
+            probe,
+        }),
         Err(why) => Found::Bad(why),
     }
 }
@@ -91,13 +102,13 @@ fn load(path: &Path, key: &Key) -> Found {
 fn store(path: &Path, key: &Key, origin: &Origin) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let written = tempfile::Builder::new()
-        .prefix("unfinished-")
+        .prefix(UNFINISHED)
         .tempfile_in(folder)?;
-    let label = label(key, &origin.ready)?;
+    let label = label(key, origin)?;
     let saved = origin.snapshot.save(written.as_file(), &label);
     saved.map_err(io::Error::other)?;
     written.persist(path).map_err(|error| error.error)?;
-    prune(folder, path);
+    prune(folder, path, &LIMITS);
     Ok(())
 }
 
@@ -111,8 +122,10 @@ fn lock(path: &Path) -> io::Result<File> {
     Ok(lock)
 }
 
-fn label(key: &Key, ready: &Ready) -> io::Result<Vec<u8>> {
-    let mut bytes = [0; 512];
+/// The key, then what the machine has told.
+fn label(key: &Key, origin: &Origin) -> io::Result<Vec<u8>> {
+    let mut label = [key.text().as_bytes(), SEPARATOR].concat();
+    let ready = &origin.ready;
     let ready = Event::Ready(message::Ready {
         version: ready.version,
         kernel: &ready.kernel,
@@ -123,12 +136,31 @@ fn label(key: &Key, ready: &Ready) -> io::Result<Vec<u8>> {
         protections: ready.protections,
         frames_free: ready.frames_free,
     });
-    let used = frame::encode(&ready, &mut bytes)
-        .map_err(|_| io::Error::other("the kernel's first message is too long"))?;
-    Ok([key.text().as_bytes(), SEPARATOR, &bytes[..used]].concat())
+    let mut events = vec![ready];
+    if let Some(probe) = &origin.probe {
+        let OpenProbe { pid, root, abi, .. } = *probe;
+        events.push(Event::Started {
+            id: STARTED,
+            pid,
+            root,
+            abi,
+        });
+        events.push(Event::Awaiting {
+            id: AWAITING,
+            mailbox: probe.mailbox,
+        });
+    }
+    for event in events {
+        let mut bytes = [0; 512];
+        let used = frame::encode(&event, &mut bytes)
+            .map_err(|_| io::Error::other("a message of the kernel is too long"))?;
+        label.extend_from_slice(&bytes[..used]);
+    }
+    Ok(label)
 }
 
-fn read_label(label: &[u8], key: &Key) -> std::result::Result<Ready, String> {
+/// What a label tells of a machine.
+fn read_label(label: &[u8], key: &Key) -> std::result::Result<(Ready, Option<OpenProbe>), String> {
     let broken = || "its label is none of ours".to_owned();
     let end = label
         .iter()
@@ -138,18 +170,44 @@ fn read_label(label: &[u8], key: &Key) -> std::result::Result<Ready, String> {
     if let Some(difference) = key.difference(text) {
         return Err(format!("it is of another machine ({difference})"));
     }
-    let body = match frame::split(&label[end + SEPARATOR.len()..]) {
-        Ok(Some((body, []))) => body,
+    let mut rest = &label[end + SEPARATOR.len()..];
+    let mut journal = Journal::default();
+    while let Ok(Some((body, following))) = frame::split(rest) {
+        journal.apply(frame::decode(body).map_err(|_| broken())?);
+        rest = following;
+    }
+    if !rest.is_empty() {
+        return Err(broken());
+    }
+    let mut answer = |id| journal.answers.remove(&id);
+    let probe = match (answer(STARTED), answer(AWAITING)) {
+        (None, None) => None,
+        (Some(Answer::Started { pid, root, abi }), Some(Answer::Awaiting(mailbox))) => {
+            Some(OpenProbe {
+                pid,
+                root,
+                abi,
+                mailbox,
+            })
+        }
         _ => return Err(broken()),
     };
-    let mut journal = Journal::default();
-    journal.apply(frame::decode(body).map_err(|_| broken())?);
-    journal.ready.ok_or_else(broken)
+    Ok((journal.ready.ok_or_else(broken)?, probe))
+}
+
+/// When files are removed.
+struct Limits {
+    /// They were not used for so long.
+    age: Duration,
+    /// They were begun so long ago, by a process that was killed.
+    unfinished: Duration,
+    /// Newer ones take so many bytes on disk.
+    bytes: u64,
 }
 
 /// Removes what was not used for long, the oldest beyond the size, and what a
 /// process left that was killed.
-fn prune(folder: &Path, newest: &Path) {
+fn prune(folder: &Path, newest: &Path, limits: &Limits) {
     let Ok(entries) = fs::read_dir(folder) else {
         return;
     };
@@ -167,7 +225,12 @@ fn prune(folder: &Path, newest: &Path) {
     for (used, bytes, path) in files {
         total += bytes;
         let age = now.duration_since(used).unwrap_or_default();
-        if age > AGE_MAX || total > SIZE_MAX {
+        let name = path.file_name().unwrap_or_default().as_encoded_bytes();
+        let age_max = match name.starts_with(UNFINISHED.as_bytes()) {
+            true => limits.unfinished,
+            false => limits.age,
+        };
+        if age > age_max || total > limits.bytes {
             // If somebody else removes it first, that is as good.
             let _removed = fs::remove_file(path);
         }
@@ -195,4 +258,52 @@ fn folder() -> Option<PathBuf> {
     let user = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
     let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
     Some(user.or_else(home)?.join("mayfly"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A file of whole blocks that was used so many seconds ago.
+    fn file(folder: &Path, name: &str, kibibytes: usize, seconds: u64) {
+        let path = folder.join(name);
+        fs::write(&path, vec![1; kibibytes << 10]).unwrap();
+        let file = File::options().write(true).open(path).unwrap();
+        // The size on disk is known when it is there.
+        file.sync_all().unwrap();
+        let used = SystemTime::now() - Duration::from_secs(seconds);
+        file.set_modified(used).unwrap();
+    }
+
+    fn names(folder: &Path) -> Vec<String> {
+        let entries = fs::read_dir(folder).unwrap();
+        let name = |entry: io::Result<fs::DirEntry>| entry.unwrap().file_name();
+        let mut names: Vec<_> = entries
+            .map(|entry| name(entry).into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn what_is_old_or_too_much_is_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        let limits = Limits {
+            age: Duration::from_secs(1000),
+            unfinished: Duration::from_secs(100),
+            bytes: 96 << 10,
+        };
+        file(folder, "new.snapshot", 64, 2000);
+        file(folder, "old.snapshot", 16, 1100);
+        file(folder, "a.snapshot", 64, 10);
+        file(folder, "b.snapshot", 16, 900);
+        file(folder, "c.snapshot", 32, 950);
+        file(folder, "unfinished-1", 8, 50);
+        file(folder, "unfinished-2", 0, 150);
+        prune(folder, &folder.join("new.snapshot"), &limits);
+        let kept = ["a.snapshot", "b.snapshot", "new.snapshot", "unfinished-1"];
+        assert_eq!(names(folder), kept);
+        prune(&folder.join("none"), folder, &limits);
+    }
 }

@@ -2,6 +2,8 @@
 //!
 //! Neighbour: `cache` writes it into each file and compares line by line.
 
+use mayfly_abi::Abi;
+
 use crate::bundle;
 use crate::error::Result;
 use crate::image;
@@ -33,6 +35,14 @@ impl Key {
             mayfly_wire::VERSION,
         );
         Ok(Self { text })
+    }
+
+    /// The key of a machine with a probe open that came of one with this key,
+    /// whose first time stamp was `entered_tsc`: times and seeds are that one's.
+    pub(crate) fn with_probe(&self, abi: Abi, entered_tsc: u64) -> Self {
+        let text = &self.text;
+        let text = format!("{text}booted={entered_tsc}\nprobe={}\n", abi.name());
+        Self { text }
     }
 
     /// All lines.

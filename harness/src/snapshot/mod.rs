@@ -3,26 +3,31 @@
 //! Purpose: a microVM for each test in less than it takes to boot. A kernel is
 //! booted once for each kind of machine, stands still, and becomes an
 //! [`Origin`]; machines of that kind are copies, which share its memory until
-//! they write. Origins are kept in this process and, by `cache`, on disk.
-//! Neighbours: `microvm` asks for copies, the KVM back end makes them.
+//! they write. From it come others, with what takes long and is always the same
+//! done already: a probe that is open. Origins are kept in this process and, by
+//! `cache`, on disk. Neighbours: `microvm` asks for machines, `copy` is one.
 
 mod cache;
+mod copy;
 mod key;
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use mayfly_abi::Abi;
 use mayfly_vmm::Snapshot;
-use mayfly_wire::message::{Request, Resume};
+use mayfly_wire::message::{Event, Request, Resume};
 
 use crate::backend::BackendKind;
 use crate::backend::kvm::Kvm;
 use crate::client::Client;
-use crate::error::Result;
-use crate::journal::{Journal, Ready};
+use crate::error::{Error, Result};
+use crate::guest::unexpected;
+use crate::journal::{Answer, Journal, Ready};
 use crate::options::VmOptions;
 use crate::phase::Phase;
+use copy::Copy;
 use key::Key;
 
 /// Whether a microVM may begin as a copy of one that has booted.
@@ -61,10 +66,22 @@ impl SnapshotUse {
     }
 }
 
-/// A machine that has booted and stands still.
+/// A machine that has got somewhere and stands still.
 pub(crate) struct Origin {
     snapshot: Snapshot,
     ready: Ready,
+    /// A probe that is open in it and stands at its next call.
+    probe: Option<OpenProbe>,
+}
+
+/// A probe, as the machine has told of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct OpenProbe {
+    pid: u64,
+    root: u64,
+    abi: u8,
+    /// Guest-physical address of its mailbox.
+    mailbox: u64,
 }
 
 /// The origins that this process has, by the kind of machine.
@@ -77,11 +94,19 @@ type Slot = Arc<Mutex<Option<Arc<Origin>>>>;
 /// that tests that run twice see the same.
 static EPOCH: LazyLock<u64> = LazyLock::new(|| {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    now.map_or(0, |now| now.as_secs())
+    now.map_or(1, |now| now.as_secs().max(1))
 });
 
-/// A machine that begins as a copy; `None` when `options` ask for one that boots.
-pub(crate) fn start(kind: BackendKind, options: &VmOptions) -> Result<Option<(Client, Begun)>> {
+/// Where origins of one kind of machine come from.
+struct Source {
+    key: Key,
+    on_disk: bool,
+    setup_timeout: Duration,
+}
+
+/// A machine that begins as a copy, and its kernel's first message; `None`
+/// when `options` ask for one that boots.
+pub(crate) fn start(kind: BackendKind, options: &VmOptions) -> Result<Option<(Client, Ready)>> {
     if kind != BackendKind::Kvm || options.meter_boot || options.clock_divisor != 1 {
         return Ok(None);
     }
@@ -92,64 +117,62 @@ pub(crate) fn start(kind: BackendKind, options: &VmOptions) -> Result<Option<(Cl
     if usage == SnapshotUse::Off {
         return Ok(None);
     }
-    let key = Key::new(options)?;
-    let slot = {
-        let mut origins = ORIGINS.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(origins.entry(key.clone()).or_default())
+    let source = Source {
+        key: Key::new(options)?,
+        on_disk: usage == SnapshotUse::Disk,
+        setup_timeout: options.setup_timeout,
     };
-    // Whoever wants the same kind meanwhile waits for this one.
-    let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
-    let origin = match &*slot {
-        Some(origin) => Arc::clone(origin),
-        None => {
-            let made = Arc::new(match usage {
-                SnapshotUse::Disk => cache::find_or_make(&key, || boot(options))?,
-                _ => boot(options)?,
-            });
-            Arc::clone(slot.insert(made))
+    let origin = source.origin(&source.key, || boot(options))?;
+    let ready = origin.ready.clone();
+    let journal = origin.journal();
+    let copy = Copy::new(source, origin, options.files.clone(), options.reset);
+    Ok(Some((Client::of(Box::new(copy), journal), ready)))
+}
+
+impl Source {
+    /// The origin of `key`, which `make` makes if there is none.
+    fn origin(&self, key: &Key, make: impl FnOnce() -> Result<Origin>) -> Result<Arc<Origin>> {
+        let slot = {
+            let mut origins = ORIGINS.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(origins.entry(key.clone()).or_default())
+        };
+        // Whoever wants the same kind meanwhile waits for this one.
+        let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(origin) = &*slot {
+            return Ok(Arc::clone(origin));
         }
-    };
-    drop(slot);
-    let (machine, bundle) = Kvm::copy_of(&origin.snapshot, &options.files, options.reset)?;
-    let mut client = Client::of(Box::new(machine), origin.journal());
-    let (bundle, bundle_size) = bundle.unwrap_or_default();
-    let resume = Resume {
-        epoch: *EPOCH,
-        bundle,
-        bundle_size,
-    };
-    client.send("resume a copy", &Request::Resume(resume))?;
-    let origin = Begun { origin, resume };
-    Ok(Some((client, origin)))
-}
-
-/// What a machine began as, and what it was told then.
-pub(crate) struct Begun {
-    origin: Arc<Origin>,
-    resume: Resume,
-}
-
-impl Begun {
-    /// The first message of the kernel.
-    pub(crate) fn ready(&self) -> &Ready {
-        &self.origin.ready
+        let made = match self.on_disk {
+            true => cache::find_or_make(key, make)?,
+            false => make()?,
+        };
+        Ok(Arc::clone(slot.insert(Arc::new(made))))
     }
 
-    /// Makes the client's machine what it was at first.
-    pub(crate) fn begin_again(&self, client: &mut Client) -> Result<()> {
-        client.reset(&self.origin.snapshot, self.origin.journal())?;
-        client.send("resume a machine", &Request::Resume(self.resume))
+    /// The same with a probe of `abi` open.
+    fn with_probe(&self, booted: &Origin, abi: Abi) -> Result<Arc<Origin>> {
+        let key = self.key.with_probe(abi, booted.ready.entered_tsc);
+        self.origin(&key, || open_probe(booted, abi, self.setup_timeout))
     }
 }
 
 impl Origin {
     /// What a machine has told that begins here.
     fn journal(&self) -> Journal {
-        Journal {
+        let mut journal = Journal {
             phase: Phase::Ready,
             ready: Some(self.ready.clone()),
             ..Journal::default()
+        };
+        if let Some(OpenProbe { pid, root, abi, .. }) = self.probe {
+            // The first request of a client.
+            journal.apply(Event::Started {
+                id: 1,
+                pid,
+                root,
+                abi,
+            });
         }
+        journal
     }
 }
 
@@ -173,5 +196,51 @@ fn boot(options: &VmOptions) -> Result<Origin> {
     Ok(Origin {
         snapshot: client.into_snapshot()?,
         ready,
+        probe: None,
     })
+}
+
+/// Opens a probe in a machine that has booted, and lets it stand at its first
+/// call.
+fn open_probe(booted: &Origin, abi: Abi, timeout: Duration) -> Result<Origin> {
+    let (machine, _) = Kvm::copy_of(&booted.snapshot, &[], false)?;
+    let mut client = Client::of(Box::new(machine), booted.journal());
+    client.send("resume a copy", &Request::Resume(Resume::default()))?;
+    let (opening, code) = ("open a probe", abi.code());
+    let opened = client.ask(opening, timeout, |id| Request::OpenProbe { id, abi: code })?;
+    let Answer::Started { pid, root, abi } = opened else {
+        return Err(unexpected(opening, &opened));
+    };
+    let standing = "see a probe at its first call";
+    let awaits = client.ask(standing, timeout, |id| Request::Await { id, pid })?;
+    let Answer::Awaiting(mailbox) = awaits else {
+        return Err(unexpected(standing, &awaits));
+    };
+    Ok(Origin {
+        snapshot: client.into_snapshot()?,
+        ready: booted.ready.clone(),
+        probe: Some(OpenProbe {
+            pid,
+            root,
+            abi,
+            mailbox,
+        }),
+    })
+}
+
+/// What a back end says that has no copies.
+pub(crate) fn cannot_copy() -> Error {
+    Error::Usage {
+        what: "copy the machine".into(),
+        why: "only the KVM back end can".into(),
+        remedy: "MAYFLY_BACKEND=kvm, or a test that boots a machine of its own".into(),
+    }
+}
+
+/// What cannot be: a machine that was made is not there.
+fn no_machine() -> Error {
+    Error::Ended {
+        what: "run",
+        how: "its machine is gone".into(),
+    }
 }

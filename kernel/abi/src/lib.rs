@@ -8,11 +8,13 @@
 //! - [`xeneva`]: XenevaOS services (`specs/xeneva.md`).
 //! - [`patchwork`]: PatchworkOS system calls (`specs/patchwork.md`).
 //! - [`veridian`]: VeridianOS system calls (`specs/veridian.md`).
+//! - [`mailbox`]: how a probe is told its calls.
 
 #![no_std]
 #![forbid(unsafe_code)]
 
 pub mod convention;
+pub mod mailbox;
 pub mod patchwork;
 mod structure;
 pub mod table;

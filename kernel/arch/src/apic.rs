@@ -35,6 +35,8 @@ static X2APIC: AtomicBool = AtomicBool::new(false);
 mod register {
     pub(super) const EOI: u32 = 0xb0;
     pub(super) const SPURIOUS: u32 = 0xf0;
+    /// Requests of vectors 32 to 63.
+    pub(super) const REQUESTED: u32 = 0x210;
     pub(super) const TIMER: u32 = 0x320;
     pub(super) const INITIAL: u32 = 0x380;
     pub(super) const CURRENT: u32 = 0x390;
@@ -101,6 +103,15 @@ pub fn take() -> Pending {
     Pending {
         timer: marks & 1 != 0,
         device: marks & 2 != 0,
+    }
+}
+
+/// Lets interrupts come in that wait; they are marked.
+pub fn admit() {
+    // A processor that is emulated may look at them only when it sleeps.
+    while read(register::REQUESTED) != 0 {
+        interrupts::enable_and_hlt();
+        interrupts::disable();
     }
 }
 

@@ -28,8 +28,8 @@ pub struct Hardware {
     kernel_root: PageFrame,
     clock: Clock,
     epoch: Epoch,
-    /// Unix time at boot, once a resume has told another one.
-    resumed_epoch: Option<u64>,
+    /// Unix time at some tick since the base, once a resume has told one.
+    resumed_epoch: Option<(u64, u64)>,
     running_root: u64,
 }
 
@@ -70,10 +70,8 @@ impl Hardware {
     /// [`Clock::elapsed`] was, `epoch` the Unix time now, 0 for what it was.
     pub fn resume_clock(&mut self, elapsed: u64, epoch: u64) {
         self.clock.resume(elapsed);
-        if let Some(boot) = epoch.checked_sub(self.clock.now() / 1_000_000_000)
-            && epoch != 0
-        {
-            self.resumed_epoch = Some(boot);
+        if epoch != 0 {
+            self.resumed_epoch = Some((epoch, self.clock.elapsed()));
         }
     }
 }
@@ -288,11 +286,23 @@ impl Machine for Hardware {
     }
 
     fn boot_epoch(&self) -> u64 {
-        self.resumed_epoch.unwrap_or_else(|| self.epoch.seconds())
+        let Some((epoch, elapsed)) = self.resumed_epoch else {
+            return self.epoch.seconds();
+        };
+        epoch.saturating_sub(self.clock.nanoseconds(elapsed) / 1_000_000_000)
     }
 
     fn arm_timer(&mut self, deadline: Option<u64>) {
         self.clock.arm(deadline);
+    }
+
+    fn stood_still(&mut self, since: u64, epoch: u64) -> u64 {
+        let ticks = clock::ticks().wrapping_sub(since);
+        self.clock.skip(ticks);
+        if epoch != 0 {
+            self.resumed_epoch = Some((epoch, self.clock.elapsed()));
+        }
+        ticks
     }
 }
 

@@ -25,4 +25,6 @@ pub enum Event {
         /// The probe.
         process: ProcessKey,
     },
+    /// The machine has stood still for a call, and goes on without one.
+    Uncalled,
 }

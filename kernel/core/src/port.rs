@@ -302,6 +302,12 @@ pub trait Machine {
     fn boot_epoch(&self) -> u64;
     /// Asks for a timer interrupt at `deadline` (nanoseconds since boot), or none.
     fn arm_timer(&mut self, deadline: Option<u64>);
+    /// The clock does not count the ticks `since` then, in which the machine
+    /// stood still; `epoch` is the Unix time now, 0 if nobody knows. The number
+    /// of those ticks: none, where the clock stands still by itself.
+    fn stood_still(&mut self, _since: u64, _epoch: u64) -> u64 {
+        0
+    }
 }
 
 /// Bytes in a frame: part of an output.
@@ -373,6 +379,11 @@ pub trait Host {
     fn input_closed(&mut self, process: u64);
     /// Something happened that the host side waits for.
     fn event(&mut self, event: crate::event::Event);
+    /// The machine stands still: the host may put a call into that mailbox, in
+    /// this machine or in copies that it makes of it, before this returns.
+    fn awaiting(&mut self, mailbox: PageFrame);
+    /// The call that was in the mailbox has returned, and its result is there.
+    fn called(&mut self);
 }
 
 /// The parts of a kernel, as one type parameter.

@@ -19,8 +19,11 @@ pub mod output;
 pub mod trace;
 
 /// Version of the protocol; both sides must have the same.
-pub const VERSION: u16 = 2;
+pub const VERSION: u16 = 3;
 
 /// Largest body of a frame on the control port, in bytes. A longer one is a
 /// protocol error on either side.
 pub const BODY_MAX: usize = 64 << 10;
+
+/// The frame of [`message::Event::Called`].
+pub const CALLED: [u8; 5] = [1, 0, 0, 0, 18];

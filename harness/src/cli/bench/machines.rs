@@ -11,6 +11,9 @@ use mayfly_bench::Task;
 use super::floor;
 use super::lab::options;
 
+/// Copies made one after the other for the time of one.
+const RATE: u32 = 50;
+
 /// Machines that live longer than a task.
 #[derive(Default)]
 pub(super) struct Machines {
@@ -40,13 +43,13 @@ impl Machines {
                     Ok(())
                 })?
             }
-            Task::Fork => timed(|| options().boot().map(drop).map_err(Into::into))?,
+            // The first thing that it is asked for makes it.
+            Task::Fork => timed(|| Ok(options().boot()?.reseed(0)?))?,
             Task::ForkPing => timed(|| Ok(options().boot()?.ping().map(drop)?))?,
-            Task::ForkCall => timed(|| {
-                let vm = options().boot()?;
-                vm.probe(Abi::Patchwork)?.call(patchwork::GETPID, args![])?;
-                Ok(())
-            })?,
+            Task::ForkCall => timed(|| call(&options().boot()?))?,
+            Task::ForkRate => {
+                timed(|| (0..RATE).try_for_each(|_| call(&options().boot()?)))? / RATE
+            }
             Task::ForkHello => timed(|| hello(&options().boot()?))?,
             Task::Sibling => {
                 let vm = options().boot()?;
@@ -57,19 +60,24 @@ impl Machines {
                     Ok(())
                 })?
             }
-            Task::Reset => {
-                if self.kept.is_none() {
-                    self.kept = Some(options().reset(true).boot()?);
-                }
-                timed(|| {
-                    let Some(vm) = &self.kept else { return Ok(()) };
-                    vm.reset()?;
-                    vm.ping()?;
-                    Ok(())
-                })?
-            }
+            Task::Reset => self.reset(|vm| Ok(vm.ping().map(drop)?))?,
+            Task::ResetCall => self.reset(call)?,
         };
         Ok(ticks(time, khz))
+    }
+
+    /// Resets a machine, and does some work in it.
+    fn reset(&mut self, work: impl Fn(&Vm) -> anyhow::Result<()>) -> anyhow::Result<Duration> {
+        if self.kept.is_none() {
+            self.kept = Some(options().reset(true).boot()?);
+        }
+        let Some(vm) = &self.kept else {
+            return Ok(Duration::ZERO);
+        };
+        let start = Instant::now();
+        vm.reset()?;
+        work(vm)?;
+        Ok(start.elapsed())
     }
 
     fn khz(&mut self) -> anyhow::Result<u64> {
@@ -92,9 +100,17 @@ fn hello(vm: &Vm) -> anyhow::Result<()> {
     Ok(())
 }
 
+fn call(vm: &Vm) -> anyhow::Result<()> {
+    vm.probe(Abi::Patchwork)?.call(patchwork::GETPID, args![])?;
+    Ok(())
+}
+
+/// Time of some work, the end of its machines included.
 fn timed(work: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<Duration> {
+    mayfly::settle();
     let start = Instant::now();
     work()?;
+    mayfly::settle();
     Ok(start.elapsed())
 }
 

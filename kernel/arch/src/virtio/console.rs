@@ -214,9 +214,14 @@ impl Console {
     }
 
     /// Sends bytes of the kernel's own memory.
+    #[inline(never)]
     pub fn send(&mut self, port: Port, bytes: &[u8]) {
         let length = u32::try_from(bytes.len()).expect("messages are shorter than 4 GiB");
-        self.send_pieces(port, [(physical(bytes), length)].into_iter());
+        if let Some(id) = self.numbers[port.index()] {
+            let queue = receive_queue(id) + 1;
+            self.queues[queue].offer_one(physical(bytes), length);
+            self.await_transmission(queue);
+        }
     }
 
     /// Sends a header of the kernel's own memory, then pieces.
@@ -232,6 +237,11 @@ impl Console {
 
     fn transmit(&mut self, queue: usize, pieces: impl Iterator<Item = (u64, u32)>) {
         self.queues[queue].offer(pieces);
+        self.await_transmission(queue);
+    }
+
+    #[inline(always)]
+    fn await_transmission(&mut self, queue: usize) {
         if self.queues[queue].wants_notice() {
             self.registers.notify(queue);
         }
@@ -248,26 +258,43 @@ impl Console {
         while self.take_control() {}
     }
 
-    /// Hands the next stretch of received request bytes to `consume`; false if
-    /// there is none.
-    pub fn receive(&mut self, consume: impl FnOnce(&[u8])) -> bool {
+    /// The next stretch of received request bytes.
+    pub fn receive(&mut self) -> Option<Letter> {
+        let queue = receive_queue(self.numbers[Port::Control.index()]?);
+        let received = self.queues[queue].take()?;
+        Some(Letter {
+            buffer: received.buffer % RECEIVE_BUFFERS,
+            length: received.length.min(RECEIVE_BUFFER),
+        })
+    }
+
+    /// Lends the buffer of received bytes to the device again.
+    pub fn give_back(&mut self, letter: Letter) {
         let Some(id) = self.numbers[Port::Control.index()] else {
-            return false;
+            return;
         };
         let queue = receive_queue(id);
-        let Some(received) = self.queues[queue].take() else {
-            return false;
-        };
-        let buffer = usize::from(received.buffer) % usize::from(RECEIVE_BUFFERS);
-        // SAFETY: the device gave this buffer back; it is lent again below,
-        // after the last use of the reference.
-        let buffer = unsafe { &(*RECEIVE.0.get())[buffer] };
-        consume(&buffer[..received.length.min(RECEIVE_BUFFER) as usize]);
-        self.queues[queue].lend_again(received.buffer);
+        self.queues[queue].lend_again(letter.buffer);
         if self.queues[queue].wants_notice() {
             self.registers.notify(queue);
         }
-        true
+    }
+}
+
+/// Received bytes, in a buffer that the device does not have.
+#[must_use = "the device needs its buffer back"]
+pub struct Letter {
+    buffer: u16,
+    length: u32,
+}
+
+impl Letter {
+    /// The bytes.
+    pub fn bytes(&self) -> &[u8] {
+        // SAFETY: the device gave this buffer back, and gets it again only from
+        // `give_back`, which takes the letter.
+        let buffer = unsafe { &(*RECEIVE.0.get())[usize::from(self.buffer)] };
+        &buffer[..self.length as usize]
     }
 }
 

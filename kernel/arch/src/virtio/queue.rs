@@ -138,7 +138,8 @@ impl Queue {
         ]
     }
 
-    /// Offers a chain of buffers for the device to read.
+    /// Offers a chain of buffers for the device to read. It begins at descriptor
+    /// 0, which every entry of a transmit ring names from the beginning on.
     pub(super) fn offer(&mut self, pieces: impl Iterator<Item = (u64, u32)>) {
         let mut last = None;
         for (index, (address, length)) in (0..SIZE_U16).zip(pieces) {
@@ -147,9 +148,15 @@ impl Queue {
         }
         if let Some((index, address, length)) = last {
             self.set(index, address, length, 0, 0);
-            self.put(0, 0);
             self.publish(1);
         }
+    }
+
+    /// Offers one buffer for the device to read.
+    #[inline(always)]
+    pub(super) fn offer_one(&mut self, address: u64, length: u32) {
+        self.set(0, address, length, 0, 0);
+        self.publish(1);
     }
 
     /// Gives the device `count` buffers of `size` bytes each, one behind the

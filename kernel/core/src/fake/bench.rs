@@ -167,7 +167,7 @@ impl Bench {
                 status,
                 ..
             } => Some((*number, *cause, *status)),
-            Event::ProbeReturned { .. } => None,
+            Event::ProbeReturned { .. } | Event::Uncalled => None,
         });
         ends.collect()
     }

@@ -69,6 +69,10 @@ pub struct FakeHost {
     pub inputs: Vec<(u64, Option<usize>)>,
     /// Events.
     pub events: Vec<Event>,
+    /// What it puts into the mailbox that it is shown next, by offset.
+    pub mail: Vec<(usize, u64)>,
+    /// Calls that were in a mailbox and have returned.
+    pub called: usize,
 }
 
 impl FakeHost {
@@ -80,6 +84,8 @@ impl FakeHost {
             children: Vec::new(),
             inputs: Vec::new(),
             events: Vec::new(),
+            mail: Vec::new(),
+            called: 0,
         }
     }
 }
@@ -122,5 +128,17 @@ impl Host for FakeHost {
 
     fn event(&mut self, event: Event) {
         self.events.push(event);
+    }
+
+    fn awaiting(&mut self, mailbox: PageFrame) {
+        for (offset, word) in self.mail.drain(..) {
+            let mut ram = self.ram.borrow_mut();
+            let page = ram.pages.get_mut(&mailbox).expect("the mailbox is RAM");
+            page[offset..offset + 8].copy_from_slice(&word.to_le_bytes());
+        }
+    }
+
+    fn called(&mut self) {
+        self.called += 1;
     }
 }

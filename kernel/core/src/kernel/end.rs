@@ -10,7 +10,6 @@ use crate::object::collect::Ended;
 use crate::object::exit::{ExitRef, Exited};
 use crate::object::memory::Touch;
 use crate::object::process::{Cause, Fault, Gate, Process, ProcessBox, ProcessKey};
-use crate::object::thread::Wait;
 use crate::personality;
 use crate::port::{Host, Machine, PAGE_SIZE, Port};
 
@@ -28,6 +27,12 @@ impl<P: Port> Kernel<P> {
     /// else ends the process.
     pub(super) fn fault(&mut self, running: &mut Running<P>) -> Flow {
         let frame = P::Machine::registers(&running.context);
+        if let (INVALID_OPCODE, Some(probe)) = (frame.vector, &running.process.probe)
+            && probe.stop == frame.rip
+            && running.process.threads.first() == Some(&running.thread.key)
+        {
+            return self.probe_stopped(running);
+        }
         let mut fault = Fault {
             vector: frame.vector,
             error: frame.error,
@@ -35,17 +40,6 @@ impl<P: Port> Kernel<P> {
             rip: frame.rip,
             rsp: frame.rsp,
         };
-        if fault.vector == INVALID_OPCODE
-            && running
-                .process
-                .probe
-                .is_some_and(|probe| probe.stop == fault.rip)
-            && running.process.threads.first() == Some(&running.thread.key)
-        {
-            let process = running.process.key;
-            self.host.event(Event::ProbeReturned { process });
-            return running.park(Wait::Request, None);
-        }
         if fault.vector == PAGE_FAULT {
             fault.address = self.machine.fault_address();
             let touch = match fault.error {

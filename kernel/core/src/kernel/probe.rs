@@ -5,24 +5,25 @@
 //! undefined instruction just before its entry point. All other registers are
 //! set here, by the convention of its interface.
 
+use core::mem::offset_of;
+
 use mayfly_abi::Abi;
 use mayfly_abi::convention::{Place, Register};
+use mayfly_abi::mailbox::{ADDRESS as MAILBOX, LOADING_ENTRY, Mailbox, STOP_BEFORE_ENTRY};
 
-use super::{Kernel, SpawnError, SpawnRequest};
+use super::{Flow, Kernel, Running, SpawnError, SpawnRequest};
 use crate::error::KernelError;
+use crate::event::Event;
 use crate::object::memory::{Backing, Region};
 use crate::object::process::{Probe, ProcessKey};
 use crate::object::thread::Wait;
 use crate::personality;
-use crate::port::{Access, Machine, PAGE_SIZE, Port};
+use crate::port::{Access, Host, Machine, PAGE_SIZE, PageFrame, Port};
 use crate::trace::set_register;
 
 /// Program that probes run.
 const PROGRAM: &str = "probe";
-/// The undefined instruction lies so many bytes before the entry point.
-const STOP_BEFORE_ENTRY: u64 = 2;
-/// Address of the mailbox page; the extension block follows at its middle.
-const MAILBOX: u64 = 0x10_0000_0000;
+/// The mailbox page has the extension block at its middle.
 const EXTENSION: u64 = MAILBOX + 0x800;
 /// Words of the mailbox: RAX, RDX in; result, time before and after out.
 const MAILBOX_WORDS: usize = 5;
@@ -79,6 +80,9 @@ impl<P: Port> Kernel<P> {
         });
         let key = self.create(&request, &regions)?;
         let process = self.processes.get_mut(key).ok_or(SpawnError::NoRoom)?;
+        // There from the beginning, so that memory does not tell how its calls
+        // come. If there is none, the first call says so.
+        let _brought_in = process.space.poke(&mut self.machine, MAILBOX, &[0]);
         let thread = process.threads.first().copied();
         let thread = thread.and_then(|key| self.threads.get_mut(key));
         let thread = thread.ok_or(SpawnError::NoRoom)?;
@@ -90,6 +94,9 @@ impl<P: Port> Kernel<P> {
             stop: frame.rip.wrapping_sub(STOP_BEFORE_ENTRY),
             stack: frame.rsp - STACK_ARGUMENTS,
             number: 0,
+            request: 0,
+            room: 0,
+            mailbox: None,
         });
         Ok(key)
     }
@@ -164,6 +171,92 @@ impl<P: Port> Kernel<P> {
         Ok(())
     }
 
+    /// Lets a probe go to where it makes a call that the host puts into its
+    /// mailbox; the machine stands still there ([`Host::awaiting`]).
+    ///
+    /// # Errors
+    /// [`KernelError::BadHandle`] when that is no idle probe.
+    pub fn probe_await(&mut self, key: ProcessKey) -> Result<(), KernelError> {
+        let process = self.processes.get_mut(key).ok_or(KernelError::BadHandle)?;
+        let probe = process.probe.ok_or(KernelError::BadHandle)?;
+        let thread = process.threads.first().copied();
+        let thread_key = thread.ok_or(KernelError::BadHandle)?;
+        let thread = self.threads.get_mut(thread_key);
+        let thread = thread.filter(|thread| thread.wait == Some(Wait::Request));
+        let thread = thread.ok_or(KernelError::BadHandle)?;
+        let empty = [0; size_of::<Mailbox>()];
+        process.space.poke(&mut self.machine, MAILBOX, &empty)?;
+        let context = thread.context.as_mut().ok_or(KernelError::BadHandle)?;
+        let frame = P::Machine::registers_mut(context);
+        (frame.rsp, frame.rbp) = (probe.stack, MAILBOX);
+        (frame.rip, frame.vector) = (probe.entry + LOADING_ENTRY, 0);
+        thread.wait = Some(Wait::Mailbox);
+        self.wake(thread_key);
+        Ok(())
+    }
+
+    /// Stands still, until the machine or a copy of it goes on: to ring 3 if a
+    /// call is in the mailbox by then.
+    pub(crate) fn await_call(&mut self, running: &mut Running<P>) -> Flow {
+        let tables = running.process.space.tables();
+        let Some((mailbox, _)) = self.machine.lookup(tables, MAILBOX) else {
+            return running.park(Wait::Request, None);
+        };
+        let armed = self.armed.is_some();
+        if armed {
+            self.machine.arm_timer(None);
+        }
+        let since = self.machine.ticks();
+        self.host.awaiting(mailbox);
+        let epoch = word(&self.machine, mailbox, offset_of!(Mailbox, epoch));
+        let skipped = self.machine.stood_still(since, epoch);
+        self.clocks.skip(skipped);
+        self.dispatched = self.dispatched.wrapping_add(skipped);
+        running.process.started = running.process.started.wrapping_add(skipped);
+        if armed {
+            self.timer_fired();
+        }
+        match &mut running.process.probe {
+            Some(probe) if epoch != 0 => {
+                probe.mailbox = Some(mailbox);
+                Flow::Resume
+            }
+            _ => {
+                self.host.event(Event::Uncalled);
+                running.park(Wait::Request, None)
+            }
+        }
+    }
+
+    /// A probe is back from its call.
+    pub(super) fn probe_stopped(&mut self, running: &mut Running<P>) -> Flow {
+        let process = &mut running.process;
+        let told = process
+            .probe
+            .as_mut()
+            .and_then(|probe| probe.mailbox.take());
+        let Some(mailbox) = told else {
+            let process = process.key;
+            self.host.event(Event::ProbeReturned { process });
+            return running.park(Wait::Request, None);
+        };
+        // The call itself may have put another page there.
+        let now = self.machine.lookup(process.space.tables(), MAILBOX);
+        if now.is_some_and(|(frame, _)| frame == mailbox) {
+            let number = word(&self.machine, mailbox, offset_of!(Mailbox, number));
+            let result = word(&self.machine, mailbox, offset_of!(Mailbox, result));
+            let errno = running.thread.errno;
+            let error = personality::error_code(process.abi, number, result, errno);
+            self.machine.write_frame(
+                mailbox,
+                offset_of!(Mailbox, error),
+                &u64::from(error).to_le_bytes(),
+            );
+        }
+        self.host.called();
+        running.park(Wait::Request, None)
+    }
+
     /// What the last call of a probe gave; `buffer` receives the probe's buffer.
     ///
     /// # Errors
@@ -198,4 +291,11 @@ impl<P: Port> Kernel<P> {
             after: word(4),
         })
     }
+}
+
+/// The word at `offset` of a frame.
+fn word<M: Machine>(machine: &M, frame: PageFrame, offset: usize) -> u64 {
+    let mut bytes = [0; 8];
+    machine.read_frame(frame, offset, &mut bytes);
+    u64::from_le_bytes(bytes)
 }

@@ -5,11 +5,13 @@
 //! - `ends`: every way a process ends gives back all it had.
 //! - `turns`: whose turn it is; sleeping and waking.
 //! - `ipc`: messages between processes.
-//! - `probes`: raw calls that the host asks for.
+//! - `probes`: raw calls that the host asks for. `mailbox`: those that it puts
+//!   in place itself.
 
 mod children;
 mod ends;
 mod ipc;
+mod mailbox;
 mod probes;
 mod spawn;
 mod turns;

@@ -14,7 +14,7 @@ use crate::object::join::Joins;
 use crate::object::memory::Space;
 use crate::object::namespace::View;
 use crate::object::thread::ThreadKey;
-use crate::port::Port;
+use crate::port::{PageFrame, Port};
 use crate::slab::Key;
 
 /// A process in the kernel's table.
@@ -141,6 +141,12 @@ pub struct Probe {
     pub stack: u64,
     /// Number of its last call.
     pub number: u64,
+    /// The host's request that it answers, and the size of its buffer.
+    pub request: u32,
+    /// See above.
+    pub room: u32,
+    /// Its mailbox, if the call under way was put there by the host.
+    pub mailbox: Option<PageFrame>,
 }
 
 /// Key of a process.

@@ -127,6 +127,9 @@ pub enum Wait {
     Exchange,
     /// The host's next request (probe processes).
     Request,
+    /// Its next turn, in which the machine stands still for the host to put a
+    /// call into its mailbox (probe processes).
+    Mailbox,
 }
 
 /// Boxes of threads, as tables hold them.

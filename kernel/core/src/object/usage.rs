@@ -54,6 +54,11 @@ impl Clocks {
         }
     }
 
+    /// A time has passed that nobody is to notice.
+    pub(crate) fn skip(&mut self, ticks: u64) {
+        self.since = self.since.wrapping_add(ticks);
+    }
+
     /// Ticks of an activity that is not the present one.
     fn sum(&self, activity: Activity) -> u64 {
         self.sums[activity as usize]

@@ -121,6 +121,16 @@ pub enum Event<'a> {
         /// Request id.
         id: u32,
     },
+    /// Answer to `Await`: the machine stands still, and goes on when it is run.
+    Awaiting {
+        /// Request id.
+        id: u32,
+        /// Guest-physical address of the probe's mailbox.
+        mailbox: u64,
+    },
+    /// The call that was put into the mailbox has returned; its result is there.
+    /// Comes as the bytes of [`crate::CALLED`].
+    Called,
 }
 
 /// First message of a kernel.

@@ -98,6 +98,17 @@ pub enum Request<'a> {
         /// Any number; equal ones give equal random numbers.
         seed: u64,
     },
+    /// A probe that is idle goes to where it would make its next call, and the
+    /// machine stands still there. Answer: `Awaiting` or `Refused`; then, when
+    /// the machine or a copy of it runs again, what the mailbox asks for: its
+    /// call is made and answered by `Called`, or without one `Resume` follows,
+    /// as after `Stop`.
+    Await {
+        /// Request id.
+        id: u32,
+        /// Probe process.
+        pid: u64,
+    },
 }
 
 /// What is different when a stopped machine goes on.

@@ -57,3 +57,10 @@ fn events_have_the_bytes_of_this_version() {
     let found = found.iter().map(|event| (event_name(event), hex(event)));
     compare(found.collect(), include_str!("events.txt"));
 }
+
+#[test]
+fn the_frame_of_called_is_what_the_kernel_sends() {
+    let mut buffer = [0; 16];
+    let used = encode(&mayfly_wire::message::Event::Called, &mut buffer).unwrap();
+    assert_eq!(buffer[..used], mayfly_wire::CALLED);
+}

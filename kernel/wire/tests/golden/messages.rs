@@ -84,6 +84,7 @@ pub(crate) fn requests(values: &Values) -> Vec<Request<'_>> {
         Request::Reseed {
             seed: values.long(1),
         },
+        Request::Await { id, pid },
     ]
 }
 
@@ -172,6 +173,11 @@ pub(crate) fn events(values: &Values) -> Vec<Event<'_>> {
         },
         Event::InputClosed { pid },
         Event::Stopped { id },
+        Event::Awaiting {
+            id,
+            mailbox: values.long(1),
+        },
+        Event::Called,
     ];
     let refusals = [
         Refusal::NoProgram,
@@ -228,6 +234,7 @@ pub(crate) fn request_name(request: &Request<'_>) -> &'static str {
         Request::Stop { .. } => "Stop",
         Request::Resume(_) => "Resume",
         Request::Reseed { .. } => "Reseed",
+        Request::Await { .. } => "Await",
     }
 }
 
@@ -263,5 +270,7 @@ pub(crate) fn event_name(event: &Event<'_>) -> &'static str {
         Event::InputRoom { .. } => "InputRoom",
         Event::InputClosed { .. } => "InputClosed",
         Event::Stopped { .. } => "Stopped",
+        Event::Awaiting { .. } => "Awaiting",
+        Event::Called => "Called",
     }
 }

@@ -16,7 +16,7 @@ use crate::port::{Machine, Reason};
 const BUFFER_MAX: usize = 1 << 20;
 
 /// What `user/common/probe.rs` does between its entry and the call.
-fn enter() -> Step {
+pub(super) fn enter() -> Step {
     Box::new(|machine, frame| {
         assert_eq!((frame.rip, frame.vector), (ENTRY, 0));
         store(machine, frame.rbp + 24, 1000);
@@ -28,7 +28,7 @@ fn enter() -> Step {
 }
 
 /// What it does after the call.
-fn leave() -> Step {
+pub(super) fn leave() -> Step {
     Box::new(|machine, frame| {
         store(machine, frame.rbp + 16, frame.rax);
         store(machine, frame.rbp + 32, 2000);
@@ -52,12 +52,16 @@ fn store(machine: &mut impl Machine, address: u64, word: u64) {
         .expect("the mailbox is present");
 }
 
-fn probe(bench: &mut Bench, abi: Abi) -> ProcessKey {
+pub(super) fn probe(bench: &mut Bench, abi: Abi) -> ProcessKey {
     bench.kernel.open_probe(abi).unwrap()
 }
 
 /// Makes a call to its end: registers at the call, and the result.
-fn make(bench: &mut Bench, key: ProcessKey, call: &ProbeCall<'_>) -> (TrapFrame, ProbeResult) {
+pub(super) fn make(
+    bench: &mut Bench,
+    key: ProcessKey,
+    call: &ProbeCall<'_>,
+) -> (TrapFrame, ProbeResult) {
     bench.kernel.host.events.clear();
     bench.kernel.machine.seen.clear();
     bench.kernel.probe_call(key, call).unwrap();
@@ -69,7 +73,7 @@ fn make(bench: &mut Bench, key: ProcessKey, call: &ProbeCall<'_>) -> (TrapFrame,
     (bench.kernel.machine.seen[0], result)
 }
 
-fn plain(number: u64, arguments: &[(bool, u64)]) -> ProbeCall<'_> {
+pub(super) fn plain(number: u64, arguments: &[(bool, u64)]) -> ProbeCall<'_> {
     ProbeCall {
         number,
         arguments,
@@ -336,7 +340,12 @@ fn no_memory_for_a_call_leaves_the_probe_idle() {
     let mut bench = Bench::new();
     let key = probe(&mut bench, Abi::Patchwork);
     bench.kernel.machine.allocations_left = 0;
-    assert!(bench.kernel.probe_call(key, &plain(5, &[])).is_err());
+    // Its mailbox is there, its buffer is not.
+    let with_buffer = ProbeCall {
+        buffer: &[1],
+        ..plain(5, &[])
+    };
+    assert!(bench.kernel.probe_call(key, &with_buffer).is_err());
     bench.kernel.machine.allocations_left = u64::MAX;
     assert_eq!(make(&mut bench, key, &plain(5, &[])).1.value, 2);
 }
