@@ -45,7 +45,8 @@ const GUESTS: [Guest; 3] = [
             "-Cllvm-args=-align-loops=1",
             // So is making one constant of another, and keeping on the stack what
             // the loop around the kernel could make where it is needed.
-            "-Cllvm-args=-disable-constant-hoisting -disable-machine-licm",
+            "-Cllvm-args=-disable-constant-hoisting",
+            "-Cllvm-args=-disable-machine-licm",
         ],
     },
     Guest {

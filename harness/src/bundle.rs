@@ -2,12 +2,12 @@
 //!
 //! Purpose: write and read the format that the kernel maps without copying
 //! (its reader is `kernel/core/src/bundle.rs`). Little-endian: one header, then
-//! one entry a file, then the files, each at a page boundary and padded with
-//! zeros to the next. Neighbours: `build.rs` makes the bundle of all bundled
+//! one entry a file in the order of their names, in which the kernel searches,
+//! then the files, each at a page boundary and padded with zeros to the next. Neighbours: `build.rs` makes the bundle of all bundled
 //! programs with it, [`crate::image`] adds a caller's own files.
 
-/// First word of a bundle: `MYBUND01`.
-const MAGIC: u64 = u64::from_le_bytes(*b"MYBUND01");
+/// First word of a bundle: `MYBUND02`.
+const MAGIC: u64 = u64::from_le_bytes(*b"MYBUND02");
 /// Bytes of the header.
 const HEADER: usize = 64;
 /// Bytes of one entry.
@@ -39,6 +39,8 @@ pub type Problem = String;
 /// In words, when a name is empty, longer than [`NAME_MAX`] or given twice.
 pub fn build(files: &[File<'_>]) -> Result<Vec<u8>, Problem> {
     check_names(files)?;
+    let mut files = files.to_vec();
+    files.sort_by_key(|file| file.name);
     let mut offset = pages(HEADER + ENTRY * files.len());
     let mut image = vec![0; offset];
     for (index, file) in files.iter().enumerate() {
@@ -59,7 +61,7 @@ pub fn build(files: &[File<'_>]) -> Result<Vec<u8>, Problem> {
     Ok(image)
 }
 
-/// Files of a bundle image, in its order.
+/// Files of a bundle image, by name.
 ///
 /// # Errors
 /// In words, when `image` is not a whole bundle.
@@ -140,7 +142,7 @@ mod tests {
             executable: false,
         };
         let image = build(&[HELLO, other]).unwrap();
-        assert_eq!(files(&image).unwrap(), [HELLO, other]);
+        assert_eq!(files(&image).unwrap(), [other, HELLO]);
         assert_eq!(image.len(), PAGE + PAGE + 2 * PAGE);
     }
 

@@ -242,7 +242,7 @@ fn an_error_as_json_has_a_kind() {
         "run",
         "xeneva-spin",
         "--timeout",
-        "50ms",
+        "300ms",
     ]);
     let lines = lines(&output);
     let error = with_reason(&lines, "error")[0];

@@ -5,16 +5,17 @@
 //! with zeros. Contents are mapped into programs where they lie.
 //!
 //! ```text
-//! 0   magic "MYBUND01"   8  count u32   12  zero u32   16  size u64
-//! 64  entries of 128 bytes: name [u8; 96], offset u64, size u64, flags u32,
-//!     zero u32, FNV-1a hash u64
+//! 0   magic "MYBUND02"   8  count u32   12  zero u32   16  size u64
+//! 64  entries of 128 bytes, by name: name [u8; 96], offset u64, size u64,
+//!     flags u32, zero u32, FNV-1a hash u64
 //! ```
 
 use alloc::vec::Vec;
+use core::cmp::Ordering;
 
 use crate::port::{PAGE_SIZE, PageFrame};
 
-const MAGIC: &[u8; 8] = b"MYBUND01";
+const MAGIC: &[u8; 8] = b"MYBUND02";
 const INDEX: usize = 64;
 const ENTRY: usize = 128;
 const NAME: usize = 96;
@@ -93,9 +94,16 @@ impl Bundle {
         })
     }
 
+    /// Halves the index until the name is there: a bundle that does not have
+    /// them in their order hides some of its own files, no more.
     fn find(self, name: &[u8]) -> Option<BundleFile> {
-        let entry = self.entries().find(|entry| is_name(entry, name))?;
-        self.file(entry)
+        let count = word32(self.bytes, 8)? as usize;
+        let (entries, _) = self.bytes.get(INDEX..)?.as_chunks::<ENTRY>();
+        let entries = entries.get(..count)?;
+        let at = entries
+            .binary_search_by(|entry| by_name(entry, name))
+            .ok()?;
+        self.file(&entries[at])
     }
 
     fn file(self, entry: &[u8]) -> Option<BundleFile> {
@@ -110,8 +118,15 @@ impl Bundle {
     }
 }
 
-fn is_name(entry: &[u8], name: &[u8]) -> bool {
-    entry.get(..name.len()) == Some(name) && entry.get(name.len()) == Some(&0)
+/// Where the name of an entry, which zeros follow, stands to `name`.
+fn by_name(entry: &[u8; ENTRY], name: &[u8]) -> Ordering {
+    match entry[..NAME].get(..name.len()) {
+        Some(start) => match start.cmp(name) {
+            Ordering::Equal if name.len() < NAME && entry[name.len()] != 0 => Ordering::Greater,
+            order => order,
+        },
+        None => Ordering::Less,
+    }
 }
 
 fn word32(bytes: &[u8], at: usize) -> Option<u32> {
@@ -144,11 +159,38 @@ mod tests {
     #[test]
     fn files_are_found_by_whole_name_with_their_frame() {
         let mut bundles = Bundles::default();
-        let bytes = image(&[("hello", b"one"), ("hell", b"three")]);
+        let bytes = image(&[("hell", b"three"), ("hello", b"one")]);
         bundles.add(bytes, PageFrame(100)).unwrap();
         let file = bundles.find("hell").unwrap();
-        assert_eq!((file.contents, file.first), (&b"three"[..], PageFrame(102)));
-        assert!(bundles.find("hel").is_none());
+        assert_eq!((file.contents, file.first), (&b"three"[..], PageFrame(101)));
+        for name in ["hel", "hellp", "hello ", "", "a", "z", &"h".repeat(97)] {
+            assert!(bundles.find(name).is_none(), "{name}");
+        }
+    }
+
+    #[test]
+    fn each_of_many_files_is_found() {
+        let mut names: Vec<String> = (0..30).map(|number| format!("file-{number}")).collect();
+        names.push("f".repeat(NAME));
+        names.sort();
+        let files: Vec<(&str, &[u8])> = names
+            .iter()
+            .map(|name| (&name[..], name.as_bytes()))
+            .collect();
+        let mut bundles = Bundles::default();
+        bundles.add(image(&files), PageFrame(1)).unwrap();
+        for name in &names {
+            assert_eq!(bundles.find(name).unwrap().contents, name.as_bytes());
+        }
+    }
+
+    #[test]
+    fn an_index_without_order_or_end_hides_files_only() {
+        let mut bytes = image(&[("z", b"1"), ("a", b"2")]).to_vec();
+        bytes[8..12].copy_from_slice(&u32::MAX.to_le_bytes());
+        let mut bundles = Bundles::default();
+        bundles.add(bytes.leak(), PageFrame(1)).unwrap();
+        assert!(bundles.find("a").is_none() && bundles.find("z").is_none());
     }
 
     #[test]

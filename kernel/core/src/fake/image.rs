@@ -303,11 +303,13 @@ fn place(file: &mut Vec<u8>, contents: &[(u64, Vec<u8>)]) {
 
 /// A bundle of files (`bundle.rs` has the layout), for good.
 pub fn bundle(files: &[(&str, Vec<u8>)]) -> &'static [u8] {
-    let mut bytes = b"MYBUND01".to_vec();
+    let mut files: Vec<_> = files.iter().collect();
+    files.sort();
+    let mut bytes = b"MYBUND02".to_vec();
     bytes.extend_from_slice(&u32::try_from(files.len()).unwrap().to_le_bytes());
     bytes.resize(64, 0);
     let mut offset = (64 + 128 * files.len()).next_multiple_of(PAGE_BYTES);
-    for (name, contents) in files {
+    for (name, contents) in &files {
         let entry = bytes.len();
         bytes.extend_from_slice(name.as_bytes());
         bytes.resize(entry + 96, 0);
@@ -316,7 +318,7 @@ pub fn bundle(files: &[(&str, Vec<u8>)]) -> &'static [u8] {
         bytes.resize(entry + 128, 0);
         offset = (offset + contents.len()).next_multiple_of(PAGE_BYTES);
     }
-    for (_, contents) in files {
+    for (_, contents) in &files {
         bytes.resize(bytes.len().next_multiple_of(PAGE_BYTES), 0);
         bytes.extend_from_slice(contents);
     }
