@@ -256,7 +256,7 @@ fn a_child_is_made_run_and_collected_within_its_budget(vm: Vm) -> Result<()> {
     budget!(started, kernel_instr <= 500);
     let ended = probe.call(veridian::PROCESS_WAIT, args![child, u64::MAX, out(48)])?;
     assert_eq!(ended.result, Ok(0));
-    // The child's only instruction, its end and the way back are in this.
-    budget!(ended, kernel_instr <= 900);
+    // The whole life of the child is in this, unless it has had its turn before.
+    budget!(ended, kernel_instr <= 5_000);
     Ok(())
 }

@@ -11,6 +11,9 @@ const HYPERVISOR_LEAF: u32 = 0x4000_0000;
 /// Timer counts that calibration takes: 2 ms.
 const CALIBRATION: u32 = LAPIC_TIMER_KHZ * 2;
 
+/// Readings of which one is chosen.
+const READINGS: u32 = 8;
+
 /// The time base.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
@@ -90,17 +93,31 @@ fn timing_leaf() -> Option<(u32, u32)> {
 }
 
 /// Measures the TSC against the local APIC timer, whose rate KVM and QEMU fix.
+#[cold]
 fn calibrate() -> (u32, u32) {
     apic::arm(u32::MAX);
-    let start = ticks();
-    while apic::remaining() > u32::MAX - CALIBRATION {
+    let (start, first) = moment();
+    while apic::remaining() > first.saturating_sub(CALIBRATION) {
         core::hint::spin_loop();
     }
-    let taken = ticks() - start;
+    let (end, last) = moment();
     apic::arm(0);
-    let khz = taken * u64::from(LAPIC_TIMER_KHZ) / u64::from(CALIBRATION);
+    let counts = u64::from(first.saturating_sub(last).max(1));
+    let khz = (end - start) * u64::from(LAPIC_TIMER_KHZ) / counts;
     (
         u32::try_from(khz).unwrap_or(u32::MAX).max(1),
         LAPIC_TIMER_KHZ,
     )
+}
+
+/// The TSC and the timer at one moment: of several readings that which took
+/// least, because a host may run something else in the middle of one.
+fn moment() -> (u64, u32) {
+    let reading = || {
+        let before = ticks();
+        let remaining = apic::remaining();
+        (ticks() - before, before, remaining)
+    };
+    let best = (0..READINGS).map(|_| reading()).min();
+    best.map_or((0, 0), |(_, ticks, remaining)| (ticks, remaining))
 }
