@@ -198,7 +198,7 @@ fn use_until_gone(round: u64) {
         if over && seen != GONE {
             wrong();
         }
-        if seen == GONE {
+        if over || seen == GONE {
             break;
         }
     }
