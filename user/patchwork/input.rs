@@ -3,7 +3,7 @@
 //! Purpose: the other side of the tests of input from the host. `copy` writes
 //! what it reads; `sum SIZE` says how many bytes came and what they add up to;
 //! `slow` does that with pauses; `poll` waits with POLL before each read, `busy`
-//! asks POLL without ever waiting; `close` closes it and sleeps so many
+//! asks POLL without ever waiting; `close` closes it, says so and sleeps so many
 //! milliseconds; anything else is no read at all.
 
 #![cfg_attr(target_os = "none", no_std, no_main)]
@@ -32,7 +32,7 @@ fn run(process: &Process<Patchwork>) -> i32 {
             patchwork::poll(STDIN, IN, NEVER).map(drop)
         }),
         Some(b"busy") => sum(process, size, busy),
-        Some(b"close") => close(size),
+        Some(b"close") => close(process, size),
         _ => Ok(()),
     };
     match done {
@@ -94,8 +94,9 @@ fn busy() -> Result<(), Option<Errno>> {
     Ok(())
 }
 
-fn close(milliseconds: u64) -> Result<(), Option<Errno>> {
+fn close(process: &Process<Patchwork>, milliseconds: u64) -> Result<(), Option<Errno>> {
     patchwork::close(STDIN)?;
+    say!(process, "closed");
     patchwork::nanosleep(milliseconds * MILLISECOND);
     Ok(())
 }
