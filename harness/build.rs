@@ -27,16 +27,16 @@ const BARE: &str = "x86_64-unknown-none";
 /// Target of programs that are PE32+ files.
 const UEFI: &str = "x86_64-unknown-uefi";
 
-/// One cargo run: a package, its target and the compiler flags it needs.
+/// One cargo run: packages, their target and the compiler flags they need.
 struct Guest {
-    package: &'static str,
+    packages: &'static [&'static str],
     target: &'static str,
     flags: &'static [&'static str],
 }
 
 const GUESTS: [Guest; 3] = [
     Guest {
-        package: "mayfly-kernel",
+        packages: &["mayfly-kernel"],
         target: BARE,
         flags: &[
             "-Crelocation-model=static",
@@ -50,12 +50,12 @@ const GUESTS: [Guest; 3] = [
         ],
     },
     Guest {
-        package: "mayfly-programs",
+        packages: &["mayfly-programs", "mayfly-shell"],
         target: BARE,
         flags: &[],
     },
     Guest {
-        package: "mayfly-xeneva-programs",
+        packages: &["mayfly-xeneva-programs"],
         target: UEFI,
         flags: &[],
     },
@@ -129,13 +129,14 @@ fn run() -> Result<()> {
     Ok(())
 }
 
-/// Builds one package; the paths of its executables.
+/// Builds packages; the paths of their executables.
 fn build(guest: &Guest, root: &Path, out: &Path) -> Result<Vec<PathBuf>> {
     ensure_target(guest.target)?;
     let mut command = Command::new(variable("CARGO")?);
     command
         .current_dir(root)
-        .args(["build", "--profile", "guest", "--package", guest.package])
+        .args(["build", "--profile", "guest"])
+        .args(guest.packages.iter().flat_map(|it| ["--package", it]))
         .args(["--target", guest.target, "--message-format=json"])
         .arg("--target-dir")
         .arg(target_directory(out)?);
@@ -153,9 +154,10 @@ fn build(guest: &Guest, root: &Path, out: &Path) -> Result<Vec<PathBuf>> {
     let output = command.stderr(Stdio::inherit()).output()?;
     let messages = String::from_utf8_lossy(&output.stdout);
     if !output.status.success() {
+        let (packages, target) = (guest.packages.join(" --package "), guest.target);
         return Err(format!(
-            "the guest package {} does not build for {}\n{}try: cargo build --profile guest --package {} --target {}",
-            guest.package, guest.target, rendered(&messages), guest.package, guest.target
+            "a guest package does not build for {target}\n{}try: cargo build --profile guest --package {packages} --target {target}",
+            rendered(&messages)
         )
         .into());
     }

@@ -118,6 +118,11 @@ pub struct ExitStatus {
 }
 
 impl ExitStatus {
+    /// What ended it.
+    pub fn cause(self) -> Cause {
+        self.cause
+    }
+
     /// It asked to end, with status 0.
     pub fn success(self) -> bool {
         self.cause == Cause::Exited && self.code == 0

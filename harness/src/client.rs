@@ -37,6 +37,8 @@ pub(crate) struct Client {
     next_id: u32,
     ended: Option<String>,
     feeds: Feeds,
+    /// Line of the terminal, if somebody looks at it, and what it showed.
+    screen: Option<(Stream, Vec<u8>)>,
 }
 
 impl Client {
@@ -55,6 +57,7 @@ impl Client {
             next_id: 1,
             ended: None,
             feeds: Feeds::default(),
+            screen: None,
         }
     }
 
@@ -69,6 +72,7 @@ impl Client {
             ended: None,
             // What is still to be read goes to the first machine's programs.
             feeds: Feeds::default(),
+            screen: self.screen.clone(),
         }
     }
 
@@ -307,8 +311,14 @@ impl Client {
         let Some(backend) = self.backend.as_mut() else {
             return Ok(());
         };
-        self.journal.serial(&backend.take(Stream::Serial));
-        self.journal.console(&backend.take(Stream::Console));
+        for stream in [Stream::Serial, Stream::Console] {
+            let bytes = backend.take(stream);
+            match &mut self.screen {
+                Some((line, screen)) if *line == stream => screen.extend(bytes),
+                _ if stream == Stream::Serial => self.journal.serial(&bytes),
+                _ => self.journal.console(&bytes),
+            }
+        }
         self.frames.extend(backend.take(Stream::Control));
         self.records.extend(backend.take(Stream::Trace));
         self.cut_frames()?;
@@ -389,6 +399,8 @@ pub(crate) fn framed(what: &str, request: &Request<'_>) -> Result<Vec<u8>> {
     buffer.truncate(length);
     Ok(buffer)
 }
+
+mod screen;
 
 #[cfg(test)]
 mod tests;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mayfly_abi::Abi;
-use mayfly_wire::message::{Request, Spawn};
+use mayfly_wire::message::{Input, Request, Spawn};
 
 use crate::cause::ExitStatus;
 use crate::error::{Error, Result};
@@ -124,7 +124,10 @@ impl<'vm> Command<'vm> {
             argv: &argv,
             trace: self.trace,
             frames_max: self.frames_max,
-            input: self.stdin.is_sent(),
+            input: match self.stdin.is_sent() {
+                true => Input::Sent,
+                false => Input::Empty,
+            },
         };
         client.send("start a program", &Request::Spawn { id, spawn })?;
         match client.answer(&what, timeout, id)? {

@@ -18,6 +18,8 @@ use crate::transcript::Call;
 
 /// Calls kept for a failure report, over all processes.
 const RECENT_MAX: usize = 12;
+/// Lines of the log kept for whoever looks on.
+const LOG_MAX: usize = 1000;
 /// Bytes kept of each text stream of the machine.
 const TEXT_MAX: usize = 64 << 10;
 
@@ -158,6 +160,8 @@ pub(crate) struct Journal {
     /// Text of the kernel: its log, its terminal, COM1.
     pub(crate) console: Vec<u8>,
     pub(crate) serial: Vec<u8>,
+    /// Lines of the kernel's log that nobody has looked at.
+    pub(crate) log: VecDeque<String>,
 }
 
 impl Journal {
@@ -208,6 +212,10 @@ impl Journal {
             }
             Event::Output { pid, stream, bytes } => self.output(pid, stream, bytes),
             Event::Log { line } => {
+                if self.log.len() == LOG_MAX {
+                    self.log.pop_front();
+                }
+                self.log.push_back(line.into());
                 keep(&mut self.console, line.as_bytes());
                 keep(&mut self.console, b"\n");
             }

@@ -37,6 +37,7 @@
 //!
 //! - `microvm` ([`Vm`]), `guest` ([`Command`], [`Process`], [`Output`]),
 //!   [`probe`], [`transcript`], [`report`]: what a test uses.
+//! - [`terminal`]: a program that people type to.
 //! - `client` and `journal`: the wire protocol and what it told; `stdin`:
 //!   what programs are to read.
 //! - `backend`: the machines; `snapshot`: machines that begin as copies;
@@ -54,6 +55,7 @@ pub mod probe;
 pub mod report;
 pub mod runner;
 pub mod symbols;
+pub mod terminal;
 pub mod transcript;
 
 mod arguments;

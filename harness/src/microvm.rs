@@ -205,8 +205,7 @@ impl Vm {
     /// When the machine has ended.
     pub fn served(&self, abi: Abi) -> Result<Vec<&'static Row>> {
         let code = abi.code();
-        let request = |id| Request::Served { id, abi: code };
-        match self.ask("list served calls", request)? {
+        match self.ask("list served calls", |id| Request::Served { id, abi: code })? {
             Answer::Served(numbers) => Ok(abi
                 .rows()
                 .iter()
@@ -271,11 +270,8 @@ impl Vm {
     pub fn shutdown(self) -> Result<()> {
         let mut client = self.client();
         client.send("shut down", &Request::Shutdown)?;
-        let ended = client.wait(
-            "see the machine end",
-            self.options.run_timeout,
-            |_| None::<()>,
-        );
+        let timeout = self.options.run_timeout;
+        let ended = client.wait("see the machine end", timeout, |_| None::<()>);
         match ended {
             Err(Error::Died(death)) if death.phase == crate::Phase::Done => Ok(()),
             Err(error) => Err(error),
@@ -317,7 +313,7 @@ impl Vm {
 
     /// Text that the kernel wrote to COM1.
     pub fn serial_text(&self) -> String {
-        String::from_utf8_lossy(&self.client().journal.serial).into_owned()
+        String::from_utf8_lossy(&self.client().journal.serial).into()
     }
 
     pub(crate) fn client(&self) -> MutexGuard<'_, Client> {
@@ -335,8 +331,12 @@ impl Vm {
         )
     }
 
+    pub(crate) fn shared_client(&self) -> Arc<Mutex<Client>> {
+        Arc::clone(&self.client)
+    }
+
     pub(crate) fn witness(&self) -> Witness {
-        Witness(Arc::clone(&self.client))
+        Witness(self.shared_client())
     }
 
     pub(crate) fn ask(
@@ -371,7 +371,7 @@ impl Witness {
     }
 }
 
-/// The client, even when a panic interrupted someone: its state is plain data.
+/// The client, also when a panic came in between: it is plain data.
 fn lock(client: &Mutex<Client>) -> MutexGuard<'_, Client> {
     client.lock().unwrap_or_else(PoisonError::into_inner)
 }

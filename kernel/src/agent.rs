@@ -1,5 +1,7 @@
 //! The host's requests on `mayfly.control`, and the answers to them.
 
+mod programs;
+
 extern crate alloc;
 use alloc::boxed::Box;
 use alloc::vec;
@@ -9,18 +11,18 @@ use mayfly_abi::Abi;
 use mayfly_arch::{apic, exit};
 use mayfly_core::error::KernelError;
 use mayfly_core::event::Event as CoreEvent;
-use mayfly_core::kernel::{Kernel, ProbeCall, SpawnError, SpawnRequest};
-use mayfly_core::object::input::{self, FeedError};
+use mayfly_core::kernel::{Kernel, ProbeCall};
 use mayfly_core::object::process::{Gate, Probe, ProcessKey};
+use mayfly_core::object::terminal;
 use mayfly_core::personality;
-use mayfly_core::port::{Host as _, Machine};
+use mayfly_core::port::Machine;
 use mayfly_machine::exit::EXIT_DONE;
 use mayfly_wire::frame::{self, FrameError};
-use mayfly_wire::message::{Arg, Event, Exited, RawCall, Refusal, Request, Returned, Spawn, Stats};
+use mayfly_wire::message::{Arg, Event, Exited, RawCall, Refusal, Request, Returned, Stats};
 use mayfly_wire::{BODY_MAX, VERSION};
 
 use crate::runner::Pc;
-use crate::spelling::{describe, wire_cause};
+use crate::spelling::wire_cause;
 use crate::standstill::Standstill;
 
 /// The side of the kernel that talks to the host.
@@ -46,6 +48,9 @@ impl Agent {
     }
 
     fn serve_received(&mut self, kernel: &mut Kernel<Pc>) {
+        if kernel.host.has_terminal() {
+            kernel.typing();
+        }
         while let Some(letter) = kernel.host.receive() {
             if self.begun.is_empty() {
                 let rest = self.requests(kernel, letter.bytes());
@@ -89,11 +94,11 @@ impl Agent {
         match request {
             Request::Hello { version: VERSION } => {}
             Request::Hello { .. } => kernel.host.send(&Event::WrongVersion { version: VERSION }),
-            Request::Spawn { id, spawn } => start(kernel, id, &spawn),
-            Request::OpenProbe { id, abi } => open_probe(kernel, id, abi),
+            Request::Spawn { id, spawn } => programs::start(kernel, id, &spawn),
+            Request::OpenProbe { id, abi } => programs::open_probe(kernel, id, abi),
             Request::Call { id, pid, call } => call_in_probe(kernel, id, pid, &call),
-            Request::Kill { id, pid } => kill(kernel, id, pid),
-            Request::Input { pid, bytes } => feed(kernel, pid, bytes),
+            Request::Kill { id, pid } => programs::kill(kernel, id, pid),
+            Request::Input { pid, bytes } => programs::feed(kernel, pid, bytes),
             Request::Stats { id } => {
                 let stats = stats(kernel);
                 kernel.host.send(&Event::Stats { id, stats });
@@ -110,6 +115,12 @@ impl Agent {
             },
             Request::Reseed { seed } => kernel.reseed(seed),
             Request::Await { id, pid } => await_call(kernel, id, pid),
+            Request::Terminal(window) => kernel.set_window(terminal::Window {
+                columns: window.columns,
+                rows: window.rows,
+                machine: window.machine,
+            }),
+            Request::Trace { id, process } => programs::trace(kernel, id, process),
         }
     }
 
@@ -240,87 +251,12 @@ fn call_in_probe(kernel: &mut Kernel<Pc>, id: u32, pid: u64, call: &RawCall<'_>)
     }
 }
 
-fn start(kernel: &mut Kernel<Pc>, id: u32, spawn: &Spawn<'_>) {
-    let abi = match spawn.abi {
-        0 => None,
-        code => match Abi::from_code(code) {
-            Some(abi) => Some(abi),
-            None => return refuse(kernel, id, Refusal::BadArgument, "unknown ABI code"),
-        },
-    };
-    let request = SpawnRequest {
-        abi,
-        program: spawn.program,
-        arguments: spawn.argv,
-        traced: spawn.trace,
-        frames_max: u64::from(spawn.frames_max),
-        input: spawn.input,
-    };
-    let result = kernel.spawn(&request);
-    started(kernel, id, result);
-    let process = result.ok().and_then(|key| kernel.process(key));
-    if let (Some(process), true) = (process, spawn.input) {
-        let number = process.number;
-        kernel.host.input_room(number, input::CAPACITY);
-    }
-}
-
 fn await_call(kernel: &mut Kernel<Pc>, id: u32, pid: u64) {
     kernel.host.await_id = id;
     let process = kernel.process_by_number(pid);
     if process.map(|process| kernel.probe_await(process)) != Some(Ok(())) {
         let message = "the process is no idle probe";
         refuse(kernel, id, Refusal::BadProcess, message);
-    }
-}
-
-fn open_probe(kernel: &mut Kernel<Pc>, id: u32, abi: u8) {
-    let Some(abi) = Abi::from_code(abi) else {
-        return refuse(kernel, id, Refusal::BadArgument, "unknown ABI code");
-    };
-    let result = kernel.open_probe(abi);
-    started(kernel, id, result);
-}
-
-fn started(kernel: &mut Kernel<Pc>, id: u32, result: Result<ProcessKey, SpawnError>) {
-    let key = match result {
-        Ok(key) => key,
-        Err(error) => {
-            let (reason, message) = describe(error);
-            return refuse(kernel, id, reason, message);
-        }
-    };
-    let Some(process) = kernel.process(key) else {
-        return refuse(
-            kernel,
-            id,
-            Refusal::NoResources,
-            "the process ended at once",
-        );
-    };
-    let event = Event::Started {
-        id,
-        pid: process.number,
-        root: <mayfly_arch::hardware::Hardware as Machine>::root(process.space.tables()),
-        abi: process.abi.code(),
-    };
-    kernel.host.send(&event);
-}
-
-fn feed(kernel: &mut Kernel<Pc>, pid: u64, bytes: &[u8]) {
-    let message = match kernel.feed(pid, bytes) {
-        Ok(()) => return,
-        // It may have closed it while the bytes were on their way.
-        Err(FeedError::NoReader) => return kernel.host.input_closed(pid),
-        Err(FeedError::NoRoom) => "more input than there was room for",
-        Err(FeedError::Ended) => "input behind its end",
-    };
-    kernel.host.send(&Event::BadRequest { message });
-}
-
-fn kill(kernel: &mut Kernel<Pc>, id: u32, pid: u64) {
-    if !kernel.kill_program(pid) {
-        refuse(kernel, id, Refusal::BadProcess, "no such process");
     }
 }
 

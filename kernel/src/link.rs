@@ -6,7 +6,8 @@ use mayfly_abi::Abi;
 use mayfly_arch::apic;
 use mayfly_arch::virtio::console::{Console, Letter, Port};
 use mayfly_core::event::Event as CoreEvent;
-use mayfly_core::port::{Host, NewChild, PIECES_MAX, PageFrame, Piece};
+use mayfly_core::object::stream::Stream;
+use mayfly_core::port::{Host, Line, NewChild, PIECES_MAX, PageFrame, Piece};
 use mayfly_core::trace::TracedCall;
 use mayfly_wire::message::Event;
 use mayfly_wire::output::output_header;
@@ -18,6 +19,7 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use crate::panic;
+use crate::terminal::Terminal;
 
 /// Room for messages without large contents.
 const SMALL: usize = 512;
@@ -32,6 +34,7 @@ pub(crate) struct Link {
     batch: Vec<u8>,
     /// Request that a standstill for a call answers.
     pub(crate) await_id: u32,
+    terminal: Option<Terminal>,
 }
 
 impl Link {
@@ -41,6 +44,7 @@ impl Link {
             events: VecDeque::new(),
             batch: Vec::new(),
             await_id: 0,
+            terminal: None,
         }
     }
 
@@ -79,6 +83,21 @@ impl Link {
         self.console.interrupted();
     }
 
+    /// Bytes of a process for the terminal.
+    #[cold]
+    fn show(&mut self, pieces: &[Piece]) {
+        // What a traced program did comes before what it shows.
+        self.flush_trace();
+        if let Some(terminal) = &self.terminal {
+            terminal.show_pieces(&mut self.console, pieces);
+        }
+    }
+
+    /// The terminal is in use.
+    pub(crate) fn has_terminal(&self) -> bool {
+        self.terminal.is_some()
+    }
+
     /// The next received bytes, which are given back when they were used.
     pub(crate) fn receive(&mut self) -> Option<Letter> {
         self.console.receive()
@@ -92,6 +111,9 @@ impl Link {
 
 impl Host for Link {
     fn output(&mut self, process: u64, stream: u8, pieces: &[Piece]) {
+        if stream == Stream::Terminal as u8 {
+            return self.show(pieces);
+        }
         let length = pieces.iter().map(|piece| piece.length as usize).sum();
         let mut header = [0; 24];
         let used = output_header(&mut header, process, stream, length)
@@ -108,6 +130,9 @@ impl Host for Link {
     }
 
     fn output_bytes(&mut self, process: u64, stream: u8, bytes: &[u8]) {
+        if stream == Stream::Terminal as u8 {
+            return self.terminal_echo(bytes);
+        }
         self.send(&Event::Output {
             pid: process,
             stream,
@@ -163,6 +188,25 @@ impl Host for Link {
 
     fn input_closed(&mut self, process: u64) {
         self.send(&Event::InputClosed { pid: process });
+    }
+
+    fn terminal_begins(&mut self, line: Line) {
+        self.terminal = Some(Terminal::new(line, &mut self.console));
+    }
+
+    fn terminal_echo(&mut self, bytes: &[u8]) {
+        if let Some(terminal) = &self.terminal {
+            terminal.show(&mut self.console, bytes);
+        }
+    }
+
+    fn terminal_bytes(&mut self, room: usize, consume: impl FnOnce(&[u8])) -> bool {
+        let terminal = self.terminal.as_mut();
+        terminal.is_some_and(|it| it.take(&mut self.console, room, consume))
+    }
+
+    fn terminal_waits(&self) -> bool {
+        self.terminal.as_ref().is_some_and(Terminal::waits)
     }
 
     fn event(&mut self, event: CoreEvent) {

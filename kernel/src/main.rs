@@ -9,6 +9,7 @@
 //! - `agent`: the host's requests. `link`: what the host is told, `spelling` in
 //!   which words.
 //! - `standstill`: the machine can be copied. `panic`: last words.
+//! - `terminal`: the line that the terminal is on.
 
 #![cfg_attr(target_os = "none", no_std, no_main)]
 
@@ -26,6 +27,8 @@ mod spelling;
 mod standstill;
 #[cfg(target_os = "none")]
 mod start;
+#[cfg(target_os = "none")]
+mod terminal;
 
 /// The kernel is a guest: on a host there is nothing to run.
 #[cfg(not(target_os = "none"))]

@@ -40,6 +40,8 @@ pub(crate) fn run(kernel: &mut Kernel<Pc>, agent: &mut Agent) -> ! {
             }
             // What a request led to is told before the processor sleeps.
             None if kernel.host.events.is_empty() => {
+                // Whoever looks on sees what was done, not only what is over.
+                kernel.host.flush_trace();
                 enter(kernel, Activity::Idle);
                 apic::wait();
                 enter(kernel, Activity::Active);

@@ -262,7 +262,8 @@ impl Vm {
         self.shared.devices().bus.serial.take()
     }
 
-    /// Queues `bytes` for the guest on COM1.
+    /// Queues `bytes` for the guest on COM1. From the first time on, if only with
+    /// no bytes, each byte that the guest writes there makes [`Vm::run`] stop.
     pub fn send_serial(&mut self, bytes: &[u8]) {
         // Nothing can be wrong: COM1 takes bytes whatever the guest does.
         let _ = self.shared.access(|bus, _, effects| {

@@ -143,6 +143,17 @@ impl Backend for Kvm {
             .map_err(|error| broken(&error))
     }
 
+    fn type_on(&mut self, stream: Stream, bytes: &[u8]) -> Result<()> {
+        match stream {
+            Stream::Serial => self.vm.send_serial(bytes),
+            _ => {
+                let sent = self.vm.send(Port::Console, bytes);
+                sent.map_err(|error| broken(&error))?;
+            }
+        }
+        Ok(())
+    }
+
     fn waker(&self) -> Waker {
         let interrupter = self.vm.interrupter();
         Waker::new(move || interrupter.interrupt())

@@ -180,10 +180,15 @@ impl Backend for Qemu {
     }
 
     fn send(&mut self, bytes: &[u8]) -> Result<()> {
-        let Some(control) = self.streams.first_mut() else {
-            return Err(broken("send to the guest", "QEMU has no control port"));
+        self.type_on(Stream::Control, bytes)
+    }
+
+    fn type_on(&mut self, stream: Stream, bytes: &[u8]) -> Result<()> {
+        let index = STREAMS.iter().position(|other| *other == stream);
+        let Some(line) = index.and_then(|index| self.streams.get_mut(index)) else {
+            return Err(broken("send to the guest", "QEMU has no such port"));
         };
-        match control.write_all(bytes) {
+        match line.write_all(bytes) {
             Ok(()) => {}
             // QEMU has ended: the next run says how.
             Err(error) if is_closed(&error) => {}

@@ -16,6 +16,7 @@ mod json;
 mod program;
 mod run;
 mod say;
+mod shell;
 mod target;
 mod trace;
 mod units;
@@ -87,6 +88,12 @@ enum Command {
     /// Measure what system calls and machines cost; compare with what was agreed on.
     #[command(after_help = bench::EXAMPLES)]
     Bench(bench::Options),
+    /// A prompt in a microVM: programs of all three interfaces, pipes, tracing.
+    #[command(after_help = shell::EXAMPLES)]
+    Shell(shell::Options),
+    /// Puts the terminal back when `shell` was killed.
+    #[command(name = shell::tty::STAND_BY, hide = true)]
+    StandBy,
     /// Show which system calls are served and tested.
     Coverage(coverage::Options),
     /// Say what this host can do, and how to fix what it cannot.
@@ -113,6 +120,8 @@ pub(crate) fn main(cli: &Cli) -> Exit {
         Command::Call(options) => call::run(options, &mut say),
         Command::Trace(options) => trace::run(options, &mut say),
         Command::Bench(options) => bench::run(options, &mut say),
+        Command::Shell(options) => shell::run(options, &mut say),
+        Command::StandBy => shell::tty::stand_by().map(|()| Exit::Success),
         Command::Coverage(options) => coverage::run(options, &mut say),
         Command::Doctor => doctor::run(&mut say),
         Command::Completions { shell } => completions(*shell, &mut say),

@@ -343,6 +343,15 @@ impl Piece {
 /// Most pieces in one [`Host::output`].
 pub const PIECES_MAX: usize = 14;
 
+/// Where the terminal is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Line {
+    /// The console of a virtio device.
+    Console,
+    /// A serial line.
+    Serial,
+}
+
 /// A process that another one made.
 #[derive(Clone, Copy, Debug)]
 pub struct NewChild<'a> {
@@ -360,8 +369,8 @@ pub struct NewChild<'a> {
 
 /// The host side: what programs and the kernel tell it.
 pub trait Host {
-    /// A process wrote to standard output (1) or standard error (2). The bytes
-    /// are taken when this returns.
+    /// A process wrote to standard output (1), standard error (2) or the
+    /// terminal (0). The bytes are taken when this returns.
     fn output(&mut self, process: u64, stream: u8, pieces: &[Piece]);
     /// Bytes of the kernel's own making on a process's stream.
     fn output_bytes(&mut self, process: u64, stream: u8, bytes: &[u8]);
@@ -370,13 +379,20 @@ pub trait Host {
     fn runs(&mut self, _process: u64, _thread: u64, _abi: mayfly_abi::Abi) {}
     /// A traced system call returned.
     fn traced(&mut self, call: &crate::trace::TracedCall);
-    /// A process that is traced made another one, which has its image now, or
-    /// was refused one.
+    /// A traced process's child has its image, or none; or an untraced one dies.
     fn child(&mut self, child: &NewChild<'_>);
     /// There is room for so many bytes more of a process's standard input.
     fn input_room(&mut self, process: u64, bytes: usize);
     /// Nobody is left to read a process's standard input.
     fn input_closed(&mut self, process: u64);
+    /// Programs use the terminal from now on.
+    fn terminal_begins(&mut self, line: Line);
+    /// Bytes of the kernel's own making for the terminal.
+    fn terminal_echo(&mut self, bytes: &[u8]);
+    /// Hands over at most `room` typed bytes; false if there are none, or no room.
+    fn terminal_bytes(&mut self, room: usize, consume: impl FnOnce(&[u8])) -> bool;
+    /// Typed bytes wait that there was no room for.
+    fn terminal_waits(&self) -> bool;
     /// Something happened that the host side waits for.
     fn event(&mut self, event: crate::event::Event);
     /// The machine stands still: the host may put a call into that mailbox, in

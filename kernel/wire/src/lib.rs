@@ -16,10 +16,11 @@
 pub mod frame;
 pub mod message;
 pub mod output;
+pub mod terminal;
 pub mod trace;
 
 /// Version of the protocol; both sides must have the same.
-pub const VERSION: u16 = 3;
+pub const VERSION: u16 = 4;
 
 /// Largest body of a frame on the control port, in bytes. A longer one is a
 /// protocol error on either side.

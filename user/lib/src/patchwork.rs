@@ -208,6 +208,19 @@ pub fn spawn(arguments: &[&CStr], flags: u32) -> Result<u64, Option<Errno>> {
     outcome(call(nr::SPAWN, address, flags.into(), 0))
 }
 
+/// The same for any number of arguments: the words of `array` are addresses of
+/// strings, and the last one is 0.
+///
+/// # Errors
+/// Those of `SPAWN` (§5); `EINVAL` without a last 0.
+pub fn spawn_array(array: &[usize], flags: u32) -> Result<u64, Option<Errno>> {
+    if array.last() != Some(&0) {
+        return Err(Some(Errno::EINVAL));
+    }
+    let address = array.as_ptr().expose_provenance() as u64;
+    outcome(call(nr::SPAWN, address, flags.into(), 0))
+}
+
 /// Maps memory of a file wherever there is room; says where.
 ///
 /// # Errors

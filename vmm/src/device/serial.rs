@@ -1,8 +1,8 @@
 //! COM1: a 16550 whose far end is the caller.
 //!
 //! The register model is `vm-superio`'s. Output gathers here until the caller
-//! takes it; a newline or a page of bytes is worth a stop, a byte is not.
-//! Neighbour: `bus`.
+//! takes it; a newline or a page of bytes is worth a stop, a byte is not, unless
+//! the caller sends to it: then somebody is talking. Neighbour: `bus`.
 
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -40,6 +40,8 @@ pub(crate) struct Serial {
     waiting: VecDeque<u8>,
     unreported: usize,
     output_max: usize,
+    /// The caller has sent something: each byte is worth a stop.
+    in_talk: bool,
 }
 
 /// COM1 at one moment, for a snapshot.
@@ -104,6 +106,7 @@ impl Serial {
             waiting: state.waiting.clone(),
             unreported: state.unreported,
             output_max: state.output_max,
+            in_talk: false,
         })
     }
 
@@ -113,6 +116,7 @@ impl Serial {
             waiting: VecDeque::new(),
             unreported: 0,
             output_max,
+            in_talk: false,
         }
     }
 
@@ -124,6 +128,7 @@ impl Serial {
 
     /// Queues bytes for the guest.
     pub(crate) fn send(&mut self, bytes: &[u8], effects: &mut Effects) {
+        self.in_talk = true;
         self.waiting.extend(bytes);
         self.feed(effects);
     }
@@ -149,7 +154,8 @@ impl Serial {
         let _ = self.uart.write(offset, value);
         let written = self.uart.writer().len() - before;
         self.unreported += written;
-        if written > 0 && value == b'\n' || self.unreported >= REPORT_AFTER {
+        let is_worth_it = value == b'\n' || self.in_talk;
+        if written > 0 && is_worth_it || self.unreported >= REPORT_AFTER {
             self.unreported = 0;
             effects.output = true;
         }

@@ -28,6 +28,9 @@ const CONTROL_BUFFER: u32 = 64;
 /// Buffers of the request port and their size.
 const RECEIVE_BUFFERS: u16 = 4;
 const RECEIVE_BUFFER: u32 = 4096;
+/// The same of the terminal, whose bytes come few at a time.
+const TYPED_BUFFERS: u16 = 4;
+const TYPED_BUFFER: u32 = 512;
 /// How long set-up waits for the device, in TSC ticks: some seconds.
 const PATIENCE: u64 = 1 << 34;
 
@@ -45,6 +48,8 @@ static CONTROL: Owned<[[u8; CONTROL_BUFFER as usize]; CONTROL_BUFFERS as usize]>
     Owned::new([[0; CONTROL_BUFFER as usize]; CONTROL_BUFFERS as usize]);
 static RECEIVE: Owned<[[u8; RECEIVE_BUFFER as usize]; RECEIVE_BUFFERS as usize]> =
     Owned::new([[0; RECEIVE_BUFFER as usize]; RECEIVE_BUFFERS as usize]);
+static TYPED: Owned<[[u8; TYPED_BUFFER as usize]; TYPED_BUFFERS as usize]> =
+    Owned::new([[0; TYPED_BUFFER as usize]; TYPED_BUFFERS as usize]);
 
 /// Where [`last_words`] go: the device, and the control port's transmit queue.
 static LAST_WORDS_BASE: AtomicU64 = AtomicU64::new(0);
@@ -93,6 +98,14 @@ impl Port {
             .position(|candidate| *candidate == name)
             .expect("every port has a name in the machine's list")
     }
+}
+
+/// Typed bytes that were taken from the device, in a buffer of its.
+#[derive(Clone, Copy, Debug)]
+pub struct Typed {
+    buffer: u16,
+    from: u32,
+    end: u32,
 }
 
 /// The device, set up, with its three ports found.
@@ -250,6 +263,54 @@ impl Console {
         while self.queues[queue].take().is_none() {
             core::hint::spin_loop();
         }
+    }
+
+    /// Lets the device send what is typed on the terminal: once.
+    pub fn listen_to_terminal(&mut self) {
+        if let Some(id) = self.numbers[Port::Console.index()] {
+            let queue = receive_queue(id);
+            self.queues[queue].lend(TYPED_BUFFERS, physical(TYPED.0.get()), TYPED_BUFFER);
+            self.registers.notify(queue);
+        }
+    }
+
+    /// Takes the next buffer of typed bytes from the device, if there is one.
+    pub fn typed(&mut self) -> Option<Typed> {
+        let id = self.numbers[Port::Console.index()]?;
+        let received = self.queues[receive_queue(id)].take()?;
+        Some(Typed {
+            buffer: received.buffer % TYPED_BUFFERS,
+            from: 0,
+            end: received.length.min(TYPED_BUFFER),
+        })
+    }
+
+    /// Hands up to `room` of taken bytes to `consume`; what is left of them.
+    pub fn consume_typed(
+        &mut self,
+        typed: Typed,
+        room: usize,
+        consume: impl FnOnce(&[u8]),
+    ) -> Option<Typed> {
+        let (from, end) = (typed.from as usize, typed.end as usize);
+        let part = from..end.min(from.saturating_add(room));
+        let left = part.end;
+        // SAFETY: the device gave this buffer back; it is lent again below,
+        // after the last use of the reference.
+        let buffer = unsafe { &(*TYPED.0.get())[usize::from(typed.buffer)] };
+        consume(&buffer[part]);
+        if left < end {
+            let from = u32::try_from(left).unwrap_or(typed.end);
+            return Some(Typed { from, ..typed });
+        }
+        if let Some(id) = self.numbers[Port::Console.index()] {
+            let queue = receive_queue(id);
+            self.queues[queue].lend_again(typed.buffer);
+            if self.queues[queue].wants_notice() {
+                self.registers.notify(queue);
+            }
+        }
+        None
     }
 
     /// Acknowledges the device's interrupt.

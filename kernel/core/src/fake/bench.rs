@@ -10,7 +10,7 @@ use super::image::{Elf, Pe, bundle};
 use super::{FakeMachine, FakePort, Step};
 use crate::event::Event;
 use crate::frame::TrapFrame;
-use crate::kernel::{Kernel, Running, SpawnRequest};
+use crate::kernel::{Input, Kernel, Running, SpawnRequest};
 use crate::object::process::{Cause, Process, ProcessKey};
 use crate::port::{Machine, Reason};
 use crate::trace::set_register;
@@ -216,7 +216,7 @@ pub fn request(program: &str) -> SpawnRequest<'_> {
         arguments: b"program\0",
         traced: false,
         frames_max: 0,
-        input: false,
+        input: Input::Empty,
     }
 }
 

@@ -1,13 +1,13 @@
 //! What the fake host was told, and the memory that it reads outputs from.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 
 use mayfly_abi::Abi;
 
 use crate::event::Event;
-use crate::port::{Host, NewChild, PAGE_BYTES, PAGE_SIZE, PIECES_MAX, PageFrame, Piece};
+use crate::port::{Host, Line, NewChild, PAGE_BYTES, PAGE_SIZE, PIECES_MAX, PageFrame, Piece};
 use crate::trace::TracedCall;
 
 /// Frame of the first file; all frames below are RAM.
@@ -73,6 +73,12 @@ pub struct FakeHost {
     pub mail: Vec<(usize, u64)>,
     /// Calls that were in a mailbox and have returned.
     pub called: usize,
+    /// Line of the terminal, once it is used.
+    pub line: Option<Line>,
+    /// Bytes that were typed and not taken.
+    pub typed: VecDeque<u8>,
+    /// What the kernel itself showed on the terminal.
+    pub echo: Vec<u8>,
 }
 
 impl FakeHost {
@@ -86,6 +92,9 @@ impl FakeHost {
             events: Vec::new(),
             mail: Vec::new(),
             called: 0,
+            line: None,
+            typed: VecDeque::new(),
+            echo: Vec::new(),
         }
     }
 }
@@ -124,6 +133,27 @@ impl Host for FakeHost {
 
     fn input_closed(&mut self, process: u64) {
         self.inputs.push((process, None));
+    }
+
+    fn terminal_begins(&mut self, line: Line) {
+        assert_eq!(self.line.replace(line), None, "it begins once");
+    }
+
+    fn terminal_echo(&mut self, bytes: &[u8]) {
+        self.echo.extend(bytes);
+    }
+
+    fn terminal_bytes(&mut self, room: usize, consume: impl FnOnce(&[u8])) -> bool {
+        let count = room.min(self.typed.len());
+        let bytes: Vec<u8> = self.typed.drain(..count).collect();
+        if count > 0 {
+            consume(&bytes);
+        }
+        count > 0
+    }
+
+    fn terminal_waits(&self) -> bool {
+        !self.typed.is_empty()
     }
 
     fn event(&mut self, event: Event) {

@@ -76,6 +76,24 @@ impl<P: Port> Kernel<P> {
         true
     }
 
+    /// Ends processes and all that came of them, the running one apart.
+    pub(crate) fn kill_families(&mut self, of: &[ProcessKey], status: i64) {
+        let all = self.processes.iter();
+        let mut by_age: Vec<_> = all.map(|(key, it)| (it.number, it.parent, key)).collect();
+        by_age.sort_unstable_by_key(|(number, ..)| *number);
+        let mut numbers: Vec<u64> = Vec::new();
+        // Whoever makes a process is older.
+        for (number, parent, key) in by_age {
+            if !of.contains(&key) && !numbers.contains(&parent) {
+                continue;
+            }
+            numbers.push(number);
+            if let Some(process) = self.processes.take(key) {
+                self.bury(process, Cause::Killed, status);
+            }
+        }
+    }
+
     /// Ends the process of that number and, if the host started it, every one
     /// that came of it: what the host ends is over. False if there is none.
     /// Nothing runs now.
@@ -203,6 +221,11 @@ impl<P: Port> Kernel<P> {
         // Children come and go; the host hears of those that it traces, or that
         // did not simply exit.
         let quiet = process.parent != 0 && process.gate != Gate::Watched && cause == Cause::Exit;
+        let dies = matches!(cause, Cause::Fault(_) | Cause::OutOfMemory);
+        if dies && process.parent != 0 && process.gate != Gate::Watched {
+            // Nobody has told the host yet what that is.
+            self.name(&process);
+        }
         let event = (!quiet).then(|| Event::Exited {
             number: process.number,
             cause,

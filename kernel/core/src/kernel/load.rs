@@ -190,14 +190,19 @@ impl<P: Port> Kernel<P> {
     /// refused one.
     pub(crate) fn tell_of(&mut self, process: &Process<P>) {
         if process.gate == Gate::Watched {
-            self.host.child(&NewChild {
-                process: process.number,
-                parent: process.parent,
-                root: P::Machine::root(process.space.tables()),
-                abi: process.abi,
-                program: Arguments::new(&process.arguments).first(),
-            });
+            self.name(process);
         }
+    }
+
+    /// Tells the host what a child is.
+    pub(super) fn name(&mut self, process: &Process<P>) {
+        self.host.child(&NewChild {
+            process: process.number,
+            parent: process.parent,
+            root: P::Machine::root(process.space.tables()),
+            abi: process.abi,
+            program: Arguments::new(&process.arguments).first(),
+        });
     }
 
     /// A process that was made by one of another interface gets an id of its

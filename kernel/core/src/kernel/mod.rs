@@ -31,7 +31,7 @@ pub use child::Child;
 pub use ipc::{Parcel, Receipt};
 pub use load::{LoadError, Source};
 pub use probe::{ProbeCall, ProbeResult};
-pub use start::{SpawnError, SpawnRequest};
+pub use start::{Input, SpawnError, SpawnRequest};
 
 use alloc::boxed::Box;
 use alloc::rc::Rc;

@@ -11,7 +11,7 @@ use mayfly_abi::Abi;
 use mayfly_abi::convention::{Place, Register};
 use mayfly_abi::mailbox::{ADDRESS as MAILBOX, LOADING_ENTRY, Mailbox, STOP_BEFORE_ENTRY};
 
-use super::{Flow, Kernel, Running, SpawnError, SpawnRequest};
+use super::{Flow, Input, Kernel, Running, SpawnError, SpawnRequest};
 use crate::error::KernelError;
 use crate::event::Event;
 use crate::object::memory::{Backing, Region};
@@ -70,7 +70,7 @@ impl<P: Port> Kernel<P> {
             arguments: b"probe\0",
             traced: false,
             frames_max: 0,
-            input: false,
+            input: Input::Empty,
         };
         let regions = [(MAILBOX, PAGE_SIZE), (BUFFER, BUFFER_MAX)].map(|(start, size)| Region {
             start,

@@ -18,7 +18,7 @@ use crate::object::namespace::View;
 use crate::object::process::{Gate, Process, ProcessBox, ProcessKey, Spent};
 use crate::object::thread::{Thread, ThreadBox};
 use crate::personality;
-use crate::port::{Machine, Port};
+use crate::port::{Line, Machine, Port};
 
 /// Frames that are kept for the kernel's own needs: page tables, mostly.
 const FRAMES_KEPT: u64 = 64;
@@ -36,8 +36,20 @@ pub struct SpawnRequest<'a> {
     pub traced: bool,
     /// Most frames the process may own; 0 is no limit of its own.
     pub frames_max: u64,
-    /// The host will send its standard input ([`Kernel::feed`]).
-    pub input: bool,
+    /// Its standard input.
+    pub input: Input,
+}
+
+/// Where a new process's standard input comes from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Input {
+    /// It is at its end.
+    #[default]
+    Empty,
+    /// The host sends it ([`Kernel::feed`]).
+    Sent,
+    /// It is the terminal on that line, and so are the outputs.
+    Terminal(Line),
 }
 
 /// Why a process cannot be started.
@@ -126,11 +138,17 @@ impl<P: Port> Kernel<P> {
     /// # Errors
     /// [`SpawnError`]; nothing is left of a process that could not be made.
     pub fn spawn(&mut self, request: &SpawnRequest<'_>) -> Result<ProcessKey, SpawnError> {
-        let input = request.input.then(|| self.input()).transpose();
-        let input = input.map_err(|_| SpawnError::NoRoom)?;
+        let input = (request.input == Input::Sent).then(|| self.input());
+        let input = input.transpose().map_err(|_| SpawnError::NoRoom)?;
         let key = self.create(request, &[])?;
         if let Some(input) = input {
             self.connect(key, input);
+        } else if let Input::Terminal(line) = request.input {
+            let Ok(terminal) = self.terminal(line) else {
+                self.kill(key);
+                return Err(SpawnError::NoRoom);
+            };
+            self.attach(key, terminal);
         }
         for thread in self.threads_of(key) {
             self.wake(thread);

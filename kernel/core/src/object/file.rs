@@ -18,6 +18,7 @@ use crate::object::pipe::PipeEnd;
 use crate::object::processes::OpenPart;
 use crate::object::socket::file::SocketFile;
 use crate::object::stream::Stream;
+use crate::object::terminal::TerminalRef;
 use crate::object::usage::UsageFile;
 
 /// What an open file leads to.
@@ -50,6 +51,10 @@ pub enum Node {
     Socket(SocketFile),
     /// A file of a process's directory.
     Process(Box<OpenPart>),
+    /// The terminal.
+    Terminal(TerminalRef),
+    /// Commands to the terminal, and what is known of it.
+    TerminalControl(TerminalRef),
 }
 
 /// What can be done without waiting. The bits are those of PatchworkOS's POLL

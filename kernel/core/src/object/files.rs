@@ -26,6 +26,7 @@ use crate::object::pipe::{Hangup, Hangups};
 use crate::object::share::Shares;
 use crate::object::socket::Sockets;
 use crate::object::store::{Quota, Store};
+use crate::object::terminal::TerminalRef;
 use crate::port::{Machine, PAGE_SIZE, Port};
 
 /// Share of memory that files may take from the kernel's heap, and its bound.
@@ -55,6 +56,8 @@ pub struct Files {
     pub shares: RefCell<Shares>,
     /// Standard inputs that the host may send.
     pub inputs: RefCell<Inputs>,
+    /// The terminal, once a program is on it.
+    pub terminal: OnceCell<TerminalRef>,
     ids: Cell<u64>,
 }
 
@@ -97,6 +100,7 @@ impl Files {
             kernel_directory: OnceCell::new(),
             shares: RefCell::new(Shares::new(seed)),
             inputs: RefCell::default(),
+            terminal: OnceCell::new(),
             ids: Cell::new(0),
         }
     }

@@ -141,6 +141,10 @@ pub enum Device {
     NewSocket,
     /// The name of an address of a local socket.
     SocketAddress,
+    /// The terminal.
+    Terminal,
+    /// Commands to the terminal.
+    TerminalControl,
 }
 
 /// A name: padded with zeros.

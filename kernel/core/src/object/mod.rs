@@ -25,6 +25,7 @@ pub mod share;
 pub mod socket;
 pub mod store;
 pub mod stream;
+pub mod terminal;
 pub mod thread;
 pub mod transfer;
 pub mod usage;

@@ -10,6 +10,7 @@ use crate::object::memory::MemoryFile;
 use crate::object::namespace::Place;
 use crate::object::pipe::Pipe;
 use crate::object::socket::file::SocketFile;
+use crate::object::terminal::TerminalRef;
 use crate::object::usage::UsageFile;
 use crate::port::{Machine, Port};
 
@@ -37,11 +38,21 @@ pub fn node<P: Port>(kernel: &Kernel<P>, place: &Place) -> Result<Node, KernelEr
         Body::Device(Device::Usage(usage)) => Node::Usage(UsageFile::new(*usage)),
         Body::Device(Device::NewPipe) => Node::Pipe(new_pipe(kernel)?.end(true, true)),
         Body::Device(Device::SocketAddress) => Node::Socket(SocketFile::Address),
+        Body::Device(Device::Terminal) => Node::Terminal(terminal(kernel)?),
+        Body::Device(Device::TerminalControl) => Node::TerminalControl(terminal(kernel)?),
         // A process needs a namespace for them: the interface that has sockets.
         Body::Device(Device::NewSocket) | Body::Socket(..) => {
             return Err(KernelError::NotSupported);
         }
     })
+}
+
+/// The terminal, which is there when the host has started a program on it.
+#[cold]
+fn terminal<P: Port>(kernel: &Kernel<P>) -> Result<TerminalRef, KernelError> {
+    let files = kernel.files();
+    let terminal = files.terminal.get().ok_or(KernelError::NotFound)?;
+    Ok(Rc::clone(terminal))
 }
 
 /// A new pipe, without ends.

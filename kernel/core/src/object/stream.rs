@@ -1,4 +1,4 @@
-//! Standard streams: where a program's descriptors 1 and 2 lead.
+//! Output to the host: where a program's descriptors 1 and 2 lead.
 
 use crate::error::KernelError;
 use crate::kernel::{Kernel, Running};
@@ -10,6 +10,8 @@ use crate::user::check_range;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Stream {
+    /// The terminal.
+    Terminal = 0,
     /// Standard output.
     Output = 1,
     /// Standard error.

@@ -11,9 +11,10 @@ use crate::kernel::{Flow, Kernel, Running};
 use crate::object::file::{FileRef, Mode, Node, OpenFile, Ready};
 use crate::object::inode::Inode;
 use crate::object::memory::Touch;
+use crate::object::stream::Stream;
 use crate::object::wait::Entry;
 use crate::object::{log, stream};
-use crate::personality::process_files as process;
+use crate::personality::{process_files as process, terminal_files as terminal};
 use crate::port::{Machine, PAGE_SIZE, Port};
 use crate::user::{self, check_range};
 
@@ -119,6 +120,8 @@ pub fn read<P: Port>(
         Node::Socket(socket) => return socket.read(kernel, running, file, address, count),
         Node::Stream(_) | Node::Memory(_) => return Err(KernelError::NotSupported),
         Node::Process(part) => return process::read(kernel, running, file, part, address, count),
+        Node::Terminal(terminal) => return terminal.read(kernel, running, address, count),
+        Node::TerminalControl(it) => terminal::read(kernel, running, file, it, address, count)?,
         Node::Directory(_) => return Err(KernelError::IsDirectory),
     };
     Ok(Flow::Return(length))
@@ -146,6 +149,8 @@ pub fn write<P: Port>(
             return Err(KernelError::NotSupported);
         }
         Node::Process(part) => return process::write(kernel, running, part, address, count),
+        Node::Terminal(_) => stream::write(kernel, running, Stream::Terminal, address, count)?,
+        Node::TerminalControl(it) => terminal::write(kernel, running, it, address, count)?,
         Node::Directory(_) => return Err(KernelError::IsDirectory),
     };
     Ok(Flow::Return(length))
@@ -233,6 +238,7 @@ pub fn ready<P: Port>(kernel: &Kernel<P>, file: &OpenFile) -> Result<Ready, Kern
         Node::Pipe(end) => Ok(end.ready()),
         Node::Socket(socket) => socket.ready(),
         Node::Process(part) => part.ready(),
+        Node::Terminal(terminal) => Ok(terminal.ready()),
         Node::Log => {
             let more = kernel.files().log.end() > file.position.get();
             Ok(Ready::OUT.and(if more { Ready::IN } else { Ready::NONE }))
@@ -243,7 +249,8 @@ pub fn ready<P: Port>(kernel: &Kernel<P>, file: &OpenFile) -> Result<Ready, Kern
         | Node::File(_)
         | Node::Directory(_)
         | Node::Memory(_)
-        | Node::Usage(_) => Err(KernelError::NotSupported),
+        | Node::Usage(_)
+        | Node::TerminalControl(_) => Err(KernelError::NotSupported),
     }
 }
 
@@ -254,6 +261,7 @@ pub fn enter<P: Port>(kernel: &Kernel<P>, file: &OpenFile, entry: Entry) {
         Node::Input(Some(input)) => input.enter(entry),
         Node::Socket(socket) => socket.enter(entry),
         Node::Process(part) => part.enter(entry),
+        Node::Terminal(terminal) => terminal.enter(entry),
         Node::Log => kernel.files().log.grown.enter(entry),
         _ => {}
     }

@@ -8,12 +8,17 @@
 use alloc::format;
 use alloc::string::String;
 use core::cell::OnceCell;
+use core::fmt::Write as _;
 
 use crate::error::KernelError;
 use crate::kernel::{Kernel, Running};
 use crate::object::file::OpenFile;
+use crate::personality;
 use crate::port::{Machine, Port};
 use crate::user;
+
+/// Longest list of capabilities, in bytes.
+const CAPABILITIES_MAX: usize = 32 << 10;
 
 /// What the processor does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -72,6 +77,8 @@ pub enum Usage {
     Processor,
     /// Pages of memory.
     Memory,
+    /// Capabilities that processes hold.
+    Capabilities,
 }
 
 /// An open file that tells one: whoever reads it in parts reads one text.
@@ -113,6 +120,29 @@ impl UsageFile {
     }
 }
 
+/// A line for each capability that a process holds, the running one apart: the
+/// process, what it names, and what it allows.
+fn capabilities<P: Port>(kernel: &Kernel<P>) -> String {
+    const RIGHTS: &[u8; 8] = b"rwxgrdmc";
+    let mut text = String::from("process kind id rights");
+    for process in kernel.all_processes() {
+        let number = personality::process_id(process).unwrap_or(process.number);
+        for capability in process.capabilities.iter() {
+            let (kind, id) = (capability.object.kind(), capability.object.id());
+            let _written = write!(text, "\n{number} {kind:?} {id} ");
+            let bits = capability.rights.bits();
+            text.extend((0..8).map(|bit| match bits >> bit & 1 {
+                1 => char::from(RIGHTS[bit]),
+                _ => '-',
+            }));
+            if text.len() > CAPABILITIES_MAX {
+                return text;
+            }
+        }
+    }
+    text
+}
+
 impl Usage {
     /// What it says now: the lines of specs/patchwork.md §12, without a final newline.
     fn text<P: Port>(self, kernel: &Kernel<P>) -> String {
@@ -131,6 +161,7 @@ impl Usage {
                 let used = total - free;
                 format!("total_pages {total}\nfree_pages {free}\nused_pages {used}")
             }
+            Usage::Capabilities => capabilities(kernel),
         }
     }
 }

@@ -8,6 +8,7 @@
 pub mod patchwork;
 mod resume;
 pub(crate) use patchwork::proc as process_files;
+pub(crate) use patchwork::terminal as terminal_files;
 pub(crate) use resume::resume;
 pub mod veridian;
 pub mod xeneva;
@@ -79,6 +80,10 @@ pub(crate) fn killed_status(abi: Abi) -> i64 {
         Abi::Xeneva | Abi::Patchwork | Abi::Veridian => 0,
     }
 }
+
+/// Exit status of a process that was interrupted from the terminal: as shells
+/// elsewhere have it.
+pub(crate) const INTERRUPTED_STATUS: i64 = 130;
 
 /// Exit status of a process whose executable could not be loaded while its
 /// maker ran.
@@ -238,6 +243,19 @@ pub(crate) fn connect<P: Port>(process: &mut Process<P>, input: InputRef) {
                 .expect("both limits are above zero");
         }
         Abi::Veridian => process.capabilities.console_input = Some(input),
+    }
+}
+
+/// Makes an open file the standard streams of a new process.
+pub(crate) fn attach<P: Port>(process: &mut Process<P>, file: &FileRef) {
+    if process.abi == Abi::Veridian {
+        process.handles = Handles::new(handles_max(process.abi));
+    }
+    for handle in 0..3 {
+        process
+            .handles
+            .set(handle, Some(Rc::clone(file)))
+            .expect("all limits are three or more");
     }
 }
 

@@ -86,8 +86,9 @@ pub enum Event<'a> {
         /// What was wrong.
         message: &'a str,
     },
-    /// A traced process made another one, which is traced too. Sent before the
-    /// first record of it.
+    /// A traced process made another one, which is traced too: sent before the
+    /// first record of it. Or one that no traced process made dies of a fault:
+    /// sent before its `Exited`.
     Child {
         /// Process.
         pid: u64,

@@ -109,6 +109,42 @@ pub enum Request<'a> {
         /// Probe process.
         pid: u64,
     },
+    /// What the guest's terminal looks like now. Whoever edits a line on it is
+    /// to draw that anew. No answer.
+    Terminal(Window),
+    /// Records the system calls of a process, and of those that come of it,
+    /// from now on. Answer: `Started`, which says its number, or `Refused`.
+    Trace {
+        /// Request id.
+        id: u32,
+        /// Its id as programs of PatchworkOS know it.
+        process: u64,
+    },
+}
+
+/// The window of a terminal.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Window {
+    /// Characters in a row.
+    pub columns: u16,
+    /// Rows.
+    pub rows: u16,
+    /// Number of the machine among those that one person looks at.
+    pub machine: u16,
+}
+
+/// Where a program's standard input comes from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Input {
+    /// It is at its end.
+    #[default]
+    Empty,
+    /// The host sends it: `Request::Input`.
+    Sent,
+    /// It is the terminal on `mayfly.console`, and so are the outputs.
+    Console,
+    /// It is the terminal on COM1, and so are the outputs.
+    Serial,
 }
 
 /// What is different when a stopped machine goes on.
@@ -135,8 +171,8 @@ pub struct Spawn<'a> {
     pub trace: bool,
     /// Most frames the process may use; 0 is no limit of its own.
     pub frames_max: u32,
-    /// The host will send its standard input; without, that is at its end.
-    pub input: bool,
+    /// Its standard input.
+    pub input: Input,
 }
 
 /// One raw system call for a probe.

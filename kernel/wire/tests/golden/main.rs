@@ -6,7 +6,7 @@
 //! - `messages`: one message of each kind, from given values.
 //! - `golden`: the bytes of each of them.
 //! - `frames`: any message survives the way; any bytes are survived.
-//! - `records`: trace records.
+//! - `records`: trace records. `terminal`: what the shell says among its bytes.
 
 #![expect(clippy::unwrap_used, reason = "a test says what it got by panicking")]
 
@@ -14,3 +14,4 @@ mod frames;
 mod golden;
 mod messages;
 mod records;
+mod terminal;

@@ -2,8 +2,8 @@
 
 use mayfly_wire::VERSION;
 use mayfly_wire::message::{
-    ARGUMENTS_MAX, Arg, BACKTRACE_MAX, Cause, Event, Exited, Fault, Panic, RawCall, Ready, Refusal,
-    Request, Resume, Returned, Spawn, Stats,
+    ARGUMENTS_MAX, Arg, BACKTRACE_MAX, Cause, Event, Exited, Fault, Input, Panic, RawCall, Ready,
+    Refusal, Request, Resume, Returned, Spawn, Stats, Window,
 };
 
 /// What the fields of messages are filled with: no field of a message has the
@@ -50,7 +50,10 @@ pub(crate) fn requests(values: &Values) -> Vec<Request<'_>> {
                 argv: &values.bytes,
                 trace: values.flag,
                 frames_max: values.word(3),
-                input: !values.flag,
+                input: match values.flag {
+                    true => Input::Empty,
+                    false => Input::Serial,
+                },
             },
         },
         Request::OpenProbe { id, abi },
@@ -85,6 +88,12 @@ pub(crate) fn requests(values: &Values) -> Vec<Request<'_>> {
             seed: values.long(1),
         },
         Request::Await { id, pid },
+        Request::Terminal(Window {
+            columns: u16::from(values.byte(1)),
+            rows: u16::from(values.byte(2)),
+            machine: u16::from(values.byte(3)),
+        }),
+        Request::Trace { id, process: pid },
     ]
 }
 
@@ -235,6 +244,8 @@ pub(crate) fn request_name(request: &Request<'_>) -> &'static str {
         Request::Resume(_) => "Resume",
         Request::Reseed { .. } => "Reseed",
         Request::Await { .. } => "Await",
+        Request::Terminal(_) => "Terminal",
+        Request::Trace { .. } => "Trace",
     }
 }
 

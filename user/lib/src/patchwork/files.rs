@@ -87,6 +87,22 @@ pub fn remove(path: &CStr) -> Result<u64, Option<Errno>> {
     outcome(call(nr::REMOVE, address(path), 0, 0))
 }
 
+/// Makes a directory the working directory.
+///
+/// # Errors
+/// Those of `CHDIR` (§5).
+pub fn chdir(path: &CStr) -> Result<u64, Option<Errno>> {
+    outcome(call(nr::CHDIR, address(path), 0, 0))
+}
+
+/// Shows an open file in the place of another one.
+///
+/// # Errors
+/// Those of `BIND` (§5).
+pub fn bind(source: u64, target: &CStr) -> Result<u64, Option<Errno>> {
+    outcome(call(nr::BIND, source, address(target), 0))
+}
+
 /// Reads entries of an open directory; the part of the buffer that has some,
 /// which is empty at the end. [`entry`] reads each of its [`DIRENT`] bytes.
 ///

@@ -39,17 +39,26 @@ const DEVICES: &[Seed] = &[
     directory("perf", System::Devices, Seeds::List(USAGE)),
     directory("pipe", System::Devices, Seeds::List(PIPES)),
     directory("shmem", System::Devices, MEMORY),
+    directory("tty", System::Devices, Seeds::List(TERMINAL)),
 ];
 
 /// `/dev/perf`.
 const USAGE: &[Seed] = &[
     device("cpu", Device::Usage(Usage::Processor)),
     device("mem", Device::Usage(Usage::Memory)),
+    // Not one of PatchworkOS, which has none.
+    device("caps", Device::Usage(Usage::Capabilities)),
 ];
 
 /// `/dev/shmem`: besides new memory, that under keys (specs/xeneva.md §3.9),
 /// which are its names in decimal.
 const MEMORY: Seeds = Seeds::Segments("new", Device::NewMemory);
+
+/// `/dev/tty`, which PatchworkOS does not have (`terminal.rs`).
+const TERMINAL: &[Seed] = &[
+    device("data", Device::Terminal),
+    device("ctl", Device::TerminalControl),
+];
 
 /// `/dev/pipe`.
 const PIPES: &[Seed] = &[device("new", Device::NewPipe)];

@@ -17,6 +17,7 @@ pub(crate) mod share;
 pub(crate) mod socket;
 pub(crate) mod spawn;
 pub(crate) mod start;
+pub(crate) mod terminal;
 pub(crate) mod thread;
 
 use mayfly_abi::patchwork::{CONVENTION, Call, nr};

@@ -213,7 +213,7 @@ pub(crate) fn write<P: Port>(
 }
 
 /// A decimal number, with its sign.
-fn number(text: &[u8]) -> Result<i64, KernelError> {
+pub(super) fn number(text: &[u8]) -> Result<i64, KernelError> {
     let number = core::str::from_utf8(text)
         .ok()
         .and_then(|text| text.parse().ok());

@@ -7,7 +7,7 @@ use mayfly_abi::patchwork::{self, Errno, nr};
 
 use crate::fake::bench::{Bench, pause, request};
 use crate::fake::image::DATA;
-use crate::kernel::{SpawnError, SpawnRequest};
+use crate::kernel::{Input, SpawnError, SpawnRequest};
 use crate::object::input::{CAPACITY, FeedError};
 use crate::object::process::ProcessKey;
 use crate::port::PAGE_SIZE;
@@ -20,7 +20,7 @@ const FIRST: u64 = 1;
 
 fn asked(program: &str) -> SpawnRequest<'_> {
     SpawnRequest {
-        input: true,
+        input: Input::Sent,
         ..request(program)
     }
 }

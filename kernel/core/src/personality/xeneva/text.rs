@@ -13,6 +13,7 @@ use mayfly_abi::xeneva::FAILED;
 
 use crate::error::KernelError;
 use crate::kernel::{Flow, Kernel, Running};
+use crate::object::file::Node;
 use crate::object::stream::Stream;
 use crate::port::{Host, Machine, Port};
 use crate::user;
@@ -176,12 +177,16 @@ impl<P: Port> Printer<'_, P> {
     }
 
     fn flush(&mut self) {
-        let number = self.running.process.console;
+        let process = &self.running.process;
+        let on_terminal = process.handles.get(1);
+        let stream = match on_terminal.map(|file| &file.node) {
+            Ok(Node::Terminal(_)) => Stream::Terminal,
+            _ => Stream::Output,
+        };
+        let number = process.console;
         let bytes = &self.buffer[..self.used];
         if !bytes.is_empty() {
-            self.kernel
-                .host
-                .output_bytes(number, Stream::Output as u8, bytes);
+            self.kernel.host.output_bytes(number, stream as u8, bytes);
         }
         self.used = 0;
     }

@@ -1,0 +1,153 @@
+//! `mayfly shell`: the guest's shell, for people and for scripts.
+//!
+//! Purpose: connects this terminal to the shell program of a machine, until
+//! either ends; without a terminal the standard input runs line by line.
+//! Neighbours: `session` serves the machine, `tty` and `input` this terminal,
+//! `history` the lines of earlier runs, `log` writes `--log`.
+
+mod history;
+mod input;
+mod log;
+mod menu;
+mod session;
+pub(crate) mod tty;
+
+use std::io::{self, IsTerminal as _};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use mayfly::terminal::Line;
+use mayfly::{Vm, VmOptions};
+
+use super::exit::Exit;
+use super::say::Say;
+use super::target::Target;
+use super::units;
+use history::History;
+use session::Session;
+
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  mayfly shell                              a prompt in a microVM; `help` says what it knows
+  mayfly shell -c 'ls /bin && ps'           one line, its status
+  mayfly shell < script                     line by line, the last status
+  mayfly shell --meter                      `time COMMAND` counts kernel instructions
+
+Ctrl-] opens a menu: quit, send Ctrl-], fork the machine, go to the next one, snapshot, back.
+Ctrl-C goes to the guest. Lines are kept in MAYFLY_HISTORY, or in the folder of your state.";
+
+/// Program in the guest.
+const PROGRAM: &str = "shell";
+/// As long as somebody types: a hundred years.
+const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+
+/// Options of `mayfly shell`.
+#[derive(Args, Debug)]
+#[group(skip)]
+pub(crate) struct Options {
+    /// Run one line instead of reading them.
+    #[arg(short = 'c', long = "command", value_name = "LINE")]
+    line: Option<String>,
+    /// Put the terminal on the serial line (16550) instead of virtio.
+    #[arg(long)]
+    serial: bool,
+    /// Count kernel instructions, for `time` (KVM only; slow).
+    #[arg(long)]
+    meter: bool,
+    /// Write what happens into a file as plain text, with times.
+    #[arg(long, value_name = "FILE")]
+    log: Option<PathBuf>,
+    #[command(flatten)]
+    target: Target,
+}
+
+/// Runs the shell.
+pub(crate) fn run(options: &Options, say: &mut Say) -> anyhow::Result<Exit> {
+    let typed = io::stdin().is_terminal() && io::stdout().is_terminal();
+    let log = options.log.as_deref().map(log::Log::create).transpose()?;
+    if options.line.is_none() && typed && !say.is_json() {
+        return interactive(options, log, say);
+    }
+    by_lines(options, log, say)
+}
+
+/// A script, or a single line.
+fn by_lines(options: &Options, mut log: Option<log::Log>, say: &mut Say) -> anyhow::Result<Exit> {
+    if options.line.is_none() && io::stdin().is_terminal() {
+        say.note("standard output is no terminal: lines are read as they are; Ctrl-D ends them");
+    }
+    let vm = Vm::with_options(options.target.options())?;
+    let command = vm.spawn(PROGRAM).trace(false);
+    let process = match &options.line {
+        Some(line) => command.arg("-c").arg(line),
+        None => command,
+    };
+    let process = process.stdin_from(io::stdin()).start()?;
+    let mut failed = None;
+    let timeout = options.target.timeout.unwrap_or(FOR_EVER);
+    let output = process.wait_with_output(timeout, |stream, bytes| {
+        if let Some(log) = &mut log {
+            log.shown(bytes);
+        }
+        failed = failed.take().or(say.written(stream, bytes).err());
+    })?;
+    if let Some(error) = failed {
+        return Err(anyhow::Error::from(error).context("cannot write what the shell says"));
+    }
+    Ok(status(&output.status))
+}
+
+/// A person at a terminal.
+fn interactive(options: &Options, log: Option<log::Log>, say: &mut Say) -> anyhow::Result<Exit> {
+    // Before there are other threads: they are to leave signals to us.
+    let signals = input::Signals::block()?;
+    let history = History::find();
+    let started = Instant::now();
+    let choices = VmOptions {
+        files: history.file().into_iter().collect(),
+        ..options.target.options()
+    };
+    let vm = Vm::with_options(choices)?;
+    let line = match options.serial {
+        true => Line::Serial,
+        false => Line::Console,
+    };
+    let terminal = vm.terminal(line, PROGRAM)?;
+    if options.meter && !terminal.count()? {
+        say.note("this back end does not count instructions: --meter needs kvm");
+    }
+    let how = match vm.is_from_snapshot() {
+        true => "copied",
+        false => "booted",
+    };
+    say.progress(&format!(
+        "mayfly: machine {how} in {} on {}. Leave: Ctrl-] q   Help: help",
+        units::time(started.elapsed()),
+        vm.backend()
+    ));
+    let raw = tty::Raw::enter()?;
+    let input = input::Input::start(signals, terminal.waker()?);
+    let mut session = Session::new(vm, terminal, input, history, log);
+    let ended = session.serve(&raw);
+    // The terminal is ours again before anything is said.
+    drop(raw);
+    let ended = ended?;
+    Ok(match ended {
+        session::End::Left => Exit::Success,
+        session::End::Shell(ended) => status(&ended),
+        session::End::Signal(number) => Exit::Program(128_u8.saturating_add(number)),
+    })
+}
+
+/// The shell's own status, as it is.
+fn status(ended: &mayfly::ExitStatus) -> Exit {
+    match ended.cause() {
+        mayfly::Cause::Exited => {
+            // As shells pass on a status: its low byte.
+            let [low, ..] = ended.code().to_le_bytes();
+            Exit::Program(low)
+        }
+        _ => Exit::Program(137),
+    }
+}

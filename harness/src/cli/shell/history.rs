@@ -1,0 +1,142 @@
+//! Lines that were entered in earlier runs.
+//!
+//! Purpose: a text file of this host, a line an entry, that the guest's shell
+//! finds in its file tree. The guest is not trusted: a line has a limit, and no
+//! control characters. Neighbours: the shell says what was entered.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::path::{Path, PathBuf};
+
+use mayfly::ExtraFile;
+
+/// Where the guest's shell looks for them.
+const IN_GUEST: &str = "/var/history";
+/// Lines that a new session gets, and how long the file may grow before it is
+/// cut down to those.
+const LINES: usize = 500;
+const BYTES_MAX: u64 = 256 << 10;
+
+/// The file, if there is a place for one.
+#[derive(Debug)]
+pub(crate) struct History {
+    path: Option<PathBuf>,
+}
+
+impl History {
+    /// The one of this user: `MAYFLY_HISTORY`, or in the folder for state.
+    pub(crate) fn find() -> Self {
+        let variable = |name| {
+            std::env::var_os(name)
+                .filter(|it| !it.is_empty())
+                .map(PathBuf::from)
+        };
+        let state = || {
+            let home = || variable("HOME").map(|home| home.join(".local/state"));
+            let state = variable("XDG_STATE_HOME").or_else(home)?;
+            Some(state.join("mayfly/history"))
+        };
+        let path = variable("MAYFLY_HISTORY").or_else(state);
+        Self { path }
+    }
+
+    /// The last lines, as a file for the guest.
+    pub(crate) fn file(&self) -> Option<ExtraFile> {
+        let text = read(self.path.as_deref()?)?;
+        let lines: Vec<&str> = text.lines().collect();
+        let last = &lines[lines.len().saturating_sub(LINES)..];
+        (!last.is_empty()).then(|| ExtraFile {
+            name: IN_GUEST.into(),
+            bytes: (last.join("\n") + "\n").into_bytes(),
+        })
+    }
+
+    /// Adds a line. That it cannot be kept spoils nobody's session.
+    pub(crate) fn add(&self, line: &str) {
+        let Some(path) = self.path.as_deref() else {
+            return;
+        };
+        if line.trim().is_empty() || line.starts_with(' ') {
+            return;
+        }
+        let clean: String = line
+            .chars()
+            .map(|it| if it.is_control() { ' ' } else { it })
+            .collect();
+        drop(append(path, &clean));
+    }
+}
+
+/// The end of the file, from the beginning of a line on.
+fn read(path: &Path) -> Option<String> {
+    let mut file = File::open(path).ok()?;
+    let length = file.metadata().ok()?.len();
+    let from = length.saturating_sub(BYTES_MAX);
+    file.seek(SeekFrom::Start(from)).ok()?;
+    let mut bytes = Vec::new();
+    file.take(BYTES_MAX).read_to_end(&mut bytes).ok()?;
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    match from {
+        0 => Some(text),
+        _ => Some(text.split_once('\n')?.1.into()),
+    }
+}
+
+/// Appends in one write, so that sessions at the same time do not mix.
+fn append(path: &Path, line: &str) -> std::io::Result<()> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    if fs::metadata(path).is_ok_and(|it| it.len() > BYTES_MAX) {
+        cut_down(path)?;
+    }
+    let mut file = OpenOptions::new().create(true).append(true).open(path)?;
+    file.write_all(format!("{line}\n").as_bytes())
+}
+
+/// Keeps the last lines only.
+fn cut_down(path: &Path) -> std::io::Result<()> {
+    let text = read(path).unwrap_or_default();
+    let lines: Vec<&str> = text.lines().collect();
+    let kept = lines[lines.len().saturating_sub(LINES)..].join("\n") + "\n";
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    file.write_all(kept.as_bytes())?;
+    file.persist(path)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_kept_and_the_file_stays_small() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("new/history");
+        let history = History {
+            path: Some(path.clone()),
+        };
+        assert!(history.file().is_none());
+        for line in ["one", "", "  secret", "t\x1b[31mwo\n", "three"] {
+            history.add(line);
+        }
+        let file = history.file().unwrap();
+        assert_eq!(file.name, IN_GUEST);
+        assert_eq!(file.bytes, b"one\nt [31mwo \nthree\n");
+        for n in 0..3000 {
+            history.add(&format!("{n} {}", "x".repeat(200)));
+        }
+        assert!(fs::metadata(&path).unwrap().len() < 2 * BYTES_MAX);
+        let lines = String::from_utf8(history.file().unwrap().bytes).unwrap();
+        assert!(lines.lines().last().unwrap().starts_with("2999 "));
+        assert_eq!(lines.lines().count(), LINES);
+    }
+
+    #[test]
+    fn without_a_place_nothing_is_kept() {
+        let history = History { path: None };
+        history.add("x");
+        assert!(history.file().is_none());
+    }
+}

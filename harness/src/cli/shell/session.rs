@@ -1,0 +1,350 @@
+//! A session at the guest's shell: this terminal, and machines behind it.
+//!
+//! Purpose: one loop that passes keys on, shows what the guest shows, obeys the
+//! shell's messages at the place where they stand, and puts everything else (log
+//! lines, calls, deaths) above the prompt: while a line is edited the shell is
+//! asked to make room. Neighbours: `input` brings keys, `menu` says what Ctrl-]
+//! is followed by, `mayfly::terminal` has the machine.
+
+use std::io::{self, Write as _};
+use std::time::{Duration, Instant};
+
+use mayfly::terminal::filter::{Filter, Piece};
+use mayfly::terminal::{Terminal, Turn};
+use mayfly::{ExitStatus, Vm};
+use mayfly_wire::terminal::{BEGIN, END, Message, parse};
+use nix::sys::signal::Signal;
+
+use super::history::History;
+use super::input::{Came, Input};
+use super::log::Log;
+use super::menu;
+use super::tty::Raw;
+use crate::cli::say::{QUIET, WRONG, styled};
+
+mod machines;
+
+/// How long a turn lasts when nothing happens, and while an answer is owed.
+const IDLE: Duration = Duration::from_secs(3600);
+const OWING: Duration = Duration::from_millis(20);
+/// How long the last calls of a traced program are waited for.
+const CALLS_PATIENCE: Duration = Duration::from_secs(2);
+/// Longest wait for an answer of the kernel.
+const ASKING: Duration = Duration::from_secs(5);
+
+/// How a session ends.
+#[derive(Debug)]
+pub(crate) enum End {
+    /// Somebody left.
+    Left,
+    /// The shell ended.
+    Shell(ExitStatus),
+    /// A signal came.
+    Signal(u8),
+}
+
+/// One machine of the session.
+struct Machine {
+    vm: Vm,
+    terminal: Terminal,
+    filter: Filter,
+    /// A line is being edited.
+    at_prompt: bool,
+    /// Processes whose calls are shown: their ids, and their numbers.
+    traced: Vec<(u64, u64)>,
+    /// Number of the process whose last calls are owed, and since when.
+    owed: Option<(u64, Instant)>,
+    number: u16,
+}
+
+/// The session.
+pub(crate) struct Session {
+    machines: Vec<Machine>,
+    here: usize,
+    /// What the machine was when somebody said so.
+    kept: Option<Machine>,
+    input: Input,
+    history: History,
+    log: Option<Log>,
+    /// Lines that wait for their place above the prompt.
+    waiting: Vec<String>,
+    menu: bool,
+    /// What happened while the menu was open.
+    held: Vec<Turn>,
+    /// The last byte that was shown ended a line.
+    at_left: bool,
+    made: u16,
+}
+
+impl Session {
+    pub(crate) fn new(
+        vm: Vm,
+        terminal: Terminal,
+        input: Input,
+        history: History,
+        log: Option<Log>,
+    ) -> Self {
+        let machine = Machine {
+            vm,
+            terminal,
+            filter: Filter::default(),
+            at_prompt: false,
+            traced: Vec::new(),
+            owed: None,
+            number: 1,
+        };
+        Self {
+            machines: vec![machine],
+            here: 0,
+            kept: None,
+            input,
+            history,
+            log,
+            waiting: Vec::new(),
+            menu: false,
+            held: Vec::new(),
+            at_left: true,
+            made: 1,
+        }
+    }
+
+    /// Serves both sides until one is over.
+    pub(crate) fn serve(&mut self, raw: &Raw) -> anyhow::Result<End> {
+        self.tell_window()?;
+        loop {
+            while let Some(came) = self.input.take() {
+                if let Some(end) = self.came(came, raw)? {
+                    return Ok(end);
+                }
+            }
+            let patience = match self.machine().owed {
+                Some(_) => OWING,
+                None => IDLE,
+            };
+            let turn = match self.machine().terminal.turn(patience) {
+                Ok(turn) => turn,
+                Err(error) => {
+                    // What it showed before it died comes before the report.
+                    let turn = self.machine().terminal.take();
+                    self.happened(turn)?;
+                    self.show(b"\r\n")?;
+                    return Err(error.into());
+                }
+            };
+            if let Some(ended) = self.happened(turn)? {
+                return Ok(End::Shell(ended));
+            }
+        }
+    }
+
+    fn machine(&mut self) -> &mut Machine {
+        &mut self.machines[self.here]
+    }
+
+    fn came(&mut self, came: Came, raw: &Raw) -> anyhow::Result<Option<End>> {
+        match came {
+            Came::Typed(bytes) => return self.typed(&bytes),
+            Came::Closed => return Ok(Some(End::Signal(Signal::SIGHUP as u8))),
+            Came::Changed => {
+                raw.apply()?;
+                self.tell_window()?;
+            }
+            Came::End(signal) => {
+                let number = u8::try_from(signal as i32).unwrap_or(0);
+                return Ok(Some(End::Signal(number)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Passes keys on, but for those of the menu.
+    fn typed(&mut self, bytes: &[u8]) -> anyhow::Result<Option<End>> {
+        let mut rest = bytes;
+        loop {
+            if self.menu {
+                let Some((key, after)) = rest.split_first() else {
+                    return Ok(None);
+                };
+                rest = after;
+                if self.choose(menu::choice(*key))? {
+                    return Ok(Some(End::Left));
+                }
+                continue;
+            }
+            let Some(at) = rest.iter().position(|byte| *byte == menu::KEY) else {
+                if !rest.is_empty() {
+                    self.machine().terminal.types(rest)?;
+                }
+                return Ok(None);
+            };
+            if at > 0 {
+                self.machine().terminal.types(&rest[..at])?;
+            }
+            rest = &rest[at + 1..];
+            self.menu = true;
+            let (columns, _) = size();
+            let line = menu::line(columns.into());
+            self.show(format!("\r\n\x1b[7m{line}\x1b[0m").as_bytes())?;
+        }
+    }
+
+    /// Tells the guest what the window is like; its shell draws its line anew.
+    fn tell_window(&mut self) -> anyhow::Result<()> {
+        let (columns, rows) = size();
+        let number = self.machine().number;
+        self.machine().terminal.window(columns, rows, number)?;
+        if !self.machine().at_prompt {
+            self.show_waiting()?;
+        }
+        Ok(())
+    }
+
+    /// Something to say, at the next place for it.
+    fn say(&mut self, line: String) {
+        self.waiting.push(line);
+    }
+
+    /// Shows what happened; how the shell ended, if it did.
+    fn happened(&mut self, turn: Turn) -> anyhow::Result<Option<ExitStatus>> {
+        if self.menu && turn.ended.is_none() {
+            self.held.push(turn);
+            return Ok(None);
+        }
+        for line in turn.log {
+            self.say(styled(QUIET, format!("kernel: {line}")));
+        }
+        for call in &turn.calls {
+            let text = call.to_string();
+            self.say(match call.result {
+                Ok(_) => styled(QUIET, text),
+                Err(_) => styled(WRONG, text),
+            });
+        }
+        for (program, status) in &turn.deaths {
+            self.say(styled(WRONG, format!("{program} ended: {status}")));
+        }
+        if !self.waiting.is_empty() {
+            match self.machine().at_prompt {
+                // It answers with a place for them.
+                true => self.tell_window()?,
+                false => self.show_waiting()?,
+            }
+        }
+        for piece in self.machine().filter.pieces(&turn.shown) {
+            match piece {
+                Piece::Shown(bytes) => {
+                    if !self.machine().at_prompt
+                        && let Some(log) = &mut self.log
+                    {
+                        log.shown(&bytes);
+                    }
+                    self.show(&bytes)?;
+                }
+                Piece::Message(text) => {
+                    if let Some(message) = parse(&text) {
+                        self.obey(message)?;
+                    }
+                }
+            }
+        }
+        self.pay()?;
+        Ok(turn.ended)
+    }
+
+    /// Obeys the shell.
+    fn obey(&mut self, message: Message<'_>) -> anyhow::Result<()> {
+        match message {
+            Message::Prompt => {
+                self.machine().at_prompt = true;
+                self.show_waiting()?;
+            }
+            Message::Run(line) => {
+                self.machine().at_prompt = false;
+                self.history.add(line);
+                if let Some(log) = &mut self.log {
+                    log.line(&format!("guest> {line}"));
+                }
+            }
+            Message::Trace(process) => {
+                let number = self.machine().terminal.trace(process, ASKING);
+                let answer = if number.is_ok() { "ok" } else { "no" };
+                let traced = number.ok().map(|number| (process, number));
+                self.machine().traced.extend(traced);
+                self.answer(answer)?;
+            }
+            Message::Traced(process) => {
+                let traced = self.machine().traced.iter();
+                let number = traced.rev().find(|it| it.0 == process).map(|it| it.1);
+                match number {
+                    Some(number) => self.machine().owed = Some((number, Instant::now())),
+                    None => self.answer("no")?,
+                }
+            }
+            Message::Count => {
+                let answer = match self.machine().terminal.instructions() {
+                    0 => "none".into(),
+                    count => count.to_string(),
+                };
+                self.answer(&answer)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Answers when all calls of a traced program were shown.
+    fn pay(&mut self) -> anyhow::Result<()> {
+        let machine = self.machine();
+        let Some((number, since)) = machine.owed else {
+            return Ok(());
+        };
+        if machine.terminal.is_over(number) || since.elapsed() > CALLS_PATIENCE {
+            machine.owed = None;
+            let turn = machine.terminal.take();
+            if !turn.calls.is_empty() {
+                self.happened(turn)?;
+            }
+            self.answer("ok")?;
+        }
+        Ok(())
+    }
+
+    fn answer(&mut self, words: &str) -> anyhow::Result<()> {
+        let answer = format!("{BEGIN}{words}{END}");
+        self.machine().terminal.types(answer.as_bytes())?;
+        Ok(())
+    }
+
+    /// Shows the lines that waited; the cursor is where a line begins, or below.
+    fn show_waiting(&mut self) -> anyhow::Result<()> {
+        for line in std::mem::take(&mut self.waiting) {
+            if let Some(log) = &mut self.log {
+                log.line(&line);
+            }
+            let begin = if self.at_left { "" } else { "\r\n" };
+            let line = match anstream::AutoStream::choice(&io::stdout()) {
+                anstream::ColorChoice::Never => anstream::adapter::strip_str(&line).to_string(),
+                _ => line,
+            };
+            self.show(format!("{begin}{line}\r\n").as_bytes())?;
+        }
+        Ok(())
+    }
+
+    fn show(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if let Some(last) = bytes.last() {
+            // Behind a sequence that is no text: nobody's line was begun.
+            self.at_left = matches!(last, b'\n' | b'\r') || bytes.ends_with(b"\x1b[J");
+        }
+        let mut stdout = io::stdout().lock();
+        stdout.write_all(bytes)?;
+        stdout.flush()
+    }
+}
+
+/// Columns and rows of this terminal.
+fn size() -> (u16, u16) {
+    match terminal_size::terminal_size() {
+        Some((columns, rows)) if columns.0 > 0 => (columns.0, rows.0),
+        _ => (80, 24),
+    }
+}

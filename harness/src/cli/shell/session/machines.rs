@@ -1,0 +1,95 @@
+//! What the menu does: machines beside each other, and a snapshot.
+
+use super::{Machine, Session};
+use crate::cli::say::{WRONG, styled};
+use crate::cli::shell::menu::{self, Choice};
+
+impl Session {
+    /// Does what the menu was asked for; true to leave.
+    pub(super) fn choose(&mut self, choice: Choice) -> anyhow::Result<bool> {
+        self.menu = false;
+        // The cursor goes back to the row that it came from.
+        self.show(b"\r\x1b[2K\x1b[A")?;
+        if !self.machine().at_prompt {
+            self.show(b"\r\n")?;
+        }
+        for turn in std::mem::take(&mut self.held) {
+            self.happened(turn)?;
+        }
+        match choice {
+            Choice::Quit => return Ok(true),
+            Choice::Send => self.machine().terminal.types(&[menu::KEY])?,
+            Choice::Fork => match self.sibling() {
+                Ok(sibling) => {
+                    let number = sibling.number;
+                    self.say(format!(
+                        "machine {number} goes on from here; Ctrl-] n: the next one"
+                    ));
+                    self.machines.push(sibling);
+                    self.go_to(self.machines.len() - 1)?;
+                }
+                Err(error) => self.say(styled(WRONG, error)),
+            },
+            Choice::Next => {
+                if self.machines.len() == 1 {
+                    self.say("there is one machine only; Ctrl-] f makes another".into());
+                }
+                self.go_to((self.here + 1) % self.machines.len())?;
+                let number = self.machine().number;
+                if self.machines.len() > 1 {
+                    self.say(format!("machine {number}"));
+                }
+            }
+            Choice::Snapshot => match self.sibling() {
+                Ok(kept) => {
+                    self.kept = Some(kept);
+                    self.say("snapshot taken; Ctrl-] b goes back to it".into());
+                }
+                Err(error) => self.say(styled(WRONG, error)),
+            },
+            Choice::Back => self.back()?,
+            Choice::Close => {}
+        }
+        self.tell_window()?;
+        Ok(false)
+    }
+
+    /// A sibling of this machine, with the next number.
+    fn sibling(&mut self) -> mayfly::Result<Machine> {
+        let number = self.made + 1;
+        let machine = self.machine();
+        let vm = machine.vm.fork()?;
+        let sibling = Machine {
+            terminal: machine.terminal.in_vm(&vm),
+            vm,
+            filter: machine.filter.clone(),
+            at_prompt: machine.at_prompt,
+            traced: machine.traced.clone(),
+            owed: None,
+            number,
+        };
+        self.made = number;
+        Ok(sibling)
+    }
+
+    fn back(&mut self) -> anyhow::Result<()> {
+        let Some(kept) = self.kept.take() else {
+            self.say("there is no snapshot; Ctrl-] s takes one".into());
+            return Ok(());
+        };
+        let number = self.machine().number;
+        self.machines[self.here] = kept;
+        // What is kept stays what it is: a copy goes on.
+        self.kept = self.sibling().ok();
+        self.machine().number = number;
+        self.say("back at the snapshot".into());
+        self.go_to(self.here)
+    }
+
+    fn go_to(&mut self, index: usize) -> anyhow::Result<()> {
+        self.here = index;
+        let waker = self.machine().terminal.waker()?;
+        self.input.wake_instead(waker);
+        Ok(())
+    }
+}

@@ -1,0 +1,280 @@
+//! A program on the guest's terminal, and whoever types there.
+//!
+//! Purpose: bytes to and from `mayfly.console` or COM1 while the machine runs,
+//! and what else happens meanwhile: log lines, calls of traced programs, ends.
+//! Neighbours: [`filter`] takes the shell's messages out of what it shows; the
+//! command `mayfly shell` connects a person.
+
+pub mod filter;
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use mayfly_wire::message::{Input, Request, Spawn, Window};
+
+use crate::Vm;
+use crate::backend::{Counting, Stream, Waker};
+use crate::cause::{Cause, ExitStatus};
+use crate::client::Client;
+use crate::error::Result;
+use crate::guest::unexpected;
+use crate::journal::Answer;
+use crate::transcript::Call;
+
+/// Where the terminal is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Line {
+    /// The port `mayfly.console`.
+    #[default]
+    Console,
+    /// COM1.
+    Serial,
+}
+
+impl Vm {
+    /// A program on a terminal: what it shows is taken, what it reads typed.
+    ///
+    /// # Errors
+    /// When the kernel refuses, or the machine has ended.
+    pub fn terminal(&self, line: Line, program: &str) -> Result<Terminal> {
+        let timeout = self.options().run_timeout;
+        Terminal::start(self.shared_client(), line, program, timeout)
+    }
+}
+
+/// A program on the terminal of a machine.
+pub struct Terminal {
+    client: Arc<Mutex<Client>>,
+    pid: u64,
+    /// Calls of traced processes that were taken.
+    taken: usize,
+    traced: Vec<u64>,
+    /// Ends that were told.
+    told: BTreeSet<u64>,
+    /// Bytes of the standard streams that were taken.
+    output: [usize; 2],
+    /// Kernel instructions counted so far.
+    counted: u64,
+}
+
+/// Wakes the machine of a terminal, from another thread.
+#[derive(Clone)]
+pub struct TerminalWaker(Waker);
+
+impl TerminalWaker {
+    /// Makes [`Terminal::turn`] return.
+    pub fn wake(&self) {
+        self.0.wake();
+    }
+}
+
+/// What happened during a turn.
+#[derive(Debug, Default)]
+pub struct Turn {
+    /// What the terminal showed.
+    pub shown: Vec<u8>,
+    /// Lines of the kernel's log.
+    pub log: Vec<String>,
+    /// Calls of traced processes, in their order.
+    pub calls: Vec<Call>,
+    /// Programs that did not simply exit: what they were, and how they ended.
+    pub deaths: Vec<(String, ExitStatus)>,
+    /// How the program on the terminal ended.
+    pub ended: Option<ExitStatus>,
+}
+
+impl Terminal {
+    fn start(
+        client: Arc<Mutex<Client>>,
+        line: Line,
+        program: &str,
+        timeout: Duration,
+    ) -> Result<Self> {
+        let what = format!("start {program} on the terminal");
+        let argv = [program.as_bytes(), b"\0"].concat();
+        let mut locked = lock(&client);
+        let (stream, input) = match line {
+            Line::Console => (Stream::Console, Input::Console),
+            Line::Serial => (Stream::Serial, Input::Serial),
+        };
+        locked.look_at(stream)?;
+        let id = locked.next_id();
+        let spawn = Spawn {
+            abi: 0,
+            program,
+            argv: &argv,
+            trace: false,
+            frames_max: 0,
+            input,
+        };
+        locked.send("start a program", &Request::Spawn { id, spawn })?;
+        let pid = match locked.answer(&what, timeout, id)? {
+            Answer::Started { pid, .. } => pid,
+            answer => return Err(unexpected(&what, &answer)),
+        };
+        locked.journal.process(pid).program = program.into();
+        drop(locked);
+        Ok(Self {
+            client,
+            pid,
+            taken: 0,
+            traced: Vec::new(),
+            told: BTreeSet::new(),
+            output: [0; 2],
+            counted: 0,
+        })
+    }
+
+    /// The same terminal in a sibling of its machine ([`Vm::fork`]).
+    pub fn in_vm(&self, sibling: &Vm) -> Self {
+        Self {
+            client: sibling.shared_client(),
+            pid: self.pid,
+            taken: self.taken,
+            traced: self.traced.clone(),
+            told: self.told.clone(),
+            output: self.output,
+            counted: self.counted,
+        }
+    }
+
+    /// Types.
+    ///
+    /// # Errors
+    /// When the machine has ended.
+    pub fn types(&self, bytes: &[u8]) -> Result<()> {
+        self.client().type_on(bytes)
+    }
+
+    /// Tells the guest what the window is like; whoever edits a line draws it
+    /// anew. `machine` is for its prompt.
+    ///
+    /// # Errors
+    /// When the machine has ended.
+    pub fn window(&self, columns: u16, rows: u16, machine: u16) -> Result<()> {
+        let window = Window {
+            columns,
+            rows,
+            machine,
+        };
+        self.client()
+            .send("tell the window", &Request::Terminal(window))
+    }
+
+    /// What ends a turn early.
+    ///
+    /// # Errors
+    /// When the machine has ended.
+    pub fn waker(&self) -> Result<TerminalWaker> {
+        self.client().waker().map(TerminalWaker)
+    }
+
+    /// Shows the calls of a process from now on, by its id as programs of
+    /// PatchworkOS know it; the number to ask [`Self::is_over`] with.
+    ///
+    /// # Errors
+    /// When there is none, or the machine has ended.
+    pub fn trace(&mut self, process: u64, timeout: Duration) -> Result<u64> {
+        let what = "trace a process";
+        let request = |id| Request::Trace { id, process };
+        let answer = self.client().ask(what, timeout, request)?;
+        match answer {
+            Answer::Started { pid, .. } => {
+                self.traced.push(pid);
+                Ok(pid)
+            }
+            answer => Err(unexpected(what, &answer)),
+        }
+    }
+
+    /// A traced process has ended, and all its calls are here.
+    pub fn is_over(&self, number: u64) -> bool {
+        self.client().journal.process(number).finished().is_some()
+    }
+
+    /// Counts kernel instructions from now on; false if the machine cannot.
+    ///
+    /// # Errors
+    /// When the machine has ended.
+    pub fn count(&self) -> Result<bool> {
+        self.client().meter(Some(Counting::default()))
+    }
+
+    /// Kernel instructions counted so far.
+    pub fn instructions(&mut self) -> u64 {
+        let visits = self.client().take_visits();
+        self.counted += visits.iter().map(|it| it.instructions).sum::<u64>();
+        self.counted
+    }
+
+    /// Runs the machine until something has happened, it was woken, or
+    /// `patience` is over.
+    ///
+    /// # Errors
+    /// When the machine ends.
+    pub fn turn(&mut self, patience: Duration) -> Result<Turn> {
+        let deadline = Instant::now() + patience;
+        let ran = self.client().turn("serve the terminal", deadline);
+        let turn = self.take();
+        // Its last words are in the death's report.
+        ran.map(|()| turn)
+    }
+
+    /// Takes what has happened.
+    pub fn take(&mut self) -> Turn {
+        let client = Arc::clone(&self.client);
+        let mut client = lock(&client);
+        let mut turn = Turn {
+            shown: client.take_screen(),
+            ..Turn::default()
+        };
+        let journal = &mut client.journal;
+        turn.log.extend(journal.log.drain(..));
+        let known = journal.process(self.pid);
+        for (index, stream) in [&known.stdout, &known.stderr].into_iter().enumerate() {
+            turn.shown.extend(&stream[self.output[index]..]);
+            self.output[index] = stream.len();
+        }
+        let exited = known.exited;
+        turn.ended = exited.map(|exited| ExitStatus {
+            cause: exited.cause.into(),
+            code: exited.status,
+        });
+        let mut calls = Vec::new();
+        for traced in &self.traced {
+            for pid in journal.family(*traced) {
+                calls.extend(journal.process(pid).calls.iter().cloned());
+            }
+        }
+        if calls.len() > self.taken {
+            // They come in the order in which they returned.
+            calls.sort_by_key(Call::left_tsc);
+            turn.calls = calls.split_off(self.taken);
+            self.taken += turn.calls.len();
+        }
+        for (pid, known) in &journal.processes {
+            let Some(exited) = known.exited.filter(|_| *pid != self.pid) else {
+                continue;
+            };
+            let cause = Cause::from(exited.cause);
+            if self.told.insert(*pid) && !matches!(cause, Cause::Exited | Cause::Killed) {
+                let name = match known.program.as_str() {
+                    "" => format!("process {pid}"),
+                    name => name.into(),
+                };
+                let code = exited.status;
+                turn.deaths.push((name, ExitStatus { cause, code }));
+            }
+        }
+        turn
+    }
+
+    fn client(&self) -> MutexGuard<'_, Client> {
+        lock(&self.client)
+    }
+}
+
+fn lock(client: &Mutex<Client>) -> MutexGuard<'_, Client> {
+    client.lock().unwrap_or_else(PoisonError::into_inner)
+}

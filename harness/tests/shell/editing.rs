@@ -1,0 +1,139 @@
+//! Keys, history, completion, pasted text, windows.
+
+use crate::pty::Session;
+
+#[test]
+fn keys_edit_the_line_where_the_cursor_is() {
+    let mut session = Session::new();
+    session.types("echo one tree\x1b[D\x1b[D\x1b[Dh");
+    session.until("the letter where the cursor was", |rows, (row, column)| {
+        rows[usize::from(row)] == "guest> echo one three" && column == 18
+    });
+    session.types("\x01X\x1b[3~\x04\x05!");
+    session.row("guest> Xho one three!");
+    session.types("\x17\x1bb\x0b\x01\x15");
+    session.row("guest> Xho");
+    session.types("\x05\x15echo 'gr\u{fc}\u{df}e \u{4e2d}\u{6587}x'\x1b[D\x7f\r");
+    session.row("gr\u{fc}\u{df}e \u{4e2d}\u{6587}");
+}
+
+#[test]
+fn history_is_there_in_the_next_session_and_can_be_searched() {
+    let mut first = Session::new();
+    first.run("echo the first");
+    first.run("echo another");
+    first.types("\x1b[A\x1b[A");
+    first.row("guest> echo the first");
+    first.types("\x1b[B\x1b[B\x04");
+    assert_eq!(first.status(), 0);
+    let mut second = first.again();
+    second.types("\x12first");
+    second.row("(search) first: echo the first");
+    second.types("\r");
+    second.row("the first");
+    second.prompt();
+    second.types("\x1b[A\x1b[A");
+    second.row("guest> echo another");
+}
+
+#[test]
+fn tab_completes_commands_programs_and_paths() {
+    let mut session = Session::new();
+    session.types("hist\t");
+    session.row("guest> history");
+    session.types("\x15patchwork-hel\t\t");
+    session.row("guest> patchwork-hello");
+    session.types("\x15cat /dev/pe\tme\t");
+    session.row("guest> cat /dev/perf/mem");
+    session.types("\x15xeneva-\t\t");
+    let rows = session.text("xeneva-args");
+    assert!(
+        rows.iter().any(|row| row.contains("xeneva-hello")),
+        "{rows:?}"
+    );
+    session.until("the line below the names", |rows, (row, _)| {
+        row > 1 && rows[usize::from(row)] == "guest> xeneva-"
+    });
+}
+
+#[test]
+fn pasted_lines_run_when_they_were_seen() {
+    let mut session = Session::new();
+    session.types("\x1b[200~echo one\recho two\x1b[201~");
+    session.until("both lines, not run", |rows, (row, column)| {
+        rows[0..]
+            .windows(2)
+            .any(|pair| pair == ["guest> echo one", "echo two"])
+            && rows[usize::from(row)] == "echo two"
+            && column == 8
+    });
+    session.types("\r");
+    session.until("both answers", |rows, _| {
+        rows.windows(2).any(|pair| pair == ["one", "two"])
+    });
+}
+
+#[test]
+fn a_wide_paste_is_not_lost() {
+    let mut session = Session::with(&[], 80, 60);
+    let words: Vec<String> = (0..700).map(|n| format!("w{n}")).collect();
+    let line = format!("echo {}", words.join(" "));
+    session
+        .types("\x1b[200~")
+        .types(&line)
+        .types("\x1b[201~")
+        .types("\r");
+    let rows = session.until("the end of the answer", |rows, (row, _)| {
+        let at = usize::from(row);
+        rows[at] == "guest>" && rows[at - 1].ends_with("w699")
+    });
+    // Row for row, as the terminal broke it.
+    let shown: String = rows.iter().map(|row| format!("{row:80}")).collect();
+    assert!(shown.contains("w500 w501 w502"), "{shown}");
+}
+
+#[test]
+fn the_line_follows_the_window() {
+    let mut session = Session::new();
+    session.types("echo 0123456789 0123456789 0123456789");
+    session.row("guest> echo 0123456789 0123456789 0123456789");
+    session.resize(20, 12);
+    session.until("rows of 20", |rows, (row, column)| {
+        let at = usize::from(row);
+        at >= 2
+            && rows[at - 2] == "guest> echo 01234567"
+            && rows[at - 1] == "89 0123456789 012345"
+            && rows[at] == "6789"
+            && column == 4
+    });
+    session.resize(60, 12);
+    session.until("one row", |rows, (row, _)| {
+        rows[usize::from(row)] == "guest> echo 0123456789 0123456789 0123456789"
+    });
+    session.types("\r");
+    session.row("0123456789 0123456789 0123456789");
+}
+
+#[test]
+fn twenty_columns_are_enough() {
+    let mut session = Session::with(&[], 20, 20);
+    session.types("echo a very long line that wraps\x01\x1b[C\x1b[C\x1b[C\x1b[C\x1b[CX \r");
+    session.row("X a very long line t");
+    session.prompt();
+    session.types("nosuchthing\r");
+    session.text("no such command");
+    session.prompt();
+}
+
+#[test]
+fn ctrl_c_gives_a_line_up_and_ctrl_l_empties_the_screen() {
+    let mut session = Session::new();
+    session.types("echo not this\x03");
+    session.row("guest> echo not this^C");
+    session.prompt();
+    assert_eq!(session.run("echo $?"), "130");
+    session.types("abc\x0c");
+    session.until("nothing else", |rows, cursor| {
+        rows[0] == "guest> abc" && rows[1..].iter().all(String::is_empty) && cursor == (0, 10)
+    });
+}

@@ -1,0 +1,204 @@
+//! The menu, machines, logs, and the terminal afterwards.
+
+use std::fs;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::pty::{Session, on_qemu};
+
+const MENU: &str = "\x1d";
+
+#[test]
+fn the_menu_leaves_and_the_terminal_is_as_it_was() {
+    let mut session = Session::new();
+    assert!(!session.is_restored());
+    session.types("half a line").types(MENU);
+    session.text("q quit");
+    session.types("q");
+    assert_eq!(session.status(), 0);
+    assert!(session.is_restored());
+    assert!(
+        session.everything().contains("Ctrl-]"),
+        "it is told at the beginning"
+    );
+}
+
+#[test]
+fn the_menu_closes_without_a_trace_and_sends_its_own_key() {
+    let mut session = Session::new();
+    session.types("echo kept").types(MENU);
+    session.text("q quit");
+    session.types("\x1b");
+    session.until("the line as it was", |rows, (row, column)| {
+        rows[usize::from(row)] == "guest> echo kept"
+            && column == 16
+            && !rows.iter().any(|it| it.contains("q quit"))
+    });
+    session.types("\r");
+    session.row("kept");
+    session.prompt();
+    session.types("cat\r");
+    session.row("guest> cat");
+    session.types(MENU).types(MENU);
+    session.row("^]");
+    session.types("\x03");
+    session.prompt();
+}
+
+#[test]
+fn the_shells_own_status_is_the_commands() {
+    let mut session = Session::new();
+    session.types("exit 7\r");
+    assert_eq!(session.status(), 7);
+    assert!(session.is_restored());
+    let mut session = Session::new();
+    session.run("patchwork-exit 3");
+    session.types("\x04");
+    assert_eq!(session.status(), 3);
+}
+
+#[test]
+fn a_fork_is_a_second_prompt_at_the_same_instant() {
+    let mut session = Session::new();
+    session.run("env PLACE=before");
+    session.types(MENU).types("f");
+    if on_qemu() {
+        session.text("only the KVM back end can");
+        session.prompt();
+        return;
+    }
+    session.row("guest/2>");
+    assert_eq!(session.run("env PLACE=second; echo $PLACE"), "second");
+    session.types(MENU).types("n");
+    session.row("guest>");
+    assert_eq!(session.run("echo $PLACE"), "before");
+    session.types(MENU).types("n");
+    session.row("guest/2>");
+    assert_eq!(session.run("echo $PLACE"), "second");
+}
+
+#[test]
+fn a_snapshot_is_gone_back_to_more_than_once() {
+    if on_qemu() {
+        return;
+    }
+    let mut session = Session::new();
+    session.run("echo 1 > /tmp/file");
+    session.types(MENU).types("s");
+    session.text("snapshot taken");
+    for _ in 0..2 {
+        session.run("echo 2 > /tmp/file");
+        assert_eq!(session.run("cat /tmp/file"), "2");
+        session.types(MENU).types("b");
+        session.text("back at the snapshot");
+        session.prompt();
+        assert_eq!(session.run("cat /tmp/file"), "1");
+    }
+}
+
+#[test]
+fn a_signal_puts_the_terminal_back_and_is_the_status() {
+    for (signal, status) in [
+        (Signal::SIGTERM, 143),
+        (Signal::SIGHUP, 129),
+        (Signal::SIGINT, 130),
+    ] {
+        let mut session = Session::new();
+        kill(pid(&session), signal).expect("it lives");
+        assert_eq!(session.status(), status);
+        assert!(session.is_restored(), "{signal}");
+    }
+}
+
+#[test]
+fn a_kill_cannot_be_noticed_and_the_terminal_is_put_back_all_the_same() {
+    let mut session = Session::new();
+    let own = pid(&session);
+    let beside = children(own);
+    kill(own, Signal::SIGKILL).expect("it lives");
+    session.status();
+    // The one that stands by ends when it has done that.
+    for pid in beside {
+        while std::path::Path::new(&format!("/proc/{pid}/stat")).exists() && !is_zombie(pid) {
+            std::thread::yield_now();
+        }
+    }
+    assert!(session.is_restored());
+}
+
+#[test]
+fn the_death_of_the_machine_is_reported_on_a_terminal_in_order() {
+    if !on_qemu() {
+        // On KVM it is a part of this process.
+        return;
+    }
+    let mut session = Session::new();
+    let qemu = children(pid(&session)).into_iter().find(|pid| {
+        fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|it| it.starts_with("qemu"))
+    });
+    kill(Pid::from_raw(qemu.expect("a QEMU")), Signal::SIGKILL).expect("it lives");
+    assert_eq!(session.status(), 125);
+    assert!(session.is_restored());
+    assert!(
+        session.everything().contains("QEMU ended"),
+        "{}",
+        session.everything()
+    );
+}
+
+#[test]
+fn the_serial_line_does_as_well() {
+    let mut session = Session::with(&["--serial"], 80, 24);
+    assert_eq!(session.run("echo over COM1 | cat"), "over COM1");
+    session.types("patchwork-spin\r");
+    session.row("guest> patchwork-spin");
+    session.types("\x03");
+    session.row("^C");
+    session.prompt();
+}
+
+#[test]
+fn the_log_has_lines_with_times_and_no_keys() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("log");
+    let mut session = Session::with(&["--log", file.to_str().expect("UTF-8")], 80, 24);
+    session.types("echo typx\x7fed\x01\x05");
+    session.types("\r");
+    session.row("typed");
+    session.prompt();
+    session.types("\x04");
+    assert_eq!(session.status(), 0);
+    let log = fs::read_to_string(&file).expect("it is there");
+    let lines: Vec<&str> = log
+        .lines()
+        .map(|it| it.split_once("] ").expect("a time").1)
+        .collect();
+    assert!(
+        lines
+            .windows(2)
+            .any(|it| it == ["guest> echo typed", "typed"]),
+        "{log}"
+    );
+    assert!(!log.contains('\x1b'), "{log}");
+    let kept = fs::read_to_string(session.path("history")).expect("it is there");
+    assert_eq!(kept, "echo typed\n");
+}
+
+fn pid(session: &Session) -> Pid {
+    let id = session.child.process_id().expect("it has one");
+    Pid::from_raw(i32::try_from(id).expect("a process id"))
+}
+
+fn children(of: Pid) -> Vec<i32> {
+    let text = fs::read_to_string(format!("/proc/{of}/task/{of}/children")).unwrap_or_default();
+    text.split_whitespace()
+        .filter_map(|it| it.parse().ok())
+        .collect()
+}
+
+fn is_zombie(pid: i32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ")
+        .is_none_or(|(_, rest)| rest.starts_with('Z'))
+}

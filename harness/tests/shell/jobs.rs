@@ -1,0 +1,118 @@
+//! Programs: in the foreground, in the background, interrupted, watched.
+
+use crate::pty::{Session, on_qemu};
+
+#[test]
+fn programs_of_all_three_interfaces_run_by_name() {
+    let mut session = Session::new();
+    for (program, words) in [
+        ("xeneva-hello", "Hello from XenevaOS!"),
+        ("patchwork-hello", "Hello from PatchworkOS!"),
+        ("veridian-hello", "Hello from VeridianOS!"),
+    ] {
+        let shown = session.run(program);
+        assert!(shown.starts_with(words), "{program}: {shown}");
+    }
+}
+
+#[test]
+fn ctrl_c_ends_the_foreground_job_and_what_came_of_it() {
+    let mut session = Session::new();
+    session.types("patchwork-pipeline /bin/patchwork-spin\r");
+    session.row("guest> patchwork-pipeline /bin/patchwork-spin");
+    // It counts whenever it comes: before the job is in the foreground, too.
+    session.types("\x03");
+    session.row("^C");
+    session.prompt();
+    assert_eq!(session.run("echo $?"), "130");
+    let processes = session.run("ps");
+    assert!(!processes.contains("spin"), "{processes}");
+    assert_eq!(processes.lines().count(), 2, "{processes}");
+}
+
+#[test]
+fn a_program_reads_lines_that_can_be_edited_and_end() {
+    let mut session = Session::new();
+    session.types("patchwork-input copy\r");
+    session.row("guest> patchwork-input copy");
+    session.types("wrongx\x7f\x15gr\u{f6}\u{df}\x7f\u{df}er\r");
+    session.until("the line twice", |rows, _| {
+        rows.iter().filter(|row| *row == "gr\u{f6}\u{df}er").count() == 2
+    });
+    session.types("\x04");
+    session.prompt();
+    session.types("cat\r");
+    session.row("guest> cat");
+    session.types("again\r");
+    session.until("the line twice", |rows, _| {
+        rows.iter().filter(|row| *row == "again").count() == 2
+    });
+    session.types("\x03");
+    session.row("^C");
+    session.prompt();
+    assert_eq!(session.run("echo $?"), "130");
+}
+
+#[test]
+fn jobs_run_unattended_and_their_end_is_told() {
+    let mut session = Session::new();
+    let shown = session.run("patchwork-spin &");
+    let id: u32 = shown
+        .strip_prefix("[1] ")
+        .expect("a number")
+        .parse()
+        .expect("an id");
+    let shown = session.run("jobs");
+    assert_eq!(shown, "[1] runs: patchwork-spin");
+    session.types(format!("kill {id}\r"));
+    session.row("[1] ended, status 0: patchwork-spin");
+    assert_eq!(session.run("jobs"), "");
+    let shown = session.run("patchwork-exit 3 & wait; echo $?");
+    assert!(shown.ends_with("\n3"), "{shown}");
+}
+
+#[test]
+fn a_death_is_told_above_the_prompt() {
+    let mut session = Session::new();
+    session.types("patchwork-fault read 0x1000 &\r");
+    session.types("echo typed meanwhile");
+    session.until(
+        "the death, and the line below it whole",
+        |rows, (row, column)| {
+            let death = rows
+                .iter()
+                .position(|it| it.contains("patchwork-fault ended: page fault: read of 0x1000"));
+            let line = &rows[usize::from(row)];
+            death.is_some_and(|at| at < usize::from(row))
+                && line == "guest> echo typed meanwhile"
+                && usize::from(column) == line.len()
+        },
+    );
+    session.types("\r");
+    session.row("typed meanwhile");
+}
+
+#[test]
+fn trace_shows_calls_before_the_next_prompt() {
+    let mut session = Session::new();
+    let shown = session.run("trace veridian-hello one");
+    assert!(shown.contains("veridian WRITE("), "{shown}");
+    assert!(shown.contains("Hello from VeridianOS!"), "{shown}");
+    let last = shown.lines().last().unwrap_or_default();
+    assert!(last.contains("veridian EXIT(0) = ?"), "{shown}");
+    let shown = session.run("trace nothing");
+    assert!(shown.contains("no such command"), "{shown}");
+}
+
+#[test]
+fn time_says_ticks_and_kernel_instructions_when_they_are_counted() {
+    let mut session = Session::new();
+    let shown = session.run("time patchwork-exit 3");
+    assert!(shown.contains(" ticks  status 3"), "{shown}");
+    if on_qemu() {
+        return;
+    }
+    let mut session = Session::with(&["--meter"], 80, 24);
+    let shown = session.run("time patchwork-exit");
+    assert!(shown.contains(" kernel instructions  status 0"), "{shown}");
+}

@@ -1,0 +1,152 @@
+//! Scripts: the shell without a terminal.
+
+use std::io::Write as _;
+use std::process::{Command, Output, Stdio};
+
+fn mayfly(arguments: &[&str], script: &str) -> Output {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_mayfly"))
+        .arg("shell")
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the tool is built");
+    let mut stdin = child.stdin.take().expect("a pipe");
+    stdin.write_all(script.as_bytes()).expect("it is read");
+    drop(stdin);
+    child.wait_with_output().expect("it ends")
+}
+
+/// Runs a script: its status, and what it says on either stream.
+fn run(script: &str) -> (i32, String, String) {
+    let output = mayfly(&[], script);
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let code = output.status.code().expect("no signal");
+    (code, text(&output.stdout), text(&output.stderr))
+}
+
+#[track_caller]
+fn says(script: &str, words: &str) {
+    let (status, out, err) = run(script);
+    assert_eq!((status, &out[..], &err[..]), (0, words, ""), "{script}");
+}
+
+#[test]
+fn lines_run_one_by_one_and_the_last_status_is_the_commands() {
+    assert_eq!(
+        run("echo one\npatchwork-exit 5\n"),
+        (5, "one\n".into(), String::new())
+    );
+    assert_eq!(run("patchwork-exit 5\necho two").0, 0);
+    assert_eq!(
+        run("exit 9\necho never\n"),
+        (9, String::new(), String::new())
+    );
+    assert_eq!(run("").0, 0);
+}
+
+#[test]
+fn pipes_redirections_and_conditions_do_what_they_do_elsewhere() {
+    says("echo a b | cat | cat\n", "a b\n");
+    says(
+        "echo one > /tmp/f; echo two >> /tmp/f; cat < /tmp/f\n",
+        "one\ntwo\n",
+    );
+    says(
+        "patchwork-hello > /tmp/g; patchwork-tools grep argv < /tmp/g > /tmp/f; cat /tmp/f | cat\n",
+        "\u{1b}[31margv\u{1b}[0m[0] = /bin/patchwork-hello\n",
+    );
+    says("patchwork-exit 1 && echo no || echo yes\n", "yes\n");
+    says("patchwork-exit 0 && echo yes || echo no\n", "yes\n");
+    says("patchwork-exit 4; echo $?; echo $?\n", "4\n0\n");
+    says(
+        "nothing 2> /tmp/f; patchwork-tools grep nothing < /tmp/f > /dev/null; echo $?\n",
+        "0\n",
+    );
+    says("veridian-hello | cat > /tmp/f; echo done\n", "done\n");
+}
+
+#[test]
+fn words_are_expanded() {
+    says(
+        "env A='x y'; echo $A \"$A\" '$A' ${A}z\n",
+        "x y x y $A x yz\n",
+    );
+    says(
+        "cd /dev/perf; echo *; echo '*'; pwd\n",
+        "caps cpu mem *\n"
+            .replace(" *\n", "\n*\n/dev/perf\n")
+            .as_str(),
+    );
+    says("echo /dev/z*  no*  \\*\n", "/dev/zero no* *\n");
+    says("env A=1; env A; env\n", "1\nA=1\n");
+    says("# a comment\n\n  echo a # b\n", "a\n");
+}
+
+#[test]
+fn a_program_reads_what_the_script_goes_on_with() {
+    let (status, out, err) = run("patchwork-input copy\nthis is\nits input\n");
+    assert_eq!(
+        (status, &out[..], &err[..]),
+        (0, "this is\nits input\n", "")
+    );
+}
+
+#[test]
+fn what_is_wrong_is_said_with_a_way_out() {
+    let (status, out, err) = run("patchwork-helo\n");
+    assert_eq!((status, &out[..]), (127, ""));
+    assert!(
+        err.contains("patchwork-helo: no such command\n  try: did you mean patchwork-hello?"),
+        "{err}"
+    );
+    let (status, _, err) = run("echo 'open\n");
+    assert_eq!(status, 2);
+    assert!(
+        err.contains("this quote is not closed\n  echo 'open\n       ^"),
+        "{err}"
+    );
+    let (status, _, err) = run("cat /nowhere\n");
+    assert_eq!(
+        (status, &err[..]),
+        (1, "cat: /nowhere: no such file or directory\n")
+    );
+    let (status, _, err) = run("/bin\n");
+    assert_eq!(status, 126);
+    assert!(err.contains("try: cd /bin"), "{err}");
+    let (status, _, err) = run("echo x > /nowhere/f\n");
+    assert_eq!(
+        (status, &err[..]),
+        (
+            1,
+            "shell: cannot open /nowhere/f: no such file or directory\n"
+        )
+    );
+}
+
+#[test]
+fn one_line_is_run_and_no_more() {
+    let output = mayfly(&["-c", "cat && exit 3"], "the input\n");
+    assert_eq!(output.status.code(), Some(3));
+    assert_eq!(output.stdout, b"the input\n");
+}
+
+#[test]
+fn commands_of_its_own_say_what_they_know() {
+    let (status, out, _) = run("help; mem; ps; ls -l /dev; caps; mount /tmp /home; mount\n");
+    assert_eq!(status, 0);
+    for words in [
+        "help ",
+        "trace ",
+        "free ",
+        "KiB",
+        "PID",
+        "shell",
+        "zero",
+        "process kind id rights",
+        "/tmp                 /home",
+    ] {
+        assert!(out.contains(words), "{words}: {out}");
+    }
+}

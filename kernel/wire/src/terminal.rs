@@ -1,0 +1,80 @@
+//! What the guest's shell and the host tell each other on the terminal.
+//!
+//! Purpose: the shell runs in ring 3 and has nothing but its terminal, so these
+//! travel among its bytes, as operating system commands (OSC) that no terminal
+//! knows: at exactly the place where they belong. The host takes them out. Any
+//! program may send them: a host must bear all of them at any time. Neighbours:
+//! `user/shell` and `harness/src/terminal`.
+
+use core::fmt;
+
+/// Bytes before a message, and the one behind it.
+pub const BEGIN: &str = "\x1b]7077;";
+/// The byte behind a message.
+pub const END: char = '\x07';
+/// Longest message, without [`BEGIN`] and [`END`].
+pub const LONGEST: usize = 4096;
+
+/// What the shell tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Message<'a> {
+    /// A line is being edited from now on; what waits to be shown may come
+    /// now, as the screen has room for it here.
+    Prompt,
+    /// The line was entered: for the history. It runs next.
+    Run(&'a str),
+    /// The calls of that process are to be shown as they are made. Answered.
+    Trace(u64),
+    /// It has ended: answered when all its calls have been shown.
+    Traced(u64),
+    /// How many kernel instructions were counted so far? Answered.
+    Count,
+}
+
+impl Message<'_> {
+    /// Whether the host answers, with a line of its own in the same form.
+    pub fn is_answered(&self) -> bool {
+        matches!(self, Self::Trace(_) | Self::Traced(_) | Self::Count)
+    }
+}
+
+impl fmt::Display for Message<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(BEGIN)?;
+        match self {
+            Self::Prompt => f.write_str("prompt;")?,
+            Self::Run(line) => {
+                f.write_str("run;")?;
+                let mut room = LONGEST - 8;
+                for character in line.chars() {
+                    let character = match character.is_control() {
+                        true => ' ',
+                        false => character,
+                    };
+                    room = match room.checked_sub(character.len_utf8()) {
+                        Some(left) => left,
+                        None => break,
+                    };
+                    write!(f, "{character}")?;
+                }
+            }
+            Self::Trace(process) => write!(f, "trace;{process}")?,
+            Self::Traced(process) => write!(f, "traced;{process}")?,
+            Self::Count => f.write_str("count;")?,
+        }
+        write!(f, "{END}")
+    }
+}
+
+/// Reads a message, what is around it taken off.
+pub fn parse(text: &str) -> Option<Message<'_>> {
+    let (verb, rest) = text.split_once(';')?;
+    Some(match verb {
+        "prompt" => Message::Prompt,
+        "run" => Message::Run(rest),
+        "trace" => Message::Trace(rest.parse().ok()?),
+        "traced" => Message::Traced(rest.parse().ok()?),
+        "count" => Message::Count,
+        _ => return None,
+    })
+}

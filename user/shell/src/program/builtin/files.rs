@@ -1,0 +1,182 @@
+//! Commands about files.
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt::Write as _;
+
+use mayfly_abi::patchwork::Errno;
+use mayfly_shell::screen::table;
+
+use super::usage;
+use crate::program::job::INTERRUPTED;
+use crate::program::out::{Out, complain};
+use crate::program::shell::Shell;
+use crate::program::system::{self, CHUNK, File, describe};
+
+const INPUT: u64 = 0;
+const OUTPUT: u64 = 1;
+
+/// Says why a file was no good; the status for it.
+fn failed(name: &str, file: &str, errno: Errno) -> i32 {
+    complain(&[name, ": ", file, ": ", describe(errno)]);
+    1
+}
+
+pub(super) fn ls(shell: &mut Shell, words: &[String]) -> i32 {
+    let long = words.iter().any(|it| it == "-l");
+    let mut paths: Vec<&str> = words
+        .iter()
+        .filter(|it| *it != "-l")
+        .map(|it| &it[..])
+        .collect();
+    if paths.is_empty() {
+        paths.push(".");
+    }
+    let columns = shell.terminal.as_ref().map_or(80, |it| it.columns);
+    // In columns only where somebody looks.
+    let is_seen = shell.terminal.is_some() && system::ready(OUTPUT, 2).is_ok();
+    let mut out = Out::default();
+    let mut status = 0;
+    for path in &paths {
+        let mut names = match system::list(path) {
+            Ok(names) => names,
+            Err(Errno::ENOTDIR) => [(String::from(*path), false)].into(),
+            Err(errno) => {
+                status = failed("ls", path, errno);
+                continue;
+            }
+        };
+        names.sort();
+        if paths.len() > 1 {
+            let _ = writeln!(out, "{path}:");
+        }
+        let shown = |(name, is_directory): &(String, bool)| match is_directory {
+            true => format!("{name}/"),
+            false => name.clone(),
+        };
+        let all: Vec<String> = names.iter().map(shown).collect();
+        if long {
+            for ((name, _), shown) in names.iter().zip(&all) {
+                let stat = system::stat(&format!("{path}/{name}")).or_else(|_| system::stat(name));
+                let size = stat.map_or(0, |stat| stat.size());
+                let _ = writeln!(out, "{size:>10}  {shown}");
+            }
+        } else if is_seen && !all.is_empty() {
+            let all: Vec<&str> = all.iter().map(|it| &it[..]).collect();
+            let _ = out.write_str(&table(&all, columns).replace('\r', ""));
+        } else {
+            for name in &all {
+                let _ = writeln!(out, "{name}");
+            }
+        }
+    }
+    status
+}
+
+pub(super) fn cat(shell: &mut Shell, words: &[String]) -> i32 {
+    if words.is_empty() {
+        if let Some(terminal) = &shell.terminal {
+            terminal.lines(true);
+        }
+        let copied = copy(INPUT);
+        if let Some(terminal) = &shell.terminal {
+            terminal.lines(false);
+        }
+        return match copied {
+            Ok(()) => 0,
+            Err(Errno::EINTR) => INTERRUPTED,
+            Err(errno) => failed("cat", "standard input", errno),
+        };
+    }
+    let mut status = 0;
+    for word in words {
+        let done = File::open(word).and_then(|file| copy(file.fd()));
+        status = done.map_or_else(|errno| failed("cat", word, errno), |()| status);
+    }
+    status
+}
+
+/// Copies a file to standard output.
+fn copy(fd: u64) -> system::Result<()> {
+    let mut chunk = [0; CHUNK];
+    loop {
+        match system::read(fd, &mut chunk)? {
+            0 => return Ok(()),
+            count => system::write(OUTPUT, &chunk[..count])?,
+        }
+    }
+}
+
+pub(super) fn echo(_: &mut Shell, words: &[String]) -> i32 {
+    let (words, end) = match words.split_first() {
+        Some((first, rest)) if first == "-n" => (rest, ""),
+        _ => (words, "\n"),
+    };
+    let mut out = Out::default();
+    let _ = out.write_str(&words.join(" "));
+    let _ = out.write_str(end);
+    out.flush();
+    i32::from(out.failed)
+}
+
+pub(super) fn rm(_: &mut Shell, words: &[String]) -> i32 {
+    if words.is_empty() {
+        return usage("rm", "rm FILE...   (rm DIRECTORY:directory)");
+    }
+    let mut status = 0;
+    for word in words {
+        if let Err(errno) = system::remove(word) {
+            status = failed("rm", word, errno);
+        }
+    }
+    status
+}
+
+pub(super) fn cd(shell: &mut Shell, words: &[String]) -> i32 {
+    let to = match words {
+        [] => "/",
+        [to] => to,
+        _ => return usage("cd", "cd [DIRECTORY]"),
+    };
+    match system::change_directory(to) {
+        Ok(()) => {
+            shell.moved();
+            0
+        }
+        Err(errno) => failed("cd", to, errno),
+    }
+}
+
+pub(super) fn pwd(shell: &mut Shell, _: &[String]) -> i32 {
+    let _ = writeln!(Out::default(), "{}", shell.directory());
+    0
+}
+
+pub(super) fn mount(shell: &mut Shell, words: &[String]) -> i32 {
+    match words {
+        [] => {
+            let mut out = Out::default();
+            let _ = writeln!(out, "{:<20} on", "what");
+            for (source, target) in &shell.binds {
+                let _ = writeln!(out, "{source:<20} {target}");
+            }
+            0
+        }
+        [source, target] => {
+            let opened = File::open(&format!("{source}:directory"));
+            let opened = match opened {
+                Err(Errno::ENOTDIR) => File::open(source),
+                opened => opened,
+            };
+            match opened.and_then(|file| system::bind(&file, target)) {
+                Ok(()) => {
+                    shell.binds.push((source.clone(), target.clone()));
+                    0
+                }
+                Err(errno) => failed("mount", source, errno),
+            }
+        }
+        _ => usage("mount", "mount [SOURCE TARGET]"),
+    }
+}

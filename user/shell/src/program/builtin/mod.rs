@@ -1,0 +1,148 @@
+//! Commands of the shell's own.
+//!
+//! Each is a row: its name, what `help` says, and its function. `files` and
+//! `machine` have most of the functions.
+
+mod files;
+mod machine;
+mod watch;
+
+use alloc::string::String;
+use core::fmt::Write as _;
+
+use super::out::{Out, complain};
+use super::shell::Shell;
+
+/// A command of the shell's own.
+#[derive(Debug)]
+pub(crate) struct Builtin {
+    pub(crate) name: &'static str,
+    /// Its operands, for `help`.
+    operands: &'static str,
+    what: &'static str,
+    pub(crate) run: fn(&mut Shell, &[String]) -> i32,
+}
+
+/// All of them, as `help` shows them.
+pub(crate) const NAMES: [Builtin; 19] = [
+    row("help", "", "this list", help),
+    row("ls", "[-l] [PATH...]", "names in a directory", files::ls),
+    row(
+        "cat",
+        "[FILE...]",
+        "what files hold, or what is typed",
+        files::cat,
+    ),
+    row("echo", "[-n] [WORD...]", "its words", files::echo),
+    row("rm", "FILE...", "take a name away", files::rm),
+    row(
+        "cd",
+        "[DIRECTORY]",
+        "go to a directory, or the root",
+        files::cd,
+    ),
+    row("pwd", "", "where that is", files::pwd),
+    row(
+        "mount",
+        "[SOURCE TARGET]",
+        "show a directory in the place of another",
+        files::mount,
+    ),
+    row(
+        "env",
+        "[NAME | NAME=VALUE...]",
+        "variables: all, one, or set some",
+        machine::env,
+    ),
+    row("ps", "", "processes that there are", machine::ps),
+    row(
+        "kill",
+        "PROCESS...",
+        "end processes, by their numbers",
+        machine::kill,
+    ),
+    row("jobs", "", "what runs unattended", machine::jobs),
+    row("wait", "", "wait for all of that", machine::wait),
+    row("mem", "", "memory in use", machine::mem),
+    row(
+        "caps",
+        "",
+        "capabilities that processes hold",
+        machine::caps,
+    ),
+    row(
+        "time",
+        "COMMAND...",
+        "run it; say how long it took",
+        watch::time,
+    ),
+    row(
+        "trace",
+        "COMMAND...",
+        "run it; show its system calls as it makes them",
+        watch::trace,
+    ),
+    row("history", "", "lines entered before", machine::history),
+    row("exit", "[STATUS]", "leave", exit),
+];
+
+const fn row(
+    name: &'static str,
+    operands: &'static str,
+    what: &'static str,
+    run: fn(&mut Shell, &[String]) -> i32,
+) -> Builtin {
+    Builtin {
+        name,
+        operands,
+        what,
+        run,
+    }
+}
+
+/// The one of that name.
+pub(crate) fn find(name: &str) -> Option<&'static Builtin> {
+    const ALL: &[Builtin] = &NAMES;
+    ALL.iter().find(|builtin| builtin.name == name)
+}
+
+fn help(_: &mut Shell, _: &[String]) -> i32 {
+    let mut out = Out::default();
+    for Builtin {
+        name,
+        operands,
+        what,
+        ..
+    } in &NAMES
+    {
+        // Writing into a string does not fail.
+        let _ = writeln!(out, "  {name:<8} {operands:<23} {what}");
+    }
+    let _ = out.write_str(
+        "programs by name, of all three interfaces (Tab lists them); a | b  a > f  a >> f  a < f  \
+         2>&1\na && b  a || b  a ; b  a &  $NAME $?  'as it is'  *\nkeys: Ctrl-R searches, Ctrl-C \
+         interrupts, Ctrl-D ends input, Ctrl-] leaves the machine\n",
+    );
+    0
+}
+
+fn exit(shell: &mut Shell, words: &[String]) -> i32 {
+    let status = match words {
+        [] => Some(shell.status),
+        [word] => word.parse().ok(),
+        _ => None,
+    };
+    match status {
+        Some(status) => {
+            shell.exit = Some(status);
+            status
+        }
+        None => usage("exit", "exit [STATUS]"),
+    }
+}
+
+/// Words that a command cannot do anything with.
+fn usage(name: &str, form: &str) -> i32 {
+    complain(&[name, ": wrong words\n  try: ", form]);
+    2
+}

@@ -1,0 +1,73 @@
+//! The program: from its arguments to its exit status.
+//!
+//! - `system`: files and processes in words of Rust. `terminal`: lines from people.
+//! - `shell`: what it knows. `run`: from a line to processes. `job`: those.
+//! - `builtin`: commands of its own. `world`: names, for completion and patterns.
+
+mod builtin;
+mod job;
+mod out;
+mod run;
+mod shell;
+mod system;
+mod terminal;
+mod world;
+
+use alloc::string::String;
+
+use mayfly_user::{Patchwork, Process};
+
+use shell::Shell;
+use terminal::Terminal;
+
+/// Runs the shell.
+pub(crate) fn run(process: &Process<Patchwork>) -> i32 {
+    crate::heap::begin();
+    let arguments = process.arguments();
+    let text = |index| {
+        arguments
+            .get(index)
+            .and_then(|it| core::str::from_utf8(it).ok())
+    };
+    match (text(1), text(2)) {
+        (Some("-c"), Some(line)) => {
+            let mut shell = Shell::new(None);
+            shell.run_line(line);
+            shell.status
+        }
+        (Some(word), _) => {
+            out::complain(&["shell: unknown argument: ", word, "\n  try: shell -c LINE"]);
+            2
+        }
+        _ => match Terminal::open() {
+            Some(terminal) => interactive(Shell::new(Some(terminal))),
+            None => line_by_line(Shell::new(None)),
+        },
+    }
+}
+
+/// A person types.
+fn interactive(mut shell: Shell) -> i32 {
+    while shell.exit.is_none() {
+        shell.report_ended();
+        match shell.read_line() {
+            Some(line) => shell.run_line(&line),
+            None => break,
+        }
+    }
+    shell.exit.unwrap_or(shell.status)
+}
+
+/// A file or a pipe has the lines. What a line does not take, the programs
+/// that it runs may read.
+fn line_by_line(mut shell: Shell) -> i32 {
+    let mut line = String::new();
+    while shell.exit.is_none() {
+        line.clear();
+        if !system::read_line(&mut line) {
+            break;
+        }
+        shell.run_line(&line);
+    }
+    shell.exit.unwrap_or(shell.status)
+}

@@ -1,0 +1,293 @@
+//! From a line to processes: pipes, streams, the foreground.
+
+use alloc::format;
+use alloc::string::{String, ToString as _};
+use alloc::vec::Vec;
+
+use mayfly_abi::patchwork::Errno;
+use mayfly_shell::expand::expand;
+use mayfly_shell::near::nearest;
+use mayfly_shell::syntax::{Command, Destination, Item, Redirection, When};
+
+use super::builtin::{self, Builtin};
+use super::job::{Child, Job, last_status};
+use super::out::complain;
+use super::shell::Shell;
+use super::system::{self, File, describe};
+use super::world::{Here, PROGRAMS, programs};
+
+/// Statuses that shells have for what cannot be run.
+const NOT_FOUND: i32 = 127;
+const CANNOT_RUN: i32 = 126;
+/// The shell itself, for commands of its own that run beside it.
+const SHELL: &str = "/bin/shell";
+
+/// Why a command does not run; it was said.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Failed(pub(crate) i32);
+
+impl Shell {
+    /// Runs a pipeline, if it is its turn.
+    pub(crate) fn run_item(&mut self, text: &str, item: &Item) {
+        let runs = match item.when {
+            When::Always => true,
+            When::Success => self.status == 0,
+            When::Failure => self.status != 0,
+        };
+        if !runs {
+            return;
+        }
+        let words: Vec<Vec<String>> = {
+            let here = &mut Here {
+                status: self.status,
+            };
+            let commands = item.pipeline.iter();
+            commands.map(|it| expand(&it.words, here)).collect()
+        };
+        if let ([words], [command], false) = (&words[..], &item.pipeline[..], item.background) {
+            return self.run_alone(words, command);
+        }
+        let started = self.start_pipeline(text, item, &words);
+        let children = match started {
+            Ok(children) => children,
+            Err(Failed(status)) => {
+                self.status = status;
+                return;
+            }
+        };
+        if item.background {
+            let number = self.jobs.iter().map(|job| job.number).max().unwrap_or(0) + 1;
+            if self.terminal.is_some() {
+                let ids: Vec<String> = children.iter().map(|it| it.id.to_string()).collect();
+                complain(&[&format!("[{number}] "), &ids.join(" ")]);
+            }
+            self.jobs.push(Job {
+                number,
+                children,
+                text: text[item.text.0..item.text.1].into(),
+            });
+            self.status = 0;
+        } else {
+            self.status = self.wait_for(&children);
+        }
+    }
+
+    /// A command without a pipe that is waited for.
+    fn run_alone(&mut self, words: &[String], command: &Command) {
+        let Some(name) = words.first() else {
+            self.status = 0;
+            return;
+        };
+        let streams = match Streams::redirected(&command.redirections, self.status) {
+            Ok(streams) => streams,
+            Err(Failed(status)) => {
+                self.status = status;
+                return;
+            }
+        };
+        self.status = match builtin::find(name) {
+            Some(builtin) => streams
+                .with(|| self.run_builtin(builtin, words))
+                .unwrap_or(1),
+            None => {
+                let plain = Streams::default();
+                let start = || self.start(program(name)?, words, false, &plain);
+                match streams.with(start).unwrap_or(Err(Failed(1))) {
+                    Ok(child) => self.wait_for(&[child]),
+                    Err(Failed(status)) => status,
+                }
+            }
+        };
+    }
+
+    /// Runs a command of the shell's own, here.
+    pub(crate) fn run_builtin(&mut self, builtin: &Builtin, words: &[String]) -> i32 {
+        (builtin.run)(self, &words[1..])
+    }
+
+    /// Starts a program that was found.
+    pub(crate) fn start(
+        &self,
+        path: String,
+        words: &[String],
+        suspended: bool,
+        streams: &Streams,
+    ) -> Result<Child, Failed> {
+        let mut words = words.to_vec();
+        let name = core::mem::replace(&mut words[0], path);
+        let started = streams.with(|| Child::start(&words, suspended));
+        started.and_then(|started| started).map_err(|errno| {
+            complain(&["shell: cannot start ", &name, ": ", describe(errno)]);
+            Failed(CANNOT_RUN)
+        })
+    }
+
+    /// Starts every command of a pipeline, each writing to the next.
+    fn start_pipeline(
+        &mut self,
+        text: &str,
+        item: &Item,
+        words: &[Vec<String>],
+    ) -> Result<Vec<Child>, Failed> {
+        let mut children = Vec::new();
+        let mut input = match item.background {
+            // What runs unattended does not take what people type.
+            true => Some(opened("/dev/null")?),
+            false => None,
+        };
+        let last = item.pipeline.len() - 1;
+        for (index, (command, words)) in item.pipeline.iter().zip(words).enumerate() {
+            let mut streams = Streams::default();
+            streams.0[0] = input.take();
+            if index < last {
+                let [reader, writer] = File::pipe().map_err(|errno| {
+                    complain(&["shell: cannot make a pipe: ", describe(errno)]);
+                    Failed(1)
+                })?;
+                input = Some(reader);
+                streams.0[1] = Some(writer);
+            }
+            let Some(name) = words.first() else {
+                continue;
+            };
+            let child = if builtin::find(name).is_some() {
+                // Beside the shell, which may not wait for what it writes itself.
+                let line = text[command.text.0..command.text.1].into();
+                let words = [SHELL.into(), "-c".into(), line];
+                self.start(SHELL.into(), &words, false, &streams)
+            } else {
+                let more = Streams::redirected(&command.redirections, self.status)?;
+                streams.add(more);
+                program(name).and_then(|path| self.start(path, words, false, &streams))
+            };
+            match child {
+                Ok(child) => children.push(child),
+                // Those before it find nobody who reads, those behind it an end.
+                Err(Failed(status)) if index == last => return Err(Failed(status)),
+                Err(Failed(_)) => {}
+            }
+        }
+        Ok(children)
+    }
+
+    /// Waits for children in the foreground; the status of the last one.
+    pub(crate) fn wait_for(&mut self, children: &[Child]) -> i32 {
+        if let Some(terminal) = &self.terminal {
+            let ids: Vec<u64> = children.iter().map(|child| child.id).collect();
+            terminal.foreground(&ids);
+        }
+        let status = last_status(children);
+        if let Some(terminal) = &self.terminal {
+            terminal.foreground(&[]);
+        }
+        status
+    }
+}
+
+/// The path of a program.
+pub(crate) fn program(name: &str) -> Result<String, Failed> {
+    if name.contains('/') {
+        return match system::stat(name) {
+            Ok(stat) if stat.is_directory() => {
+                complain(&["shell: ", name, ": it is a directory\n  try: cd ", name]);
+                Err(Failed(CANNOT_RUN))
+            }
+            Ok(_) => Ok(name.into()),
+            Err(errno) => {
+                complain(&["shell: ", name, ": ", describe(errno)]);
+                Err(Failed(if errno == Errno::ENOENT {
+                    NOT_FOUND
+                } else {
+                    CANNOT_RUN
+                }))
+            }
+        };
+    }
+    let paths = PROGRAMS
+        .iter()
+        .map(|directory| format!("{directory}/{name}"));
+    for path in paths {
+        if system::stat(&path).is_ok() {
+            return Ok(path);
+        }
+    }
+    let mut known = programs();
+    known.extend(builtin::NAMES.iter().map(|it| it.name.to_string()));
+    let advice = match nearest(name, known.iter().map(String::as_str)) {
+        Some(near) => ["did you mean ", near, "?"].concat(),
+        None => "`help` lists what there is; Tab completes names".into(),
+    };
+    complain(&["shell: ", name, ": no such command\n  try: ", &advice]);
+    Err(Failed(NOT_FOUND))
+}
+
+/// Where the standard streams are to lead.
+#[derive(Debug, Default)]
+pub(crate) struct Streams([Option<File>; 3]);
+
+impl Streams {
+    /// Opens what redirections name.
+    fn redirected(redirections: &[Redirection], status: i32) -> Result<Self, Failed> {
+        let mut streams = Self::default();
+        for Redirection { stream, to } in redirections {
+            let (word, flags) = match to {
+                Destination::From(word) => (word, "r"),
+                Destination::Into(word) => (word, "wct"),
+                Destination::Behind(word) => (word, "wca"),
+                Destination::As(other) => {
+                    let index = usize::try_from(*other).unwrap_or(0);
+                    let fd = streams.0[index].as_ref().map_or(*other, File::fd);
+                    let copy = File::copy_of(fd).map_err(|_| Failed(1))?;
+                    streams.set(*stream, copy);
+                    continue;
+                }
+            };
+            let names = expand(core::slice::from_ref(word), &mut Here { status });
+            let [name] = &names[..] else {
+                complain(&["shell: a redirection needs the name of one file"]);
+                return Err(Failed(1));
+            };
+            streams.set(*stream, opened(&format!("{name}:{flags}"))?);
+        }
+        Ok(streams)
+    }
+
+    fn set(&mut self, stream: u64, file: File) {
+        let index = usize::try_from(stream).unwrap_or(0);
+        self.0[index.min(2)] = Some(file);
+    }
+
+    /// Those of `more` come before these.
+    fn add(&mut self, more: Self) {
+        for (place, file) in self.0.iter_mut().zip(more.0) {
+            if file.is_some() {
+                *place = file;
+            }
+        }
+    }
+
+    /// Does something while the standard streams lead there.
+    pub(crate) fn with<T>(&self, act: impl FnOnce() -> T) -> system::Result<T> {
+        let mut kept = Vec::new();
+        for (stream, file) in (0..).zip(&self.0) {
+            if let Some(file) = file {
+                let own = File::copy_of(stream)?;
+                file.become_stream(stream)?;
+                kept.push((stream, own));
+            }
+        }
+        let done = act();
+        for (stream, own) in kept {
+            own.become_stream(stream)?;
+        }
+        Ok(done)
+    }
+}
+
+fn opened(name: &str) -> Result<File, Failed> {
+    File::open(name).map_err(|errno| {
+        let shown = name.split(':').next().unwrap_or(name);
+        complain(&["shell: cannot open ", shown, ": ", describe(errno)]);
+        Failed(1)
+    })
+}
