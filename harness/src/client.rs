@@ -308,17 +308,10 @@ impl Client {
 
     /// Takes in everything that came out of the machine.
     fn drain(&mut self) -> Result<()> {
+        self.take_texts();
         let Some(backend) = self.backend.as_mut() else {
             return Ok(());
         };
-        for stream in [Stream::Serial, Stream::Console] {
-            let bytes = backend.take(stream);
-            match &mut self.screen {
-                Some((line, screen)) if *line == stream => screen.extend(bytes),
-                _ if stream == Stream::Serial => self.journal.serial(&bytes),
-                _ => self.journal.console(&bytes),
-            }
-        }
         self.frames.extend(backend.take(Stream::Control));
         self.records.extend(backend.take(Stream::Trace));
         self.cut_frames()?;

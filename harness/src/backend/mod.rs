@@ -162,9 +162,7 @@ pub(crate) trait Backend: Send {
     /// Sends bytes to the guest on `mayfly.control`.
     fn send(&mut self, bytes: &[u8]) -> Result<()>;
     /// Sends bytes to the guest on a line of text: its terminal, or COM1.
-    fn type_on(&mut self, _: Stream, _: &[u8]) -> Result<()> {
-        Ok(())
-    }
+    fn type_on(&mut self, stream: Stream, bytes: &[u8]) -> Result<()>;
     /// A way to end a run early.
     fn waker(&self) -> Waker;
     /// Takes what came out on a stream.

@@ -7,6 +7,21 @@ use crate::backend::{Stop, Stream, Waker};
 use crate::error::Result;
 
 impl Client {
+    /// Takes what came out on the lines of text.
+    pub(super) fn take_texts(&mut self) {
+        let Some(backend) = self.backend.as_mut() else {
+            return;
+        };
+        for stream in [Stream::Serial, Stream::Console] {
+            let bytes = backend.take(stream);
+            match &mut self.screen {
+                Some((line, screen)) if *line == stream => screen.extend(bytes),
+                _ if stream == Stream::Serial => self.journal.serial(&bytes),
+                _ => self.journal.console(&bytes),
+            }
+        }
+    }
+
     /// Keeps what the terminal on that line shows, from now on.
     pub(crate) fn look_at(&mut self, line: Stream) -> Result<()> {
         self.screen = Some((line, Vec::new()));
@@ -27,6 +42,8 @@ impl Client {
 
     /// What wakes whoever waits for the machine.
     pub(crate) fn waker(&mut self) -> Result<Waker> {
+        // A copy that has not run yet is made now: it could not be woken.
+        self.type_on(&[])?;
         Ok(self.running("wait")?.waker())
     }
 

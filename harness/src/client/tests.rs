@@ -29,6 +29,10 @@ impl Backend for Fake {
             _ => Vec::new(),
         }
     }
+    fn type_on(&mut self, _: Stream, _: &[u8]) -> Result<()> {
+        Ok(())
+    }
+
     fn waker(&self) -> Waker {
         Waker::new(|| ())
     }

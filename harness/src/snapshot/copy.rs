@@ -109,6 +109,10 @@ impl Backend for Copy {
         self.machine()?.send(bytes)
     }
 
+    fn type_on(&mut self, stream: Stream, bytes: &[u8]) -> Result<()> {
+        self.machine()?.type_on(stream, bytes)
+    }
+
     fn waker(&self) -> Waker {
         match &self.machine {
             Some(machine) => machine.waker(),

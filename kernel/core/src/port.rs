@@ -6,8 +6,10 @@
 //! implements [`Host`].
 
 mod frames;
+mod host;
 
 pub use frames::{DeadFrames, FrameList};
+pub use host::{Host, Line, NewChild};
 
 use alloc::rc::Rc;
 
@@ -342,65 +344,6 @@ impl Piece {
 
 /// Most pieces in one [`Host::output`].
 pub const PIECES_MAX: usize = 14;
-
-/// Where the terminal is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Line {
-    /// The console of a virtio device.
-    Console,
-    /// A serial line.
-    Serial,
-}
-
-/// A process that another one made.
-#[derive(Clone, Copy, Debug)]
-pub struct NewChild<'a> {
-    /// Its number.
-    pub process: u64,
-    /// Number of whoever made it.
-    pub parent: u64,
-    /// Physical address of its root table.
-    pub root: u64,
-    /// Its interface.
-    pub abi: mayfly_abi::Abi,
-    /// Its argv\[0\].
-    pub program: &'a [u8],
-}
-
-/// The host side: what programs and the kernel tell it.
-pub trait Host {
-    /// A process wrote to standard output (1), standard error (2) or the
-    /// terminal (0). The bytes are taken when this returns.
-    fn output(&mut self, process: u64, stream: u8, pieces: &[Piece]);
-    /// Bytes of the kernel's own making on a process's stream.
-    fn output_bytes(&mut self, process: u64, stream: u8, bytes: &[u8]);
-    /// A thread runs from now on: process, thread and interface, for the report
-    /// of a panic.
-    fn runs(&mut self, _process: u64, _thread: u64, _abi: mayfly_abi::Abi) {}
-    /// A traced system call returned.
-    fn traced(&mut self, call: &crate::trace::TracedCall);
-    /// A traced process's child has its image, or none; or an untraced one dies.
-    fn child(&mut self, child: &NewChild<'_>);
-    /// There is room for so many bytes more of a process's standard input.
-    fn input_room(&mut self, process: u64, bytes: usize);
-    /// Nobody is left to read a process's standard input.
-    fn input_closed(&mut self, process: u64);
-    /// Programs use the terminal from now on.
-    fn terminal_begins(&mut self, line: Line);
-    /// Bytes of the kernel's own making for the terminal.
-    fn terminal_echo(&mut self, bytes: &[u8]);
-    /// Hands over at most `room` typed bytes; false if there are none, or no room.
-    fn terminal_bytes(&mut self, room: usize, consume: impl FnOnce(&[u8])) -> bool;
-    /// Typed bytes wait that there was no room for.
-    fn terminal_waits(&self) -> bool;
-    /// Something happened that the host side waits for.
-    fn event(&mut self, event: crate::event::Event);
-    /// The machine stands still: the host may put a call into that mailbox, in
-    /// this machine or in copies that it makes of it, before this returns.
-    fn awaiting(&mut self, mailbox: PageFrame);
-    /// The call that was in the mailbox has returned, and its result is there.
-    fn called(&mut self);
-}
 
 /// The parts of a kernel, as one type parameter.
 pub trait Port {
