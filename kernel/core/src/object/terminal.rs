@@ -4,7 +4,7 @@
 //! host first starts a program on it: a machine without costs nothing. One job
 //! is in the foreground; the key that interrupts ends it. Whoever edits lines
 //! itself reads raw bytes, and is disturbed when the window changes. Neighbours:
-//! [`discipline`] says what bytes become, `personality/patchwork/terminal.rs`
+//! `discipline` says what bytes become, `personality/patchwork/terminal.rs`
 //! has the words of its control file.
 
 mod discipline;
