@@ -366,3 +366,16 @@ fn a_qemu_that_is_not_installed_names_the_package() {
         stderr(&output)
     );
 }
+
+#[test]
+fn a_qemu_that_refuses_is_quoted() {
+    let output = Command::new(env!("CARGO_BIN_EXE_mayfly"))
+        .args(["run", "--backend", "qemu", "patchwork-hello"])
+        .env("MAYFLY_QEMU_ACCEL", "steam")
+        .output()
+        .expect("the tool is built");
+    assert_eq!(code(&output), 125);
+    let told = stderr(&output);
+    assert!(told.starts_with("error: cannot start QEMU"), "{told}");
+    assert!(told.contains("invalid accelerator steam"), "{told}");
+}

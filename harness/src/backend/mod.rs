@@ -9,6 +9,7 @@ pub(crate) mod kvm;
 pub(crate) mod qemu;
 mod qmp;
 mod sockets;
+mod spawner;
 
 use std::fmt;
 use std::str::FromStr;

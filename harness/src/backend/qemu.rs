@@ -1,24 +1,25 @@
 //! QEMU as a back end: the same kernel file and bundle, another machine.
 //!
 //! Purpose: starts `qemu-system-x86_64 -M microvm`, with the guest's ports on
-//! Unix sockets that QEMU connects to (so that nothing is polled for), and
-//! reads its end from its exit status. The TCG of QEMU shows the processor's
-//! true rules. Neighbours: [`super::qmp`] asks where the processor is.
+//! sockets and the images in memory files that it inherits (so that nothing is
+//! polled for and nothing lies in a directory), and reads its end from its exit
+//! status. The TCG of QEMU shows the processor's true rules. Neighbours:
+//! [`super::qmp`] asks where the processor is; [`super::spawner`] starts it.
 
-use std::fs;
+use std::fs::File;
 use std::io::{ErrorKind, Read as _, Write as _};
-use std::os::fd::AsFd as _;
-use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::Path;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::net::UnixStream;
 use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 use std::time::Instant;
 
+use command_fds::{CommandFdExt as _, FdMapping};
 use nix::poll::PollFd;
-use tempfile::TempDir;
+use nix::sys::memfd::{MFdFlags, memfd_create};
 
 use super::qmp::Qmp;
-use super::sockets::{Bell, accept_all, readable, ready};
-use super::{Backend, Counting, End, Stop, Stream, Waker};
+use super::sockets::{Bell, pair, readable, ready};
+use super::{Backend, Counting, End, Stop, Stream, Waker, spawner};
 use crate::error::{Error, Result};
 use crate::image;
 use crate::metering::Visit;
@@ -35,6 +36,13 @@ const STREAMS: [Stream; 4] = [
 ];
 /// Name of the monitor's socket.
 const MONITOR: &str = "monitor";
+/// Descriptors of QEMU: the kernel, the bundle, then a socket for each stream
+/// and one for the monitor. 0, 1 and 2 are the standard ones.
+const KERNEL: i32 = 3;
+const BUNDLE: i32 = 4;
+const SOCKETS: std::ops::RangeFrom<i32> = 5..;
+/// Exit status of a QEMU that cannot do what its arguments say.
+const REFUSAL: i32 = 1;
 /// Bytes read at once.
 const CHUNK: usize = 64 << 10;
 
@@ -55,50 +63,51 @@ pub(crate) struct Qemu {
     taken: [Vec<u8>; 4],
     monitor: Qmp,
     bell: Bell,
+    /// The guest has written something: QEMU itself is in order.
+    spoke: bool,
     ended: Option<End>,
-    // Last: the sockets' directory goes when everything else is gone.
-    _directory: TempDir,
 }
 
 impl Qemu {
     /// Starts QEMU; the guest boots at once.
     pub(crate) fn start(options: &VmOptions) -> Result<Self> {
-        let directory = tempfile::Builder::new()
-            .prefix("mayfly-")
-            .tempdir()
-            .map_err(|error| broken("make a directory for QEMU's sockets", error))?;
-        let path = directory.path();
         let bundle = image::merged_bundle(&options.files)?;
-        write(&path.join("kernel"), image::kernel())?;
-        write(&path.join("bundle"), &bundle)?;
-        let names = STREAMS.map(name).into_iter().chain([MONITOR]);
-        let listeners = names
-            .map(|name| UnixListener::bind(path.join(name)))
-            .collect::<std::io::Result<Vec<_>>>()
-            .map_err(|error| broken("make QEMU's sockets", error))?;
-        let mut child = command(path, options, bundle.len())
-            .spawn()
-            .map_err(|error| not_started(&error))?;
-        let Some(mut stderr) = child.stderr.take() else {
+        let mut inherited = vec![
+            (KERNEL, in_memory("kernel", image::kernel())?),
+            (BUNDLE, in_memory("bundle", &bundle)?),
+        ];
+        let mut streams = Vec::new();
+        for (number, _) in SOCKETS.zip(names()) {
+            let (own, theirs) = pair()?;
+            streams.push(own);
+            inherited.push((number, theirs.into()));
+        }
+        let Some(monitor) = streams.pop() else {
+            return Err(broken("talk to QEMU", "no monitor"));
+        };
+        let mut command = command(options, bundle.len());
+        let mappings = inherited
+            .into_iter()
+            .map(|(child_fd, parent_fd)| FdMapping {
+                parent_fd,
+                child_fd,
+            });
+        command
+            .fd_mappings(mappings.collect())
+            .map_err(|error| broken("pass files to QEMU", error))?;
+        let mut child = spawner::spawn(command).map_err(|error| not_started(&error))?;
+        let Some(stderr) = child.stderr.take() else {
             return Err(broken("read QEMU's errors", "it has no standard error"));
         };
-        let deadline = Instant::now() + options.setup_timeout;
-        let connected = accept_all(&listeners, &mut stderr, deadline);
-        let mut streams = connected.inspect_err(|_| drop(child.kill()))?;
-        let monitor = Qmp::new(
-            streams
-                .pop()
-                .ok_or_else(|| broken("talk to QEMU", "no monitor"))?,
-        );
         Ok(Self {
             child,
             stderr,
             streams,
             taken: Default::default(),
-            monitor,
+            monitor: Qmp::new(monitor),
             bell: Bell::new()?,
+            spoke: false,
             ended: None,
-            _directory: directory,
         })
     }
 
@@ -132,6 +141,7 @@ impl Qemu {
         match self.streams[index].read(&mut chunk) {
             Ok(count) => {
                 self.taken[index].extend_from_slice(&chunk[..count]);
+                self.spoke |= count > 0;
                 Ok(count)
             }
             Err(error) if is_closed(&error) => Ok(0),
@@ -153,6 +163,9 @@ impl Qemu {
             .child
             .wait()
             .map_err(|error| broken("wait for QEMU", error))?;
+        if status.code() == Some(REFUSAL) && !self.spoke {
+            return Err(broken("start QEMU", words.trim()));
+        }
         self.ended = Some(end(status, words.trim()));
         Ok(())
     }
@@ -223,6 +236,11 @@ impl Drop for Qemu {
     }
 }
 
+/// Names of the sockets in their order: each stream, then the monitor.
+fn names() -> impl Iterator<Item = &'static str> {
+    STREAMS.map(name).into_iter().chain([MONITOR])
+}
+
 /// Name of a stream's socket and character device.
 fn name(stream: Stream) -> &'static str {
     match stream {
@@ -233,7 +251,7 @@ fn name(stream: Stream) -> &'static str {
     }
 }
 
-fn command(path: &Path, options: &VmOptions, bundle_bytes: usize) -> Command {
+fn command(options: &VmOptions, bundle_bytes: usize) -> Command {
     // QEMU puts the bundle into the guest's RAM, Mayfly's VMM beside it.
     let kibibytes = (options.memory_bytes + bundle_bytes as u64).next_multiple_of(1 << 20) >> 10;
     let accelerator = std::env::var("MAYFLY_QEMU_ACCEL").unwrap_or_else(|_| "tcg".into());
@@ -258,10 +276,8 @@ fn command(path: &Path, options: &VmOptions, bundle_bytes: usize) -> Command {
             "-smp",
             &options.cpus.to_string(),
         ])
-        .arg("-kernel")
-        .arg(path.join("kernel"))
-        .arg("-initrd")
-        .arg(path.join("bundle"))
+        .args(["-kernel", &format!("/proc/self/fd/{KERNEL}")])
+        .args(["-initrd", &format!("/proc/self/fd/{BUNDLE}")])
         .args(["-append", &options.full_command_line()])
         .args(["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"])
         .args(["-global", "virtio-mmio.force-legacy=false"])
@@ -269,13 +285,8 @@ fn command(path: &Path, options: &VmOptions, bundle_bytes: usize) -> Command {
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::piped());
-    for name in STREAMS.map(name).into_iter().chain([MONITOR]) {
-        let socket = path.join(name);
-        command.arg("-chardev");
-        command.arg(format!(
-            "socket,id={name},path={},server=off",
-            socket.display()
-        ));
+    for (number, name) in SOCKETS.zip(names()) {
+        command.args(["-chardev", &format!("socket,id={name},fd={number}")]);
     }
     command
         .args(["-serial", "chardev:serial"])
@@ -315,8 +326,15 @@ fn end(status: ExitStatus, words: &str) -> End {
     }
 }
 
-fn write(path: &Path, bytes: &[u8]) -> Result<()> {
-    fs::write(path, bytes).map_err(|error| broken(format!("write {}", path.display()), error))
+/// A file in memory that QEMU is to read.
+fn in_memory(name: &str, bytes: &[u8]) -> Result<OwnedFd> {
+    let made = memfd_create(name, MFdFlags::MFD_CLOEXEC).map_err(std::io::Error::from);
+    let written = made.and_then(|fd| {
+        let mut file = File::from(fd);
+        file.write_all(bytes)?;
+        Ok(file.into())
+    });
+    written.map_err(|error| broken(format!("keep the {name} in memory for QEMU"), error))
 }
 
 fn not_started(error: &std::io::Error) -> Error {

@@ -1,12 +1,11 @@
-//! Waiting for QEMU: its connections, its bytes, its end.
+//! Waiting for QEMU: its sockets, its bytes, its end.
 //!
 //! Purpose: everything that can block, each with a deadline. Neighbours:
 //! [`super::qemu`] owns the sockets.
 
 use std::io::{Read as _, Write as _};
 use std::os::fd::{AsFd as _, BorrowedFd};
-use std::os::unix::net::{UnixListener, UnixStream};
-use std::process::ChildStderr;
+use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -19,38 +18,13 @@ use crate::error::Result;
 /// Longest that a send may wait for the guest to take earlier bytes.
 const SEND_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Takes QEMU's connections, one from each listener.
-pub(super) fn accept_all(
-    listeners: &[UnixListener],
-    stderr: &mut ChildStderr,
-    deadline: Instant,
-) -> Result<Vec<UnixStream>> {
-    let mut streams = Vec::new();
-    for listener in listeners {
-        let mut fds = [readable(listener.as_fd()), readable(stderr.as_fd())];
-        if !ready(&mut fds, deadline)? {
-            return Err(broken(
-                "start QEMU",
-                "it did not connect to its sockets in time",
-            ));
-        }
-        if fds[0].any() != Some(true) {
-            let mut words = String::new();
-            drop(stderr.read_to_string(&mut words));
-            return Err(broken("start QEMU", words.trim()));
-        }
-        let stream = listener.accept().and_then(|(stream, _)| {
-            stream.set_write_timeout(Some(SEND_TIMEOUT))?;
-            Ok(stream)
-        });
-        streams.push(stream.map_err(|error| broken("talk to QEMU", error))?);
-    }
-    for stream in &streams {
-        stream
-            .set_nonblocking(false)
-            .map_err(|error| broken("talk to QEMU", error))?;
-    }
-    Ok(streams)
+/// Two sockets that are connected: one to keep, and one for QEMU.
+pub(super) fn pair() -> Result<(UnixStream, UnixStream)> {
+    let made = UnixStream::pair().and_then(|(own, theirs)| {
+        own.set_write_timeout(Some(SEND_TIMEOUT))?;
+        Ok((own, theirs))
+    });
+    made.map_err(|error| broken("make a pair of sockets for QEMU", error))
 }
 
 /// Something that another thread can do to end a wait: a byte in a socket.
