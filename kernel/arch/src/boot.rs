@@ -148,21 +148,25 @@ impl Boot {
 /// Index of the first `byte`, found eight bytes at a time: the command line is
 /// most of what the kernel reads before it is ready.
 fn position(bytes: &[u8], byte: u8) -> Option<usize> {
-    const ONES: u64 = u64::MAX / 0xff;
-    const HIGH: u64 = ONES << 7;
     let (chunks, rest) = bytes.as_chunks::<8>();
-    let pattern = ONES * u64::from(byte);
     let mut at = 0;
     for chunk in chunks {
-        let differs = u64::from_le_bytes(*chunk) ^ pattern;
-        // The lowest byte that is equal is marked; higher ones may be wrongly.
-        let equal = differs.wrapping_sub(ONES) & !differs & HIGH;
-        if equal != 0 {
-            return Some(at + equal.trailing_zeros() as usize / 8);
+        if let Some(found) = position_in(u64::from_le_bytes(*chunk), byte) {
+            return Some(at + found);
         }
         at += 8;
     }
     Some(at + rest.iter().position(|other| *other == byte)?)
+}
+
+/// Index of the first `byte` of the eight in `word`, the lowest first.
+fn position_in(word: u64, byte: u8) -> Option<usize> {
+    const ONES: u64 = u64::MAX / 0xff;
+    const HIGH: u64 = ONES << 7;
+    let differs = word ^ ONES * u64::from(byte);
+    // The lowest byte that is equal is marked; higher ones may be wrongly.
+    let equal = differs.wrapping_sub(ONES) & !differs & HIGH;
+    (equal != 0).then(|| equal.trailing_zeros() as usize / 8)
 }
 
 /// Virtio-mmio devices that the kernel looks at.
@@ -272,6 +276,22 @@ unsafe fn text(address: u64) -> &'static [u8] {
     if address == 0 {
         return &[];
     }
-    // SAFETY: the caller vouches for the terminator; the direct map covers RAM.
-    unsafe { core::ffi::CStr::from_ptr(direct(address)) }.to_bytes()
+    let first = direct::<u8>(address);
+    if !address.is_multiple_of(8) {
+        // SAFETY: the caller vouches for the terminator; the direct map covers RAM.
+        return unsafe { core::ffi::CStr::from_ptr(first.cast()) }.to_bytes();
+    }
+    let mut length = 0;
+    loop {
+        // SAFETY: the terminator is in this aligned word or behind it, so its
+        // page is RAM, which the direct map covers.
+        let word = unsafe { direct::<u64>(address + length as u64).read() };
+        if let Some(end) = position_in(u64::from_le(word), 0) {
+            length += end;
+            break;
+        }
+        length += 8;
+    }
+    // SAFETY: these are the bytes that were looked at; nothing writes to them.
+    unsafe { core::slice::from_raw_parts(first, length) }
 }
