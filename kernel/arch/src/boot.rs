@@ -163,7 +163,7 @@ fn position(bytes: &[u8], byte: u8) -> Option<usize> {
 fn position_in(word: u64, byte: u8) -> Option<usize> {
     const ONES: u64 = u64::MAX / 0xff;
     const HIGH: u64 = ONES << 7;
-    let differs = word ^ ONES * u64::from(byte);
+    let differs = word ^ (ONES * u64::from(byte));
     // The lowest byte that is equal is marked; higher ones may be wrongly.
     let equal = differs.wrapping_sub(ONES) & !differs & HIGH;
     (equal != 0).then(|| equal.trailing_zeros() as usize / 8)
