@@ -3,26 +3,15 @@
 //! Purpose: `bench/baseline/*.txt` is committed and reviewed: a metric a line,
 //! a file for each interface, and beside them which functions the instructions
 //! were in. A change in either direction is a finding until it is blessed.
-//! Neighbours: [`crate::functions`] says where it went, `measure` has the
-//! figures.
+//! Neighbours: `files` reads and writes it, [`crate::functions`] says where the
+//! instructions went, `measure` has the figures.
+
+mod files;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
-use std::fs;
-use std::path::Path;
 
-use crate::error::Error;
 use crate::functions::{self, Growth, Profile};
 use crate::measure::{Exact, Measured};
-use crate::suite;
-
-const HEADER: &str = "\
-# Kernel instructions, a benchmark a line; `mayfly bench --bless` writes this file.
-# body: without the stubs that calls enter and leave by, which depend on the host.
-# by process: of who calls, then of the others.
-";
-/// Names the way by which calls enter the kernel, behind the header.
-const ENTRY: &str = "# entry: ";
 
 /// Figures of one benchmark.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -87,104 +76,6 @@ impl Baseline {
         self.entry = entry.into();
     }
 
-    /// Reads the files in a folder.
-    ///
-    /// # Errors
-    /// [`Error::Missing`], [`Error::Corrupt`].
-    pub fn load(folder: &Path) -> Result<Self, Error> {
-        let missing = |source| Error::Missing {
-            path: folder.into(),
-            source,
-        };
-        let mut this = Self::default();
-        let entries = fs::read_dir(folder).map_err(missing)?;
-        let mut paths: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
-        paths.retain(|path| path.extension().is_some_and(|it| it == "txt"));
-        paths.sort();
-        if paths.is_empty() {
-            return Err(missing(std::io::ErrorKind::NotFound.into()));
-        }
-        for path in paths {
-            let text = fs::read_to_string(&path).map_err(missing)?;
-            for (index, line) in text.lines().enumerate() {
-                this.read(line).map_err(|why| Error::Corrupt {
-                    path: path.clone(),
-                    line: index + 1,
-                    why,
-                })?;
-            }
-            // Without it a change is found all the same, only not where.
-            let beside = folder
-                .join("functions")
-                .join(path.file_name().unwrap_or_default());
-            if let Ok(text) = fs::read_to_string(&beside) {
-                functions::read(&text, &mut this.functions).map_err(|(line, why)| {
-                    Error::Corrupt {
-                        path: beside,
-                        line,
-                        why,
-                    }
-                })?;
-            }
-        }
-        Ok(this)
-    }
-
-    fn read(&mut self, line: &str) -> Result<(), String> {
-        if let Some(entry) = line.strip_prefix(ENTRY) {
-            self.entry = entry.into();
-        }
-        if line.is_empty() || line.starts_with('#') {
-            return Ok(());
-        }
-        let mut words = line.split_whitespace();
-        let name = words.next().unwrap_or_default();
-        let mut number = |what| -> Result<u64, String> {
-            let word = words.next().ok_or(format!("{name}: {what} is missing"))?;
-            word.parse()
-                .map_err(|_| format!("{name}: {what} is {word:?}, which is no number"))
-        };
-        let (instructions, body) = (number("the count")?, number("the body")?);
-        let parts = words.next().map_or(Ok(Vec::new()), |parts| {
-            let parts = parts.split('+').map(str::parse);
-            parts.collect::<Result<Vec<u64>, _>>()
-        });
-        let parts = parts.map_err(|_| format!("{name}: the parts are no numbers"))?;
-        let figures = Figures {
-            instructions,
-            body,
-            parts,
-        };
-        if self.figures.insert(name.into(), figures).is_some() {
-            return Err(format!("{name} is there twice"));
-        }
-        Ok(())
-    }
-
-    /// Writes the files into a folder.
-    ///
-    /// # Errors
-    /// [`Error::Unwritten`].
-    pub fn save(&self, folder: &Path) -> Result<(), Error> {
-        let interfaces: BTreeSet<&str> =
-            self.figures.keys().map(|it| suite::interface(it)).collect();
-        for interface in interfaces {
-            let own = |name: &String| suite::interface(name) == interface;
-            let mut text = format!("{HEADER}{ENTRY}{}\n", self.entry);
-            for (name, figures) in self.figures.iter().filter(|(name, _)| own(name)) {
-                // Writing to a string does not fail.
-                let _ = writeln!(text, "{name:<36} {}", figures.line());
-            }
-            let functions = self.functions.iter().filter(|(name, _)| own(name));
-            write(&folder.join(format!("{interface}.txt")), &text)?;
-            write(
-                &folder.join("functions").join(format!("{interface}.txt")),
-                &functions::write(functions),
-            )?;
-        }
-        Ok(())
-    }
-
     /// What differs from what was agreed on; `whole`: all benchmarks were run, so
     /// that one which is missing is a change, too. `entry` is this host's.
     pub fn changes(&self, measured: &[Measured], entry: &str, whole: bool) -> Vec<Change> {
@@ -247,17 +138,6 @@ impl Figures {
             },
         }
     }
-
-    fn line(&self) -> String {
-        let parts: Vec<String> = self.parts.iter().map(u64::to_string).collect();
-        let line = format!(
-            "{:>9} {:>9}  {}",
-            self.instructions,
-            self.body,
-            parts.join("+")
-        );
-        line.trim_end().into()
-    }
 }
 
 fn counted(measured: &[Measured]) -> impl Iterator<Item = (&str, &Exact)> {
@@ -266,21 +146,11 @@ fn counted(measured: &[Measured]) -> impl Iterator<Item = (&str, &Exact)> {
         .filter_map(|it| Some((it.name.as_str(), it.exact.as_ref()?)))
 }
 
-fn write(path: &Path, text: &str) -> Result<(), Error> {
-    let unwritten = |source| Error::Unwritten {
-        path: path.into(),
-        source,
-    };
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder).map_err(unwritten)?;
-    }
-    fs::write(path, text).map_err(unwritten)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::lab::Function;
+    use std::fs;
 
     fn figures(name: &str, instructions: u64, function: &str, parts: &[u64]) -> Measured {
         let function = Function {
@@ -348,22 +218,5 @@ mod tests {
         assert_eq!(baseline.changes(&other, "SYSCALL", false), []);
         assert_eq!(baseline.changes(&other, "fault", false).len(), 1);
         fs::remove_dir_all(&folder).unwrap();
-    }
-
-    #[test]
-    fn what_cannot_be_read_says_where() {
-        let mut baseline = Baseline::default();
-        for (line, why) in [
-            ("a/b", "a/b: the count is missing"),
-            ("a/b 1", "a/b: the body is missing"),
-            ("a/b 1 x", "a/b: the body is \"x\", which is no number"),
-            ("a/b 1 1 1+x", "a/b: the parts are no numbers"),
-        ] {
-            assert_eq!(baseline.read(line).unwrap_err(), why);
-        }
-        baseline.read("a/b 1 1").unwrap();
-        assert_eq!(baseline.read("a/b 1 1").unwrap_err(), "a/b is there twice");
-        let error = Baseline::load(Path::new("no/such/folder")).unwrap_err();
-        assert!(error.to_string().contains("--bless"), "{error}");
     }
 }

@@ -2,20 +2,20 @@
 //!
 //! Purpose: two runs of one testbed are compared by the medians of their
 //! machines. A change is one if three things hold: the permutation test finds the
-//! two sets of medians different, the change is larger than the noise that
-//! machines of the same kernel show among themselves, and (whoever measures sees
-//! to that) it is there again when measured again. Neighbours: `run`.
+//! two sets of medians different, the change is larger than what A/A comparisons
+//! of the same machines give, and (whoever measures sees to that) it is there
+//! again when measured again. Neighbours: `statistics` computes, `run` has the
+//! figures.
 
 use crate::baseline::Change;
 use crate::measure::median;
 use crate::run::{Kept, Run};
+use crate::statistics::{difference_floor, interval, permutation_test, thousandths};
 
 /// Chance of a difference like this between equal kernels, below which it counts.
 const SIGNIFICANT: f64 = 0.05;
 /// Least change that is told, in thousandths: below, clocks and caches rule.
 const FLOOR: u64 = 20;
-/// Permutations drawn where all of them would be too many.
-const DRAWS: u64 = 20_000;
 
 /// What is to be said of a benchmark's times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +51,9 @@ pub struct Compared {
     pub medians: (u64, u64),
     /// The change, in thousandths.
     pub change: i64,
-    /// What machines of one kernel differ by, in thousandths.
+    /// Where it lies with 95 % confidence, in thousandths (bootstrap).
+    pub interval: (i64, i64),
+    /// What comparing a kernel with itself gives, in thousandths.
     pub noise: u64,
     /// Chance of such a difference between equal kernels.
     pub chance: f64,
@@ -79,27 +81,54 @@ pub fn counts(before: &Run, after: &Run) -> Vec<Change> {
     change.collect()
 }
 
-/// Compares the benchmarks that both runs have times of.
-pub fn runs(before: &Run, after: &Run) -> Vec<Compared> {
+/// Compares the benchmarks that both runs have times of. Runs in `history` that
+/// are of one of the two kernels on this testbed tell how much it differs from
+/// itself from run to run.
+pub fn runs(before: &Run, after: &Run, history: &[Run]) -> Vec<Compared> {
     let both = after
         .kept
         .iter()
         .filter_map(|now| Some((before.find(&now.name)?, now)));
-    both.filter_map(|(then, now)| times(then, now)).collect()
+    both.filter_map(|(then, now)| {
+        let drift = drift(before, then, history).max(drift(after, now, history));
+        times(then, now, drift)
+    })
+    .collect()
 }
 
-/// Compares the times of one benchmark; `None` without any.
-pub fn times(then: &Kept, now: &Kept) -> Option<Compared> {
+/// The largest difference between a run and others of the same kernel, in
+/// thousandths.
+fn drift(run: &Run, kept: &Kept, history: &[Run]) -> u64 {
+    let same = |other: &&Run| {
+        other.testbed.is_like(&run.testbed)
+            && other.testbed.guest == run.testbed.guest
+            && !other.testbed.guest.is_empty()
+    };
+    let others = history.iter().filter(same);
+    let medians = others.filter_map(|other| {
+        let other = other.find(&kept.name)?;
+        (!other.medians.is_empty()).then(|| median(&other.medians))
+    });
+    let differences = medians.map(|it| thousandths(median(&kept.medians), it).unsigned_abs());
+    differences.max().unwrap_or(0)
+}
+
+/// Compares the times of one benchmark, `None` without any; `drift` is what is
+/// known of its noise, in thousandths.
+pub fn times(then: &Kept, now: &Kept, drift: u64) -> Option<Compared> {
     if then.medians.is_empty() || now.medians.is_empty() {
         return None;
     }
     let medians = (median(&then.medians), median(&now.medians));
     let change = thousandths(medians.0, medians.1);
-    let noise = spread(&then.medians).max(spread(&now.medians)).max(FLOOR);
+    let among = difference_floor(&then.medians).max(difference_floor(&now.medians));
+    let noise = among.max(drift).max(FLOOR);
+    let interval = interval(&then.medians, &now.medians);
     let chance = permutation_test(&then.medians, &now.medians);
     let verdict = match change {
         _ if chance > SIGNIFICANT => Verdict::Same,
         change if change.unsigned_abs() <= noise => Verdict::Noise,
+        _ if interval.0 <= 0 && interval.1 >= 0 => Verdict::Noise,
         change if change > 0 => Verdict::Slower,
         _ => Verdict::Faster,
     };
@@ -107,74 +136,17 @@ pub fn times(then: &Kept, now: &Kept) -> Option<Compared> {
         name: now.name.clone(),
         medians,
         change,
+        interval,
         noise,
         chance,
         verdict,
     })
 }
 
-fn thousandths(before: u64, after: u64) -> i64 {
-    let (before, after) = (i128::from(before.max(1)), i128::from(after));
-    i64::try_from((after - before) * 1000 / before).unwrap_or(i64::MAX)
-}
-
-/// What the middle half of machines differ by, in thousandths of their median:
-/// one that was disturbed says nothing.
-fn spread(medians: &[u64]) -> u64 {
-    let mut sorted = medians.to_vec();
-    sorted.sort_unstable();
-    let quarter = sorted.len() / 4;
-    let inner = &sorted[quarter..sorted.len() - quarter];
-    let (Some(least), Some(most)) = (inner.first(), inner.last()) else {
-        return 0;
-    };
-    (most - least) * 1000 / median(&sorted).max(1)
-}
-
-/// Chance that two sets of equal things differ in their sums as these do, or more.
-fn permutation_test(one: &[u64], other: &[u64]) -> f64 {
-    let all: Vec<i128> = one.iter().chain(other).map(|it| i128::from(*it)).collect();
-    let (count, total) = (one.len(), all.iter().sum::<i128>());
-    // Of two means, compared without fractions.
-    let difference = |sum: i128| {
-        let (here, there) = (one.len() as i128, other.len() as i128);
-        (sum * there - (total - sum) * here).abs()
-    };
-    let seen = difference(all[..count].iter().sum());
-    let (mut extreme, mut tried) = (0_u64, 0_u64);
-    if all.len() <= 16 {
-        for chosen in 0_u32..1 << all.len() {
-            if chosen.count_ones() as usize != count {
-                continue;
-            }
-            let of = |(index, it): (usize, &i128)| if chosen >> index & 1 == 1 { *it } else { 0 };
-            tried += 1;
-            extreme += u64::from(difference(all.iter().enumerate().map(of).sum()) >= seen);
-        }
-    } else {
-        let mut shuffled = all.clone();
-        let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-        for _ in 0..DRAWS {
-            for index in (1..shuffled.len()).rev() {
-                // Marsaglia's xorshift: the same draws each time.
-                state ^= state << 13;
-                state ^= state >> 7;
-                state ^= state << 17;
-                let place = state % (index as u64 + 1);
-                shuffled.swap(index, usize::try_from(place).unwrap_or(0));
-            }
-            tried += 1;
-            extreme += u64::from(difference(shuffled[..count].iter().sum()) >= seen);
-        }
-    }
-    #[expect(clippy::cast_precision_loss, reason = "counts of a few thousand")]
-    let chance = extreme as f64 / tried.max(1) as f64;
-    chance
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::run::Testbed;
 
     fn kept(medians: &[u64]) -> Kept {
         Kept {
@@ -185,7 +157,7 @@ mod tests {
     }
 
     fn verdict(then: &[u64], now: &[u64]) -> Verdict {
-        times(&kept(then), &kept(now)).unwrap().verdict
+        times(&kept(then), &kept(now), 0).unwrap().verdict
     }
 
     #[test]
@@ -199,7 +171,7 @@ mod tests {
             Verdict::Same,
             "one machine says nothing"
         );
-        assert_eq!(times(&kept(&[]), &kept(&[1])), None);
+        assert_eq!(times(&kept(&[]), &kept(&[1]), 0), None);
     }
 
     #[test]
@@ -225,12 +197,20 @@ mod tests {
     }
 
     #[test]
-    fn drawn_permutations_tell_what_all_of_them_would() {
-        let (low, high): (Vec<u64>, Vec<u64>) = (
-            (0..10).map(|n| 100 + n).collect(),
-            (0..10).map(|n| 130 + n).collect(),
-        );
-        assert!(permutation_test(&low, &high) < 0.001);
-        assert!(permutation_test(&low, &low) > 0.9);
+    fn a_kernel_that_differs_from_itself_by_as_much_is_noise() {
+        let run = |guest: &str, medians: &[u64]| Run {
+            testbed: Testbed {
+                guest: guest.into(),
+                ..Testbed::default()
+            },
+            kept: vec![kept(medians)],
+        };
+        let before = run("a", &[1000, 1001, 1002, 1001, 1000]);
+        let after = run("b", &[1050, 1051, 1052, 1051, 1050]);
+        let verdict = |history: &[Run]| runs(&before, &after, history)[0].verdict;
+        assert_eq!(verdict(&[]), Verdict::Slower);
+        let other_kernel = run("c", &[1100]);
+        assert_eq!(verdict(&[other_kernel]), Verdict::Slower);
+        assert_eq!(verdict(&[run("a", &[1060])]), Verdict::Noise);
     }
 }

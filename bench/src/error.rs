@@ -30,6 +30,18 @@ pub enum Error {
         /// What the host said.
         source: std::io::Error,
     },
+    /// What is neither a saved run nor a revision.
+    #[error(
+        "{name:?} is neither a saved run ({} is not there) nor a revision ({why})\n  try     mayfly bench --save {name}, which keeps a run; or git log, which names revisions", .path.display()
+    )]
+    Neither {
+        /// What was asked for.
+        name: String,
+        /// Where a run would be.
+        path: PathBuf,
+        /// Why it is no revision.
+        why: String,
+    },
     /// Times of another testbed.
     #[error(
         "times of {there} say nothing about those of {here}\n  try     --exact, which compares counts; or --save on this host first"

@@ -15,10 +15,11 @@ pub mod lab;
 pub mod measure;
 pub mod report;
 pub mod run;
+mod statistics;
 pub mod suite;
 
 pub use error::Error;
 pub use lab::{Function, Lab, Round, Task, Ticks};
-pub use measure::{Exact, Measured, Plan};
+pub use measure::{Exact, Measured};
 pub use run::{Run, Testbed};
 pub use suite::Benchmark;

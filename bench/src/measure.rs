@@ -19,15 +19,6 @@ const DIGITS: u8 = 3;
 /// Longest time that a histogram tells from longer ones, in ticks: a minute or so.
 const LONGEST: u64 = 1 << 38;
 
-/// How much is measured.
-#[derive(Clone, Copy, Debug)]
-pub struct Plan {
-    /// Machines that times are taken on; 0 takes none.
-    pub boots: u32,
-    /// Whether instructions are counted.
-    pub counts: bool,
-}
-
 /// What one benchmark gave.
 #[derive(Clone, Debug)]
 pub struct Measured {
@@ -81,29 +72,23 @@ impl Times {
     }
 }
 
-/// Measures a benchmark.
+/// Counts a benchmark; `None` where that cannot be.
 ///
 /// # Errors
 /// Whatever goes wrong in the lab; [`Error::Unrepeatable`].
-pub fn measure(lab: &mut dyn Lab, benchmark: &Benchmark, plan: Plan) -> anyhow::Result<Measured> {
-    let exact = match benchmark.what {
-        _ if !plan.counts => None,
-        What::Operation { program, operation } => lab
-            .count(program, operation, COUNTED)?
-            .map(|rounds| exact(benchmark.name, rounds))
-            .transpose()?,
-        What::Task(Task::Boot) => lab.boot()?.map(|round| of_round(round.instructions, round)),
-        What::Task(_) => None,
-    };
-    let times = match plan.boots {
-        0 => None,
-        boots => Some(times(lab, benchmark, boots)?),
-    };
-    Ok(Measured {
-        name: benchmark.name.into(),
-        exact,
-        times,
-    })
+pub fn count(lab: &mut dyn Lab, benchmark: &Benchmark) -> anyhow::Result<Option<Exact>> {
+    match benchmark.what {
+        What::Operation { program, operation } => {
+            let rounds = lab.count(program, operation, COUNTED)?;
+            let exact = rounds.map(|rounds| exact(benchmark.name, rounds));
+            Ok(exact.transpose()?)
+        }
+        What::Task(Task::Boot) => {
+            let round = lab.boot()?;
+            Ok(round.map(|round| of_round(round.instructions, round)))
+        }
+        What::Task(_) => Ok(None),
+    }
 }
 
 /// The figures of rounds.
@@ -139,7 +124,11 @@ fn of_round(cold: u64, round: Round) -> Exact {
     }
 }
 
-fn times(lab: &mut dyn Lab, benchmark: &Benchmark, boots: u32) -> anyhow::Result<Times> {
+/// Takes the times of a benchmark, on so many machines.
+///
+/// # Errors
+/// Whatever goes wrong in the lab.
+pub fn times(lab: &mut dyn Lab, benchmark: &Benchmark, boots: u32) -> anyhow::Result<Times> {
     let mut times = Times {
         histogram: Histogram::new_with_bounds(1, LONGEST, DIGITS)?,
         medians: Vec::new(),

@@ -36,6 +36,11 @@ impl Testbed {
     pub fn is_like(&self, other: &Self) -> bool {
         self.host == other.host
     }
+
+    /// It is of that commit, whose sources were not changed.
+    pub fn is_of(&self, commit: &str) -> bool {
+        !self.revision.is_empty() && commit.starts_with(&self.revision)
+    }
 }
 
 /// Times of one benchmark, as they are kept.
@@ -159,6 +164,15 @@ impl Run {
                 }
                 None => self.kept.push(kept),
             }
+        }
+    }
+
+    /// Keeps the counts only.
+    pub fn forget_times(&mut self) {
+        for kept in &mut self.kept {
+            kept.medians.clear();
+            kept.cold.clear();
+            kept.buckets.clear();
         }
     }
 

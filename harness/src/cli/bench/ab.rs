@@ -15,13 +15,10 @@ use mayfly_bench::baseline::Baseline;
 use mayfly_bench::compare::{self, Verdict};
 use mayfly_bench::{Benchmark, Error, Run};
 
-use super::lab::Microvms;
 use super::{Format, Found, Options, all, export, saved, show};
 use crate::cli::exit::Exit;
 use crate::cli::say::Say;
 
-/// What makes the kernel of a revision; a change there is none of it.
-const SOURCES: [&str; 5] = ["kernel", "user", "vmm/machine", "Cargo.toml", "Cargo.lock"];
 /// Target of the kernel.
 const TARGET: &str = "x86_64-unknown-none";
 
@@ -49,14 +46,13 @@ pub(super) fn run(
         exact: true,
         ..options.clone()
     };
-    let mut lab = Microvms::new();
-    let measured = all(&exact, chosen, &mut lab, say)?;
-    found.changes = agreed.changes(&measured, lab.entry(), whole);
+    let (measured, entry) = all(&exact, chosen, say)?;
+    found.changes = agreed.changes(&measured, entry, whole);
     show::changes(&found.changes, say)?;
     let mut ours = Run::of(saved::testbed()?, &measured);
     if !options.exact {
         let (theirs, timed) = times(options, &kernel, options.boots.div_ceil(2), say)?;
-        found.compared = compare::runs(&theirs, &timed);
+        found.compared = compare::runs(&theirs, &timed, &[]);
         let slower = found.compared.iter_mut();
         for compared in slower.filter(|it| it.verdict == Verdict::Slower) {
             say.step("Again", &compared.name);
@@ -65,7 +61,7 @@ pub(super) fn run(
                 ..options.clone()
             };
             let (theirs, timed) = times(&one, &kernel, options.boots.div_ceil(2), say)?;
-            let twice = compare::runs(&theirs, &timed);
+            let twice = compare::runs(&theirs, &timed, &[]);
             if twice.iter().all(|it| it.verdict != Verdict::Slower) {
                 compared.verdict = Verdict::Noise;
             }
@@ -136,18 +132,15 @@ fn of_revision(revision: &str, say: &mut Say) -> anyhow::Result<PathBuf> {
         why: why.into(),
         remedy,
     };
-    let root = saved::git(&["rev-parse", "--show-toplevel"]).ok_or_else(|| {
+    let root = saved::root().ok_or_else(|| {
         refused(
             "git knows no repository here",
             "a checkout with its history",
         )
     })?;
-    let full = format!("{revision}^{{commit}}");
-    let commit = saved::git(&["rev-parse", "--verify", "--quiet", &full])
+    let commit = saved::commit(revision)
         .ok_or_else(|| refused("there is no such revision", "git log names some"))?;
-    let mut status = vec!["-C", root.as_str(), "status", "--porcelain", "--"];
-    status.extend(SOURCES);
-    let changed = saved::git(&status).unwrap_or_default();
+    let changed = saved::changes(&root);
     if !changed.is_empty() {
         let why =
             format!("the working tree is changed, so that B would be no revision:\n{changed}");

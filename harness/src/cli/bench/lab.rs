@@ -39,13 +39,9 @@ impl Microvms {
         }
     }
 
-    /// How calls enter the kernel here.
-    pub(super) fn entry(&self) -> &'static str {
-        self.entry.unwrap_or("none was counted")
-    }
-
-    pub(super) fn entry_is_unknown(&self) -> bool {
-        self.entry.is_none()
+    /// How calls enter the kernel here, if one was counted.
+    pub(super) fn seen_entry(&self) -> Option<&'static str> {
+        self.entry
     }
 
     /// What a stretch of a run cost.

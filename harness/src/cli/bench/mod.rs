@@ -5,6 +5,8 @@
 //! the list and judges, `show` prints tables, `saved` knows runs that were kept.
 
 mod ab;
+mod against;
+mod counting;
 mod floor;
 mod lab;
 mod machines;
@@ -18,7 +20,7 @@ use clap::{Args, ValueEnum};
 use mayfly_bench::baseline::{Baseline, Change};
 use mayfly_bench::compare::{self, Compared, Verdict};
 use mayfly_bench::report::{exchange, html, markdown};
-use mayfly_bench::{Benchmark, Error, Lab as _, Measured, Plan, Run, measure, suite};
+use mayfly_bench::{Benchmark, Error, Exact, Measured, Run, measure, suite};
 
 use super::exit::Exit;
 use super::say::Say;
@@ -49,9 +51,10 @@ pub(crate) struct Options {
     /// Count kernel instructions only; take no times.
     #[arg(long)]
     exact: bool,
-    /// Compare: `baseline` with the counts that were agreed on, another name with
-    /// a run that was saved. 111 if a count differs, or a time is longer.
-    #[arg(long, value_name = "baseline|NAME")]
+    /// Compare: `baseline` with the counts that were agreed on, a name with the run
+    /// that was saved by it, a revision with what is committed in it and the runs
+    /// that were saved of it. 111 if a count differs, or a time is longer.
+    #[arg(long, value_name = "baseline|NAME|REV")]
     against: Option<String>,
     /// Agree to the counts as they are: rewrite the baseline.
     #[arg(long, conflicts_with = "against")]
@@ -99,13 +102,6 @@ enum Format {
     Html,
 }
 
-/// What figures are compared with.
-enum Against {
-    Nothing,
-    Agreed(Baseline),
-    Kept(Run),
-}
-
 /// Measures.
 pub(crate) fn run(options: &Options, say: &mut Say) -> anyhow::Result<Exit> {
     let filter = options.filter.as_deref().unwrap_or_default();
@@ -122,55 +118,45 @@ pub(crate) fn run(options: &Options, say: &mut Say) -> anyhow::Result<Exit> {
     let mut say = say.with_json(options.format == Format::Json && options.out.is_none());
     let say = &mut say;
     // What cannot be compared with is told before anything is measured.
-    let folder = folder(options.baseline.as_deref());
     let testbed = saved::testbed()?;
-    let against = match options.against.as_deref() {
-        None => Against::Nothing,
-        Some(BASELINE) => Against::Agreed(Baseline::load(&folder)?),
-        Some(name) => Against::Kept(Run::load(&saved::path(name))?),
-    };
-    if let (Against::Kept(then), false) = (&against, options.exact) {
-        saved::check(&testbed, &then.testbed)?;
-    }
+    let against = against::find(options, &testbed, say)?;
     if !options.exact {
         show::testbed(&testbed, say)?;
     }
-    let mut lab = Microvms::new();
-    let measured = all(options, &chosen, &mut lab, say)?;
+    let (measured, entry) = all(options, &chosen, say)?;
     let whole = filter.is_empty();
     if options.bless {
-        bless(&folder, &measured, whole, lab.entry())?;
+        let folder = against::folder(options.baseline.as_deref());
+        bless(&folder, &measured, whole, entry)?;
         say.step("Blessed", &folder.display().to_string());
     }
     let run = Run::of(testbed, &measured);
     let mut found = Found::default();
-    match &against {
-        Against::Nothing => {}
-        Against::Agreed(agreed) => {
-            found.changes = agreed.changes(&measured, lab.entry(), whole);
-            if agreed.entry() != lab.entry() {
-                say.note(&format!(
-                    "calls enter by {} here, and by {} in the baseline: what is compared is without the way in",
-                    lab.entry(),
-                    agreed.entry()
-                ));
-            }
-            show::changes(&found.changes, say)?;
+    if let Some(agreed) = &against.agreed {
+        found.changes = agreed.changes(&measured, entry, whole);
+        if agreed.entry() != entry {
+            say.note(&format!(
+                "calls enter by {entry} here, and by {} in the baseline: what is compared is without the way in",
+                agreed.entry()
+            ));
         }
-        Against::Kept(then) => {
+        show::changes(&found.changes, say)?;
+    }
+    if let Some(then) = &against.kept {
+        if against.agreed.is_none() {
             found.changes = compare::counts(then, &run);
             show::changes(&found.changes, say)?;
-            found.compared = compare::runs(then, &run);
-            confirm(options, then, &mut found, &mut lab, say)?;
-            show::compared(&found.compared, say)?;
         }
+        let history = saved::all();
+        found.compared = compare::runs(then, &run, &history);
+        confirm(options, then, &history, &mut found, say)?;
+        show::compared(&found.compared, say)?;
     }
     if let Some(name) = &options.save {
         run.save(&saved::path(name))?;
         say.step("Saved", &saved::path(name).display().to_string());
     }
-    let judged = matches!(against, Against::Agreed(_));
-    export(options, &run, &found, judged, say)?;
+    export(options, &run, &found, against.agreed.is_some(), say)?;
     Ok(match found.is_regression() {
         true => Exit::Regression,
         false => Exit::Success,
@@ -195,22 +181,23 @@ impl Found {
 fn confirm(
     options: &Options,
     then: &Run,
+    history: &[Run],
     found: &mut Found,
-    lab: &mut Microvms,
     say: &mut Say,
 ) -> anyhow::Result<()> {
     let slower = |it: &&mut Compared| it.verdict == Verdict::Slower;
+    let mut lab = Microvms::new();
     for compared in found.compared.iter_mut().filter(slower) {
         say.step("Again", &compared.name);
         let benchmark = suite::ALL.iter().find(|it| it.name == compared.name);
         let benchmark = benchmark.context("a benchmark that is not in the list")?;
-        let plan = Plan {
-            boots: options.boots,
-            counts: false,
+        let again = Measured {
+            name: benchmark.name.into(),
+            exact: None,
+            times: Some(measure::times(&mut lab, benchmark, options.boots)?),
         };
-        let again = measure::measure(lab, benchmark, plan)?;
         let again = Run::of(then.testbed.clone(), &[again]);
-        let twice = compare::runs(then, &again);
+        let twice = compare::runs(then, &again, history);
         if twice.iter().all(|it| it.verdict != Verdict::Slower) {
             compared.verdict = Verdict::Noise;
         }
@@ -262,36 +249,49 @@ impl Options {
     }
 }
 
-/// Measures the chosen benchmarks; each is shown as soon as it is there.
+/// Measures the chosen benchmarks, each of which is shown as soon as it is there;
+/// and how calls enter the kernel here.
 fn all(
     options: &Options,
     chosen: &[&Benchmark],
-    lab: &mut Microvms,
     say: &mut Say,
-) -> anyhow::Result<Vec<Measured>> {
-    let plan = Plan {
-        boots: if options.exact { 0 } else { options.boots },
-        counts: !options.times,
-    };
-    if options.shows_table() {
+) -> anyhow::Result<(Vec<Measured>, &'static str)> {
+    let shown = options.shows_table();
+    if shown {
         show::header(options.exact, say)?;
     }
+    let mut chosen = chosen.to_vec();
+    chosen.retain(|benchmark| !options.exact || benchmark.is_counted());
+    let of = |benchmark: &Benchmark, exact: Option<&Exact>| Measured {
+        name: benchmark.name.into(),
+        exact: exact.cloned(),
+        times: None,
+    };
+    let mut counted = counting::Counted {
+        figures: vec![None; chosen.len()],
+        entry: "none was counted",
+    };
+    if !options.times {
+        counted = counting::all(&chosen, |benchmark, exact| {
+            if shown && options.exact {
+                show::line(&of(benchmark, exact), 0, say)?;
+            }
+            Ok(())
+        })?;
+    }
+    let mut lab = Microvms::new();
     let mut measured = Vec::new();
-    for benchmark in chosen {
-        if options.exact && !benchmark.is_counted() {
-            continue;
-        }
-        let figures = measure::measure(lab, benchmark, plan)?;
-        if options.shows_table() {
-            show::line(&figures, plan, say)?;
+    for (benchmark, exact) in chosen.iter().zip(&counted.figures) {
+        let mut figures = of(benchmark, exact.as_ref());
+        if !options.exact {
+            figures.times = Some(measure::times(&mut lab, benchmark, options.boots)?);
+            if shown {
+                show::line(&figures, options.boots, say)?;
+            }
         }
         measured.push(figures);
     }
-    // A boot makes no call: without this its entry would not be known.
-    if plan.counts && lab.entry_is_unknown() {
-        lab.count("patchwork-costs", "null", 1)?;
-    }
-    Ok(measured)
+    Ok((measured, counted.entry))
 }
 
 /// Rewrites the baseline, as far as it was measured.
@@ -309,16 +309,4 @@ fn bless(folder: &Path, measured: &[Measured], whole: bool, entry: &str) -> Resu
     }
     baseline.take(measured);
     baseline.save(folder)
-}
-
-/// The folder of the baseline: that of the repository that this is run in.
-fn folder(given: Option<&Path>) -> PathBuf {
-    let relative = Path::new("bench").join(BASELINE);
-    let here = std::env::current_dir().unwrap_or_default();
-    let above = here.ancestors().map(|folder| folder.join(&relative));
-    let found = above.clone().find(|folder| folder.is_dir());
-    match given {
-        Some(given) => given.into(),
-        None => found.unwrap_or(relative),
-    }
 }

@@ -13,6 +13,8 @@ use super::lab::options;
 
 /// Folder of the runs, in the folder that cargo builds in.
 const RUNS: &str = "mayfly/bench";
+/// What makes the kernel of a revision; a change there is none of it.
+const SOURCES: [&str; 5] = ["kernel", "user", "vmm/machine", "Cargo.toml", "Cargo.lock"];
 
 /// Where this host's figures are measured.
 pub(super) fn testbed() -> anyhow::Result<Testbed> {
@@ -35,9 +37,43 @@ pub(super) fn testbed() -> anyhow::Result<Testbed> {
         tsc_khz: khz.into(),
         emulated,
         guest: format!("{:016x}", image::hash()),
-        revision: git(&["rev-parse", "--short", "HEAD"]).unwrap_or_default(),
+        revision: revision().unwrap_or_default(),
         when: now.map_or(0, |now| now.as_secs()),
     })
+}
+
+/// The revision here, which is none if the sources are changed.
+fn revision() -> Option<String> {
+    let unchanged = changes(&root()?).is_empty();
+    let revision = git(&["rev-parse", "--short", "HEAD"])?;
+    Some(match unchanged {
+        true => revision,
+        false => format!("{revision}, changed"),
+    })
+}
+
+/// Folder of the repository here; `None` if there is none, or no git.
+pub(super) fn root() -> Option<String> {
+    git(&["rev-parse", "--show-toplevel"])
+}
+
+/// The commit that a revision names.
+pub(super) fn commit(revision: &str) -> Option<String> {
+    let full = format!("{revision}^{{commit}}");
+    git(&[
+        "rev-parse",
+        "--verify",
+        "--quiet",
+        "--end-of-options",
+        &full,
+    ])
+}
+
+/// Changes of the working tree to what kernel and programs are made of.
+pub(super) fn changes(root: &str) -> String {
+    let mut status = vec!["-C", root, "status", "--porcelain", "--"];
+    status.extend(SOURCES);
+    git(&status).unwrap_or_default()
 }
 
 /// What git answers here; `None` when it cannot.

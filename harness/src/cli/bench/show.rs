@@ -7,7 +7,7 @@ use std::io;
 use mayfly::notation::grouped;
 use mayfly_bench::baseline::Change;
 use mayfly_bench::compare::{Compared, Verdict};
-use mayfly_bench::{Measured, Plan, Testbed, suite};
+use mayfly_bench::{Measured, Testbed, suite};
 use serde_json::json;
 
 use crate::cli::say::{CARE, GOOD, QUIET, Say, WRONG, styled};
@@ -29,9 +29,9 @@ pub(super) fn header(exact: bool, say: &mut Say) -> io::Result<()> {
     say.line(&styled(QUIET, header))
 }
 
-pub(super) fn line(measured: &Measured, plan: Plan, say: &mut Say) -> io::Result<()> {
+pub(super) fn line(measured: &Measured, boots: u32, say: &mut Say) -> io::Result<()> {
     if say.is_json() {
-        return say.json("benchmark", object(measured, plan, None));
+        return say.json("benchmark", object(measured, boots, None));
     }
     let count = measured.exact.as_ref();
     let count = count.map_or_else(|| "n/a".into(), |it| grouped(it.instructions));
@@ -50,8 +50,8 @@ pub(super) fn line(measured: &Measured, plan: Plan, say: &mut Say) -> io::Result
             " {:>9}",
             format!(
                 "{} x {}",
-                plan.boots,
-                times.histogram.len() / u64::from(plan.boots.max(1))
+                boots,
+                times.histogram.len() / u64::from(boots.max(1))
             )
         );
     }
@@ -71,7 +71,7 @@ pub(super) fn line(measured: &Measured, plan: Plan, say: &mut Say) -> io::Result
 }
 
 /// What `--message-format json` prints of a benchmark.
-pub(super) fn object(measured: &Measured, plan: Plan, verdict: Option<&str>) -> serde_json::Value {
+pub(super) fn object(measured: &Measured, boots: u32, verdict: Option<&str>) -> serde_json::Value {
     let exact = measured.exact.as_ref();
     let ticks = measured.times.as_ref().map(|times| {
         json!({
@@ -91,7 +91,7 @@ pub(super) fn object(measured: &Measured, plan: Plan, verdict: Option<&str>) -> 
         "parts": exact.map(|it| it.parts.clone()),
         "ticks": ticks,
         "n": measured.times.as_ref().map_or(0, |it| it.histogram.len()),
-        "boots": plan.boots,
+        "boots": boots,
         "verdict": verdict,
     })
 }
@@ -110,13 +110,20 @@ pub(super) fn testbed(testbed: &Testbed, say: &mut Say) -> io::Result<()> {
     say.line("         cycles n/a: times are ticks of the TSC, no performance counter is read")
 }
 
+/// Thousandths as per cent, with their sign.
+fn signed(thousandths: i64) -> String {
+    let sign = if thousandths < 0 { '-' } else { '+' };
+    let size = thousandths.unsigned_abs();
+    format!("{sign}{}.{}", size / 10, size % 10)
+}
+
 /// How times differ from those of another run.
 pub(super) fn compared(compared: &[Compared], say: &mut Say) -> io::Result<()> {
     for it in compared {
         if say.is_json() {
             say.json("compared", json!({
                 "name": it.name, "before": it.medians.0, "after": it.medians.1, "permille": it.change,
-                "noise": it.noise, "chance": it.chance, "verdict": it.verdict.word(),
+                "interval": [it.interval.0, it.interval.1], "noise": it.noise, "chance": it.chance, "verdict": it.verdict.word(),
             }))?;
             continue;
         }
@@ -127,14 +134,14 @@ pub(super) fn compared(compared: &[Compared], say: &mut Say) -> io::Result<()> {
             Verdict::Faster => GOOD,
         };
         say.line(&format!(
-            "{:<36} {:>12} to {:>12} ticks  {:>+5}.{} %  noise {}.{} %  {}",
+            "{:<36} {:>12} to {:>12} ticks  {:>7} % [{} to {}]  noise {} %  {}",
             it.name,
             grouped(it.medians.0),
             grouped(it.medians.1),
-            it.change / 10,
-            it.change.unsigned_abs() % 10,
-            it.noise / 10,
-            it.noise % 10,
+            signed(it.change),
+            signed(it.interval.0),
+            signed(it.interval.1),
+            signed(i64::try_from(it.noise).unwrap_or(i64::MAX)).trim_start_matches('+'),
             styled(style, it.verdict.word())
         ))?;
     }

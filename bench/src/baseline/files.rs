@@ -1,0 +1,198 @@
+//! The baseline as files of text.
+//!
+//! Purpose: a file for each interface, a benchmark a line, and in a folder
+//! beside them the functions. They are read from a folder, or from wherever a
+//! revision keeps them. Neighbour: `super` compares.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::{Baseline, Figures};
+use crate::error::Error;
+use crate::{functions, suite};
+
+const HEADER: &str = "\
+# Kernel instructions, a benchmark a line; `mayfly bench --bless` writes this file.
+# body: without the stubs that calls enter and leave by, which depend on the host.
+# by process: of who calls, then of the others.
+";
+/// Names the way by which calls enter the kernel, behind the header.
+const ENTRY: &str = "# entry: ";
+/// Folder of the functions, beside the figures.
+const FUNCTIONS: &str = "functions";
+
+impl Baseline {
+    /// Reads the files in a folder.
+    ///
+    /// # Errors
+    /// [`Error::Missing`], [`Error::Corrupt`].
+    pub fn load(folder: &Path) -> Result<Self, Error> {
+        let missing = |source| Error::Missing {
+            path: folder.into(),
+            source,
+        };
+        let mut entries: Vec<_> = fs::read_dir(folder).map_err(missing)?.flatten().collect();
+        // Without functions a change is found all the same, only not where.
+        if let Ok(beside) = fs::read_dir(folder.join(FUNCTIONS)) {
+            entries.extend(beside.flatten());
+        }
+        let mut files = Vec::new();
+        for entry in entries {
+            let path = entry.path();
+            if path.extension().is_some_and(|it| it == "txt") {
+                let text = fs::read_to_string(&path).map_err(missing)?;
+                files.push((path, text));
+            }
+        }
+        if files.is_empty() {
+            return Err(missing(std::io::ErrorKind::NotFound.into()));
+        }
+        files.sort();
+        Self::of_files(&files)
+    }
+
+    /// Reads files that are here already: what they are called, and their text.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`].
+    pub fn of_files(files: &[(PathBuf, String)]) -> Result<Self, Error> {
+        let mut this = Self::default();
+        for (path, text) in files {
+            let corrupt = |(line, why)| Error::Corrupt {
+                path: path.clone(),
+                line,
+                why,
+            };
+            let folder = path.parent().and_then(Path::file_name);
+            if folder.is_some_and(|it| it == FUNCTIONS) {
+                functions::read(text, &mut this.functions).map_err(corrupt)?;
+                continue;
+            }
+            for (index, line) in text.lines().enumerate() {
+                this.read(line).map_err(|why| corrupt((index + 1, why)))?;
+            }
+        }
+        Ok(this)
+    }
+
+    fn read(&mut self, line: &str) -> Result<(), String> {
+        if let Some(entry) = line.strip_prefix(ENTRY) {
+            self.entry = entry.into();
+        }
+        if line.is_empty() || line.starts_with('#') {
+            return Ok(());
+        }
+        let mut words = line.split_whitespace();
+        let name = words.next().unwrap_or_default();
+        let mut number = |what| -> Result<u64, String> {
+            let word = words.next().ok_or(format!("{name}: {what} is missing"))?;
+            word.parse()
+                .map_err(|_| format!("{name}: {what} is {word:?}, which is no number"))
+        };
+        let (instructions, body) = (number("the count")?, number("the body")?);
+        let parts = words.next().map_or(Ok(Vec::new()), |parts| {
+            let parts = parts.split('+').map(str::parse);
+            parts.collect::<Result<Vec<u64>, _>>()
+        });
+        let parts = parts.map_err(|_| format!("{name}: the parts are no numbers"))?;
+        let figures = Figures {
+            instructions,
+            body,
+            parts,
+        };
+        if self.figures.insert(name.into(), figures).is_some() {
+            return Err(format!("{name} is there twice"));
+        }
+        Ok(())
+    }
+
+    /// Writes the files into a folder.
+    ///
+    /// # Errors
+    /// [`Error::Unwritten`].
+    pub fn save(&self, folder: &Path) -> Result<(), Error> {
+        let interfaces: BTreeSet<&str> =
+            self.figures.keys().map(|it| suite::interface(it)).collect();
+        for interface in interfaces {
+            let own = |name: &String| suite::interface(name) == interface;
+            let mut text = format!("{HEADER}{ENTRY}{}\n", self.entry);
+            for (name, figures) in self.figures.iter().filter(|(name, _)| own(name)) {
+                // Writing to a string does not fail.
+                let _ = writeln!(text, "{name:<36} {}", figures.line());
+            }
+            let functions = self.functions.iter().filter(|(name, _)| own(name));
+            write(&folder.join(format!("{interface}.txt")), &text)?;
+            write(
+                &folder.join(FUNCTIONS).join(format!("{interface}.txt")),
+                &functions::write(functions),
+            )?;
+        }
+        Ok(())
+    }
+}
+
+impl Figures {
+    fn line(&self) -> String {
+        let parts: Vec<String> = self.parts.iter().map(u64::to_string).collect();
+        let line = format!(
+            "{:>9} {:>9}  {}",
+            self.instructions,
+            self.body,
+            parts.join("+")
+        );
+        line.trim_end().into()
+    }
+}
+
+fn write(path: &Path, text: &str) -> Result<(), Error> {
+    let unwritten = |source| Error::Unwritten {
+        path: path.into(),
+        source,
+    };
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).map_err(unwritten)?;
+    }
+    fs::write(path, text).map_err(unwritten)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_read_says_where() {
+        let mut baseline = Baseline::default();
+        for (line, why) in [
+            ("a/b", "a/b: the count is missing"),
+            ("a/b 1", "a/b: the body is missing"),
+            ("a/b 1 x", "a/b: the body is \"x\", which is no number"),
+            ("a/b 1 1 1+x", "a/b: the parts are no numbers"),
+        ] {
+            assert_eq!(baseline.read(line).unwrap_err(), why);
+        }
+        baseline.read("a/b 1 1").unwrap();
+        assert_eq!(baseline.read("a/b 1 1").unwrap_err(), "a/b is there twice");
+        let error = Baseline::load(Path::new("no/such/folder")).unwrap_err();
+        assert!(error.to_string().contains("--bless"), "{error}");
+    }
+
+    #[test]
+    fn files_of_a_revision_need_no_folder() {
+        let file = |path: &str, text: &str| (PathBuf::from(path), text.to_owned());
+        let figures = file(
+            "rev:bench/baseline/veridian.txt",
+            "# entry: x\nveridian/a 64 50\n",
+        );
+        let profile = file(
+            "rev:bench/baseline/functions/veridian.txt",
+            "veridian/a\n  64  f.rs  f\n",
+        );
+        let baseline = Baseline::of_files(&[figures, profile]).unwrap();
+        assert_eq!(baseline.instructions("veridian/a"), Some(64));
+        assert_eq!((baseline.entry(), baseline.functions.len()), ("x", 1));
+        let error = Baseline::of_files(&[file("rev:b/x.txt", "veridian/a 1")]).unwrap_err();
+        assert!(error.to_string().starts_with("rev:b/x.txt:1: "), "{error}");
+    }
+}

@@ -1,0 +1,124 @@
+//! What figures are compared with: the baseline, a run, or a revision.
+//!
+//! Purpose: finds what `--against` names before anything is measured. A revision
+//! is asked for the baseline that is committed in it; its times are those of the
+//! runs that were saved of it. Neighbours: `saved` knows runs and git, `mod`
+//! compares.
+
+use std::path::{Path, PathBuf};
+
+use mayfly_bench::baseline::Baseline;
+use mayfly_bench::{Error, Run, Testbed};
+
+use super::{BASELINE, Options, saved};
+use crate::cli::say::Say;
+
+/// What figures are compared with.
+#[derive(Default)]
+pub(super) struct Against {
+    /// Counts that were agreed on.
+    pub(super) agreed: Option<Baseline>,
+    /// A run that was kept.
+    pub(super) kept: Option<Run>,
+}
+
+/// Finds what the options ask for.
+pub(super) fn find(options: &Options, testbed: &Testbed, say: &mut Say) -> anyhow::Result<Against> {
+    let mut found = match options.against.as_deref() {
+        None => return Ok(Against::default()),
+        Some(BASELINE) => Against {
+            agreed: Some(Baseline::load(&folder(options.baseline.as_deref()))?),
+            kept: None,
+        },
+        Some(name) if saved::path(name).is_file() => Against {
+            agreed: None,
+            kept: Some(Run::load(&saved::path(name))?),
+        },
+        Some(name) => of_revision(name, options, testbed, say)?,
+    };
+    if options.exact {
+        if let Some(kept) = &mut found.kept {
+            kept.forget_times();
+        }
+    } else if let Some(kept) = &found.kept {
+        saved::check(testbed, &kept.testbed)?;
+    }
+    Ok(found)
+}
+
+/// What is known of a revision.
+fn of_revision(
+    name: &str,
+    options: &Options,
+    testbed: &Testbed,
+    say: &mut Say,
+) -> anyhow::Result<Against> {
+    let unknown = |why: &str| Error::Neither {
+        name: name.into(),
+        path: saved::path(name),
+        why: why.into(),
+    };
+    let root = saved::root().ok_or_else(|| unknown("git knows no repository here"))?;
+    let commit = saved::commit(name).ok_or_else(|| unknown("git knows no such revision"))?;
+    let agreed = Baseline::of_files(&files(&root, name, &commit)?)?;
+    let mut kept: Option<Run> = None;
+    for run in saved::all() {
+        if run.testbed.is_of(&commit) && run.testbed.is_like(testbed) && !options.exact {
+            match &mut kept {
+                Some(kept) => kept.add(run),
+                None => kept = Some(run),
+            }
+        }
+    }
+    if kept.is_none() && !options.exact {
+        say.note(&format!(
+            "no run of {name} was saved on this testbed: counts are compared, times are not; --ab {name} measures both"
+        ));
+    }
+    Ok(Against {
+        agreed: Some(agreed),
+        kept,
+    })
+}
+
+/// The baseline that is committed in a revision.
+fn files(root: &str, name: &str, commit: &str) -> Result<Vec<(PathBuf, String)>, Error> {
+    let place = format!("bench/{BASELINE}");
+    let list = [
+        "-C",
+        root,
+        "ls-tree",
+        "-r",
+        "--name-only",
+        commit,
+        "--",
+        &place,
+    ];
+    let list = saved::git(&list).unwrap_or_default();
+    let files = list.lines().filter(|path| path.ends_with(".txt"));
+    let files = files.filter_map(|path| {
+        let text = saved::git(&["-C", root, "show", &format!("{commit}:{path}")])?;
+        Some((PathBuf::from(format!("{name}:{path}")), text))
+    });
+    let files: Vec<_> = files.collect();
+    match files.is_empty() {
+        false => Ok(files),
+        true => Err(Error::Revision {
+            revision: name.into(),
+            why: format!("it has no {place}"),
+            remedy: "--ab, which counts its kernel; or a later revision",
+        }),
+    }
+}
+
+/// The folder of the baseline: that of the repository that this is run in.
+pub(super) fn folder(given: Option<&Path>) -> PathBuf {
+    let relative = Path::new("bench").join(BASELINE);
+    let here = std::env::current_dir().unwrap_or_default();
+    let above = here.ancestors().map(|folder| folder.join(&relative));
+    let found = above.clone().find(|folder| folder.is_dir());
+    match given {
+        Some(given) => given.into(),
+        None => found.unwrap_or(relative),
+    }
+}
