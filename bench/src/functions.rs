@@ -5,7 +5,7 @@
 //! Lines move with every edit and are not kept. Neighbours: `baseline`.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
 use crate::lab::Function;
 
@@ -19,6 +19,19 @@ pub struct Growth {
     pub by: i64,
     /// The function; its line is that of now, 0 if it is gone.
     pub function: Function,
+}
+
+/// `  +12  name  file:line`.
+impl fmt::Display for Growth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let it = &self.function;
+        write!(f, "{:>+6}  {}", self.by, it.name)?;
+        match (it.file.as_str(), it.line) {
+            ("", _) => Ok(()),
+            (file, 0) => write!(f, "  {file} (gone)"),
+            (file, line) => write!(f, "  {file}:{line}"),
+        }
+    }
 }
 
 const HEADER: &str = "\
@@ -68,7 +81,7 @@ pub fn growth(before: &Profile, after: &[(Function, u64)]) -> Vec<Growth> {
 }
 
 /// Profiles as text.
-pub(crate) fn write<'a>(profiles: impl Iterator<Item = (&'a String, &'a Profile)>) -> String {
+pub fn write<'a>(profiles: impl Iterator<Item = (&'a String, &'a Profile)>) -> String {
     let mut text = HEADER.to_owned();
     for (name, profile) in profiles {
         // Writing to a string does not fail.
@@ -83,11 +96,11 @@ pub(crate) fn write<'a>(profiles: impl Iterator<Item = (&'a String, &'a Profile)
     text
 }
 
-/// Profiles of text; the error has a line from 1, and what is wrong with it.
-pub(crate) fn read(
-    text: &str,
-    profiles: &mut BTreeMap<String, Profile>,
-) -> Result<(), (usize, String)> {
+/// Profiles of text.
+///
+/// # Errors
+/// The line, from 1, and what is wrong with it.
+pub fn read(text: &str, profiles: &mut BTreeMap<String, Profile>) -> Result<(), (usize, String)> {
     let mut name = None;
     for (index, line) in text.lines().enumerate() {
         if line.is_empty() || line.starts_with('#') {

@@ -42,9 +42,11 @@
 //!   what programs are to read.
 //! - `backend`: the machines; `snapshot`: machines that begin as copies;
 //!   `reaper`: their end.
+//! - [`budget`], [`profile`]: what calls may cost, and where it went.
 //! - [`image`], [`bundle`], [`symbols`]: the guest's files. [`covers`]: what
 //!   tests say of themselves.
 
+pub mod budget;
 pub mod bundle;
 pub mod covers;
 pub mod fingerprint;
@@ -52,6 +54,7 @@ pub mod image;
 pub mod notation;
 pub mod prelude;
 pub mod probe;
+pub mod profile;
 pub mod report;
 pub mod runner;
 pub mod symbols;

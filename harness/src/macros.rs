@@ -22,7 +22,8 @@ macro_rules! args {
     };
 }
 
-/// Fails the test when a call cost more than it may.
+/// Fails the test when a call cost more than it may, and names the functions that
+/// grew since they were agreed on ([`crate::budget`]).
 ///
 /// A machine that cannot count (QEMU) gives no number; the check then says so
 /// on standard error and passes: not applicable.
@@ -36,13 +37,17 @@ macro_rules! args {
 #[macro_export]
 macro_rules! budget {
     ($result:expr, kernel_instr <= $most:expr) => {
-        match ($result.kernel_instr, $most) {
-            (Some(count), most) => assert!(
-                count <= most,
-                "over budget: {} took {count} kernel instructions, {most} are allowed",
-                stringify!($result),
-            ),
-            (None, _) => eprintln!("n/a: kernel_instr: this back end does not count instructions"),
+        if let ::std::result::Result::Err(report) = $crate::budget::check(
+            $crate::budget::Place {
+                package: ::std::env!("CARGO_MANIFEST_DIR"),
+                module: ::std::module_path!(),
+                what: ::std::stringify!($result),
+            },
+            $result.kernel_instr,
+            $most,
+            $result.spent.as_ref(),
+        ) {
+            ::std::panic!("{report}");
         }
     };
 }

@@ -6,6 +6,8 @@
 //! the call ([`Spent`]). Neighbours: `backend` counts, `probe`, `guest` and the
 //! benchmarks ask here.
 
+use std::fmt;
+
 use mayfly_abi::Abi;
 use mayfly_abi::convention::Register;
 
@@ -56,7 +58,7 @@ pub struct Part {
 }
 
 /// What a call, or a stretch of a run, cost.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Spent {
     /// Exact number of ring-0 instructions; interrupts do not count.
     pub instructions: u64,
@@ -66,8 +68,21 @@ pub struct Spent {
     pub parts: Vec<Part>,
     /// Number of times the kernel slept: a count is repeatable if that is 0.
     pub halts: u64,
-    /// Addresses of the instructions, with [`crate::VmOptions::meter_path`].
+    /// Addresses of the instructions: of a probe's call always, else with
+    /// [`crate::VmOptions::meter_path`].
     pub path: Vec<u64>,
+}
+
+/// Without the addresses, of which there are too many to read.
+impl fmt::Debug for Spent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Spent")
+            .field("instructions", &self.instructions)
+            .field("body", &self.body)
+            .field("parts", &self.parts)
+            .field("halts", &self.halts)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Spent {
@@ -80,14 +95,27 @@ impl Spent {
             spent.body += visit.body;
             spent.halts += visit.halts;
             spent.path.extend(&visit.path);
-            for part in &visit.parts {
-                match spent.parts.iter_mut().find(|it| it.root == part.root) {
-                    Some(known) => known.instructions += part.instructions,
-                    None => spent.parts.push(*part),
-                }
-            }
+            spent.take_parts(&visit.parts);
         }
         spent
+    }
+
+    /// Adds what something else cost.
+    pub fn add(&mut self, other: &Spent) {
+        self.instructions += other.instructions;
+        self.body += other.body;
+        self.halts += other.halts;
+        self.path.extend(&other.path);
+        self.take_parts(&other.parts);
+    }
+
+    fn take_parts(&mut self, parts: &[Part]) {
+        for part in parts {
+            match self.parts.iter_mut().find(|it| it.root == part.root) {
+                Some(known) => known.instructions += part.instructions,
+                None => self.parts.push(*part),
+            }
+        }
     }
 }
 
@@ -148,7 +176,9 @@ pub(crate) fn assign<'a>(
             // What ends its thread does not return: to the switch, then.
             let alone = call.ended().then_some(&rest[begins..=begins]);
             let spent = until_return(&rest[begins..]).or(alone).map(Spent::of);
-            call.kernel_instr = spent.map(|spent| spent.instructions);
+            call.kernel_instr = spent.as_ref().map(|spent| spent.instructions);
+            let parts = spent.map_or_else(Vec::new, |spent| spent.parts);
+            call.parts = parts.iter().map(|part| part.instructions).collect();
             rest = &rest[begins + 1..];
         }
     }

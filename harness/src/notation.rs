@@ -54,6 +54,19 @@ pub(crate) fn result(
     }
 }
 
+/// What a call cost: `1,234 ticks, 526 instr = 263 + 263 by process`.
+pub fn cost(ticks: u64, instructions: Option<u64>, parts: &[u64]) -> String {
+    let mut text = format!("{} ticks", grouped(ticks));
+    if let Some(count) = instructions {
+        text += &format!(", {} instr", grouped(count));
+    }
+    if parts.len() > 1 {
+        let parts: Vec<String> = parts.iter().map(|it| grouped(*it)).collect();
+        text += &format!(" = {} by process", parts.join(" + "));
+    }
+    text
+}
+
 /// A number with its thousands apart: `1,234`.
 pub fn grouped(number: u64) -> String {
     let digits = number.to_string();

@@ -10,6 +10,7 @@ use mayfly_wire::message::{Exited, RawCall, Request};
 
 use crate::arguments::Prepared;
 pub use crate::arguments::{Arg, inout, input, out, text};
+use crate::backend::Counting;
 use crate::cause::Cause;
 use crate::error::{Error, Result};
 use crate::guest::unexpected;
@@ -65,7 +66,11 @@ impl<'vm> Probe<'vm> {
         let arguments = arguments.into();
         let prepared = Prepared::new(&arguments)?;
         let options = self.vm.options();
-        let metered = options.meter && self.vm.client().meter(Some(options.counting()))?;
+        let counting = Counting {
+            record: true,
+            ..options.counting()
+        };
+        let metered = options.meter && self.vm.client().meter(Some(counting))?;
         let returned = self.returned(number, &prepared);
         let spent = if metered {
             self.vm.client().meter(None)?;
@@ -184,13 +189,23 @@ impl CallResult {
         Some(u64::from_le_bytes(bytes.try_into().ok()?))
     }
 
+    /// This call, with the costs of another one added.
+    #[must_use]
+    pub fn with_costs_of(mut self, other: &CallResult) -> Self {
+        self.ticks += other.ticks;
+        let counts = self.kernel_instr.zip(other.kernel_instr);
+        self.kernel_instr = counts.map(|(one, other)| one + other);
+        if let (Some(spent), Some(other)) = (&mut self.spent, &other.spent) {
+            spent.add(other);
+        }
+        self
+    }
+
     /// The cost in words, for messages.
     pub fn cost(&self) -> String {
-        let ticks = notation::grouped(self.ticks);
-        match self.kernel_instr {
-            Some(count) => format!("{ticks} ticks, {} instr", notation::grouped(count)),
-            None => format!("{ticks} ticks"),
-        }
+        let parts = self.spent.as_ref().map_or(&[][..], |spent| &spent.parts);
+        let parts: Vec<u64> = parts.iter().map(|part| part.instructions).collect();
+        notation::cost(self.ticks, self.kernel_instr, &parts)
     }
 }
 

@@ -22,6 +22,8 @@ pub struct Call {
     pub result: Result<u64, &'static str>,
     /// Exact number of kernel instructions, when the machine was metered.
     pub kernel_instr: Option<u64>,
+    /// The same in parts, by process; the caller's is the first.
+    pub parts: Vec<u64>,
 }
 
 impl Call {
@@ -37,6 +39,7 @@ impl Call {
             detail,
             result,
             kernel_instr: None,
+            parts: Vec::new(),
         }
     }
 
@@ -123,17 +126,13 @@ impl fmt::Display for Call {
         let abi = self.abi().map_or("?", Abi::name);
         write!(
             f,
-            "[{} {}] {abi} {} = {}  <{} ticks",
+            "[{} {}] {abi} {} = {}  <{}>",
             self.pid(),
             self.tid(),
             self.signature(),
             self.outcome(),
-            notation::grouped(self.ticks())
-        )?;
-        if let Some(count) = self.kernel_instr {
-            write!(f, ", {} instr", notation::grouped(count))?;
-        }
-        f.write_str(">")
+            notation::cost(self.ticks(), self.kernel_instr, &self.parts)
+        )
     }
 }
 

@@ -39,8 +39,11 @@ pub(crate) struct Options {
     /// Arguments: numbers, text:STRING, in:HEX, inout:HEX, out:LENGTH.
     #[arg(value_name = "ARGS", value_parser = words::parse, allow_hyphen_values = true)]
     arguments: Vec<Arg>,
-    /// Do not count kernel instructions (they are counted on KVM).
+    /// Count kernel instructions; this is what is done on KVM, unless --no-meter.
     #[arg(long)]
+    meter: bool,
+    /// Do not count kernel instructions.
+    #[arg(long, conflicts_with = "meter")]
     no_meter: bool,
     #[command(flatten)]
     target: Target,
@@ -69,6 +72,9 @@ pub(crate) fn run(options: &Options, say: &mut Say) -> anyhow::Result<Exit> {
         return Ok(Exit::Success);
     }
     print(options.abi, number, &result, say)?;
+    if options.meter && vm.backend() != BackendKind::Kvm {
+        say.note("this back end does not count instructions: --meter needs kvm");
+    }
     if result.kernel_instr.is_none() && vm.backend() == BackendKind::Kvm && !options.no_meter {
         say.note("the meter did not see this call, so its instructions are not known");
     }

@@ -45,6 +45,7 @@ pub(crate) fn call(call: &Call) -> Value {
         "error": call.result.err(),
         "ticks": call.ticks(),
         "kernel_instr": call.kernel_instr,
+        "parts": call.kernel_instr.map(|_| call.parts.clone()),
     });
     if !call.detail().is_empty() {
         value["text"] = String::from_utf8_lossy(call.detail()).into();

@@ -186,20 +186,23 @@ fn command<'vm>(options: &Options, program: &Program, vm: &'vm Vm) -> mayfly::Co
 }
 
 /// Runs the program where each instruction of the kernel is counted and its
-/// address kept.
+/// address kept; time passes as it does without counting.
 pub(crate) fn counted(
     options: &Options,
     program: &Program,
     input: &Input,
 ) -> anyhow::Result<Output> {
-    let vm = Vm::with_options(choices(options, program).meter_path())?;
+    let vm = Vm::with_options(VmOptions {
+        meter_path: true,
+        ..choices(options, program)
+    })?;
     let command = command(options, program, &vm).trace(false).meter(true);
     Ok(input.connect(command).start()?.wait_for(timeout(options))?)
 }
 
 /// Counts kernel instructions in a second run: counting takes time, and tracing
 /// takes instructions, so that one run cannot show both.
-fn count(
+pub(crate) fn count(
     options: &Options,
     program: &Program,
     output: &mut Output,

@@ -296,13 +296,7 @@ fn files_are_within_their_budgets(vm: Vm) -> Result<()> {
     budget!(write, kernel_instr <= 250);
     let open = probe.call(patchwork::OPEN, args![text("/dev/null")])?;
     let close = probe.call(patchwork::CLOSE, args![open.value])?;
-    let both = CallResult {
-        kernel_instr: open
-            .kernel_instr
-            .zip(close.kernel_instr)
-            .map(|(one, two)| one + two),
-        ..open
-    };
+    let both = open.with_costs_of(&close);
     budget!(both, kernel_instr <= 1500);
     Ok(())
 }

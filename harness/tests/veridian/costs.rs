@@ -10,6 +10,8 @@ use mayfly::prelude::*;
 /// Kernel instructions of a part of `pingpong`.
 struct Cost {
     kernel_instr: Option<u64>,
+    /// None: these are parts of a run, whose functions are not kept.
+    spent: Option<mayfly::Spent>,
 }
 
 /// The sum of what the calls took: of each, what most of them took. That leaves
@@ -32,6 +34,7 @@ fn cost(vm: &Vm, arguments: &[&str], calls: &[u64]) -> Result<Cost> {
     });
     Ok(Cost {
         kernel_instr: parts.sum(),
+        spent: None,
     })
 }
 

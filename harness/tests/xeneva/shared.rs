@@ -188,10 +188,9 @@ fn mapping_and_unmapping_a_page_has_a_budget(vm: Vm) -> Result<()> {
         if only {
             unmap(&probe, 7)?;
         }
-        let mut both = probe.call(xeneva::ObtainSharedMem, args![id, 0, 0])?;
+        let mapped = probe.call(xeneva::ObtainSharedMem, args![id, 0, 0])?;
         let unmapped = probe.call(xeneva::UnmapSharedMem, args![7])?;
-        let counts = both.kernel_instr.zip(unmapped.kernel_instr);
-        both.kernel_instr = counts.map(|(one, other)| one + other);
+        let both = mapped.with_costs_of(&unmapped);
         budget!(both, kernel_instr <= 900);
     }
     Ok(())

@@ -152,12 +152,10 @@ fn of_revision(revision: &str, say: &mut Say) -> anyhow::Result<PathBuf> {
     let place = folder.display().to_string();
     let _ = saved::git(&["worktree", "prune"]);
     if !folder.join("Cargo.toml").is_file() {
-        saved::git(&["worktree", "add", "--detach", "--force", &place, &commit]).ok_or_else(
-            || {
-                refused(
-                    "git worktree add failed",
-                    "git worktree list shows what is in the way",
-                )
+        saved::asked(&["worktree", "add", "--detach", "--force", &place, &commit]).map_err(
+            |complaint| {
+                let why = format!("it cannot be checked out: {complaint}");
+                refused(&why, "git worktree list shows what is in the way")
             },
         )?;
     }

@@ -5,14 +5,14 @@
 //! back, so that they are the same each time; times from machines that nobody
 //! disturbs. Neighbours: `machines` does what is done to machines as a whole.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use mayfly::symbols::{Frame, Kernel};
+use mayfly::profile;
+use mayfly::symbols::Kernel;
 use mayfly::{BackendKind, Output, SnapshotUse, Spent, Visit, VmOptions};
 use mayfly_abi::{Abi, MARK};
-use mayfly_bench::{Function, Lab, Round, Task, Ticks};
+use mayfly_bench::{Lab, Round, Task, Ticks};
 
 use super::machines;
 
@@ -46,34 +46,12 @@ impl Microvms {
 
     /// What a stretch of a run cost.
     fn round(&mut self, spent: &Spent) -> Round {
-        let mut functions: BTreeMap<(String, String), (u64, BTreeMap<u32, u64>)> = BTreeMap::new();
-        for address in &spent.path {
-            let function = self.kernel.function(*address).map_or_else(
-                || ("unknown".into(), String::new(), 0),
-                |frame| {
-                    (
-                        name(frame),
-                        frame.file.clone().unwrap_or_default(),
-                        frame.line.unwrap_or(0),
-                    )
-                },
-            );
-            let (name, file, line) = function;
-            let (count, lines) = functions.entry((name, file)).or_default();
-            *count += 1;
-            *lines.entry(line).or_default() += 1;
-        }
-        let functions = functions.into_iter().map(|((name, file), (count, lines))| {
-            let line = lines.into_iter().max_by_key(|(_, count)| *count);
-            let line = line.map_or(0, |(line, _)| line);
-            (Function { name, file, line }, count)
-        });
         Round {
             instructions: spent.instructions,
             body: spent.body,
             parts: spent.parts.iter().map(|part| part.instructions).collect(),
             halts: spent.halts,
-            functions: functions.collect(),
+            functions: profile::of_path(&mut self.kernel, &spent.path),
         }
     }
 }
@@ -164,37 +142,9 @@ fn between_marks(visits: &[Visit], abi: Abi, root: u64) -> Vec<Spent> {
     rounds
 }
 
-/// The name of a function, without what it is generic over. What is only a symbol
-/// has an offset behind it.
-fn name(frame: &Frame) -> String {
-    let whole = frame.function.split("+0x").next().unwrap_or_default();
-    let (mut name, mut depth) = (String::new(), 0_u32);
-    for (index, letter) in whole.char_indices() {
-        match letter {
-            // An implementation's name begins with one.
-            '<' if index > 0 => depth += 1,
-            '>' if depth > 0 => depth -= 1,
-            letter if depth == 0 => name.push(letter),
-            _ => {}
-        }
-    }
-    name
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_are_short() {
-        let frame = |function: &str| Frame {
-            function: function.into(),
-            file: None,
-            line: None,
-        };
-        assert_eq!(name(&frame("find<a::B, C<&[u8]>>")), "find");
-        assert_eq!(name(&frame("user_enter+0x3f")), "user_enter");
-    }
 
     #[test]
     fn rounds_lie_between_marks() {

@@ -78,9 +78,18 @@ pub(super) fn changes(root: &str) -> String {
 
 /// What git answers here; `None` when it cannot.
 pub(super) fn git(arguments: &[&str]) -> Option<String> {
-    let output = Command::new("git").args(arguments).output().ok()?;
-    let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-    output.status.success().then_some(text)
+    asked(arguments).ok()
+}
+
+/// What git answers here, or its complaint.
+pub(super) fn asked(arguments: &[&str]) -> Result<String, String> {
+    let output = Command::new("git").args(arguments).output();
+    let output = output.map_err(|error| format!("git cannot be run: {error}"))?;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+    match output.status.success() {
+        true => Ok(text(&output.stdout)),
+        false => Err(text(&output.stderr)),
+    }
 }
 
 /// The file of a run.

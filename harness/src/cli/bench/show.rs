@@ -168,18 +168,7 @@ pub(super) fn changes(changes: &[Change], say: &mut Say) -> io::Result<()> {
         }
         say.line(&headline(change))?;
         for grew in change.functions.iter().take(FUNCTIONS) {
-            let it = &grew.function;
-            let place = match (it.file.as_str(), it.line) {
-                ("", _) => String::new(),
-                (file, 0) => format!("{file} (gone)"),
-                (file, line) => format!("{file}:{line}"),
-            };
-            say.line(&format!(
-                "  {:>+6}  {}  {}",
-                grew.by,
-                it.name,
-                styled(QUIET, place)
-            ))?;
+            say.line(&format!("  {grew}"))?;
         }
         let rest: i64 = change
             .functions
