@@ -143,8 +143,7 @@ pub fn times(lab: &mut dyn Lab, benchmark: &Benchmark, boots: u32) -> anyhow::Re
                 (median(&ticks.empty), ticks.rounds)
             }
             What::Task(task) => {
-                let each = benchmark.rounds.div_ceil(boots).max(2);
-                let rounds = (0..each).map(|_| lab.task(task));
+                let rounds = (0..benchmark.rounds).map(|_| lab.task(task));
                 (0, rounds.collect::<anyhow::Result<_>>()?)
             }
         };

@@ -85,6 +85,8 @@ pub struct VmOptions {
     pub abi: Option<Abi>,
     /// Words for the kernel's command line.
     pub command_line: String,
+    /// More arguments of QEMU's, behind those that it gets anyway (QEMU only).
+    pub qemu_arguments: Vec<String>,
     /// Whether it may begin as a copy of a machine that has booted (KVM only).
     pub snapshot: SnapshotUse,
     /// It can be brought back to its beginning: [`crate::Vm::reset`] (KVM only).
@@ -108,6 +110,7 @@ impl Default for VmOptions {
             meter_boot: false,
             abi: None,
             command_line: String::new(),
+            qemu_arguments: Vec::new(),
             snapshot: SnapshotUse::Auto,
             reset: false,
         }

@@ -114,6 +114,9 @@ pub struct Visit {
     pub vector: Option<u8>,
     /// Ring 3's stack pointer when it began.
     pub user_rsp: u64,
+    /// What a fault or an interrupt will return to, if it began with one: where a
+    /// `SYSCALL` arrives as a fault, that is the kernel's own entry.
+    pub user_rip: u64,
     /// How many of the instructions were in [`Config::stubs`].
     pub stubs: u64,
     /// The instructions by address space, in the order of their first one.

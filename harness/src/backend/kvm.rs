@@ -245,15 +245,19 @@ fn visit(visit: meter::Visit) -> Visit {
         root: part.root,
         instructions: part.instructions,
     });
-    // Where ring 0 is emulated a call arrives as a page fault.
-    let by_call = matches!(visit.vector, None | Some(14));
+    // Where ring 0 is emulated a call arrives as a page fault at the kernel's entry.
+    let is_call = match visit.vector {
+        Some(14) => visit.user_rip >> 63 == 1,
+        Some(_) => false,
+        None => looks_like_a_call(enter.rcx, enter.r11),
+    };
     Visit {
         instructions: visit.instructions,
         body: visit.instructions - visit.stubs,
         number_rax: enter.rax,
         number_r12: enter.r12,
         root: enter.cr3,
-        is_call: by_call && looks_like_a_call(enter.rcx, enter.r11),
+        is_call,
         vector: visit.vector,
         returns_to: (enter.rcx, visit.user_rsp),
         left_root: visit.cr3,
@@ -264,8 +268,8 @@ fn visit(visit: meter::Visit) -> Visit {
     }
 }
 
-/// SYSCALL leaves its return address in RCX and the flags in R11; a fault or an
-/// interrupt finds both as the program left them, which is rarely like that.
+/// SYSCALL leaves its return address in RCX and the flags in R11; what else begins
+/// a stay finds both as the program left them, which is rarely like that.
 fn looks_like_a_call(rcx: u64, r11: u64) -> bool {
     let (fixed_one, flags_end) = (1 << 1, 1 << 22);
     rcx != 0 && rcx >> 47 == 0 && r11 & fixed_one != 0 && r11 < flags_end

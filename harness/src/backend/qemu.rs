@@ -302,7 +302,8 @@ fn command(options: &VmOptions, bundle_bytes: usize) -> Command {
             "-device",
             "virtserialport,name=mayfly.trace,chardev=trace,nr=2",
         ])
-        .args(["-mon", "chardev=monitor,mode=control"]);
+        .args(["-mon", "chardev=monitor,mode=control"])
+        .args(&options.qemu_arguments);
     command
 }
 

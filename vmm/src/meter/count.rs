@@ -236,17 +236,20 @@ impl Meter {
     fn enter(&mut self, rip: u64, guest: &mut impl Guest) -> Visit {
         let enter = guest.registers();
         self.root = enter.cr3;
+        let (user_rip, user_rsp) = match is_user(enter.rsp) {
+            true => (0, enter.rsp),
+            // The trap pushed SS, RSP, RFLAGS, CS and RIP.
+            false => {
+                let end = guest.trap_stack();
+                let pushed = |words: u64| end.wrapping_sub(8 * words);
+                (guest.word(pushed(5)), guest.word(pushed(2)))
+            }
+        };
         let mut visit = Visit {
             first_rip: rip,
             enter,
-            user_rsp: match is_user(enter.rsp) {
-                true => enter.rsp,
-                // The second word that the trap pushed is ring 3's RSP.
-                false => {
-                    let end = guest.trap_stack();
-                    guest.word(end.wrapping_sub(16))
-                }
-            },
+            user_rsp,
+            user_rip,
             ..Visit::default()
         };
         // A breakpoint stops before the first instruction, a step after it.

@@ -49,6 +49,7 @@ fn a_visit_tells_who_came_and_where_ring_3_goes_on() {
         assert_eq!(visit.vector, Some(6));
         assert_eq!(visit.user_rsp, USER_STACK);
         // MOV has 5 bytes, UD2 two.
+        assert_eq!(visit.user_rip, USER + 7 * number - 2);
         assert_eq!(visit.left_to, (USER + 7 * number, USER_STACK));
     }
     assert_eq!(visits.len(), 3);
