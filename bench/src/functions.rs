@@ -35,7 +35,7 @@ impl fmt::Display for Growth {
 }
 
 const HEADER: &str = "\
-# Kernel instructions by function, inlined ones told apart; `mayfly bench --bless` writes this file.
+# Kernel instructions by function, inlined ones told apart; blessing them writes this file.
 ";
 /// What stands for the file of a function that has no line table.
 const NO_FILE: &str = "-";

@@ -42,7 +42,7 @@
 //!   what programs are to read.
 //! - `backend`: the machines; `snapshot`: machines that begin as copies;
 //!   `reaper`: their end.
-//! - [`budget`], [`profile`]: what calls may cost, and where it went.
+//! - [`mod@budget`], [`profile`]: what calls may cost, and where it went.
 //! - [`image`], [`bundle`], [`symbols`]: the guest's files. [`covers`]: what
 //!   tests say of themselves.
 

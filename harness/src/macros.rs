@@ -23,7 +23,7 @@ macro_rules! args {
 }
 
 /// Fails the test when a call cost more than it may, and names the functions that
-/// grew since they were agreed on ([`crate::budget`]).
+/// grew since they were agreed on ([`mod@crate::budget`]).
 ///
 /// A machine that cannot count (QEMU) gives no number; the check then says so
 /// on standard error and passes: not applicable.

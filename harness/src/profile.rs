@@ -2,7 +2,7 @@
 //!
 //! Purpose: folds the addresses that the meter kept by function, with a file and
 //! the line that ran most. Neighbours: [`crate::symbols`] knows addresses;
-//! [`crate::budget`] and the benchmarks compare what comes out.
+//! [`mod@crate::budget`] and the benchmarks compare what comes out.
 
 use std::collections::BTreeMap;
 

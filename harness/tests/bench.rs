@@ -254,29 +254,3 @@ fn the_page_renders_in_a_browser_without_an_error_and_its_tables_sort() {
         "{least}"
     );
 }
-
-#[test]
-fn folded_stacks_have_every_instruction_of_the_calls() {
-    let tool = |arguments: &[&str]| {
-        let output = Command::new(env!("CARGO_BIN_EXE_mayfly"))
-            .args(arguments)
-            // Where instructions can be counted.
-            .env("MAYFLY_BACKEND", "kvm")
-            .output()
-            .expect("the tool is built");
-        assert!(output.status.success());
-        String::from_utf8_lossy(&output.stdout).into_owned()
-    };
-    let folded = tool(&["trace", "--folded", "patchwork-null", "--", "5"]);
-    let calls = folded
-        .lines()
-        .filter(|line| line.starts_with("patchwork-null;GETPID;"));
-    let counts = calls.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok());
-    let json = tool(&["--message-format", "json", "call", "patchwork", "GETPID"]);
-    let called = json.lines().find(|line| line.contains("\"call\""));
-    let called: serde_json::Value =
-        serde_json::from_str(called.expect("a call")).expect("an object");
-    let each = called["kernel_instr"].as_u64().expect("a count");
-    assert_eq!(counts.sum::<u64>(), 5 * each, "{folded}");
-    assert!(folded.contains(";serve_call"), "{folded}");
-}

@@ -1,0 +1,88 @@
+//! What `run`, `call` and `trace` tell of kernel instructions.
+//!
+//! Purpose: the same call costs the same whichever command shows it, and where
+//! its instructions went adds up. Neighbours: `bench.rs` has `mayfly bench`,
+//! `tcg.rs` checks the counter itself.
+
+use std::fs;
+use std::process::Command;
+
+/// Kernel instructions of the call that does nothing.
+const NULL: u64 = 65;
+
+/// What a command says on its standard output and error.
+fn tool(arguments: &[&str]) -> (String, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_mayfly"))
+        .args(arguments)
+        // Where instructions can be counted.
+        .env("MAYFLY_BACKEND", "kvm")
+        .output()
+        .expect("the tool is built");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let errors = text(&output.stderr);
+    assert!(output.status.success(), "{errors}");
+    (text(&output.stdout), errors)
+}
+
+#[test]
+fn folded_stacks_have_every_instruction_of_the_calls() {
+    let (folded, _) = tool(&["trace", "--folded", "patchwork-null", "--", "5"]);
+    let calls = folded
+        .lines()
+        .filter(|line| line.starts_with("patchwork-null;GETPID;"));
+    let counts = calls.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok());
+    assert_eq!(counts.sum::<u64>(), 5 * NULL, "{folded}");
+    assert!(folded.contains(";serve_call"), "{folded}");
+}
+
+#[test]
+fn a_flame_graph_is_one_file_with_every_instruction() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("null.svg");
+    let name = file.to_str().expect("UTF-8");
+    tool(&["trace", "--flamegraph", name, "patchwork-null", "--", "5"]);
+    let svg = fs::read_to_string(&file).expect("a picture");
+    assert!(svg.starts_with("<svg ") && svg.ends_with("</svg>\n"));
+    assert!(
+        svg.contains(&format!("<title>GETPID\n{} instructions, ", 5 * NULL)),
+        "{svg}"
+    );
+    // Nothing is loaded from elsewhere; the one address names the format.
+    assert_eq!(svg.matches("http").count(), 1);
+}
+
+#[test]
+fn run_trace_and_call_tell_the_same_count() {
+    let (trace, _) = tool(&["trace", "--meter", "patchwork-null", "--", "5"]);
+    let calls = trace.lines().filter(|line| line.contains("GETPID()"));
+    let told = format!(" ticks, {NULL} instr>");
+    assert_eq!(
+        calls.filter(|line| line.ends_with(&told)).count(),
+        5,
+        "{trace}"
+    );
+    assert!(trace.contains(" kernel instructions in all"), "{trace}");
+
+    let (_, table) = tool(&["run", "--meter", "patchwork-null", "--", "5"]);
+    let rows = table.lines().filter(|line| line.contains("GETPID()"));
+    let ends = rows.filter(|row| row.ends_with(&format!(" {NULL}")));
+    assert_eq!(ends.count(), 5, "{table}");
+
+    let (call, _) = tool(&["call", "--meter", "patchwork", "GETPID"]);
+    assert!(call.contains(&told), "{call}");
+    let (call, _) = tool(&["call", "--no-meter", "patchwork", "GETPID"]);
+    assert!(!call.contains("instr"), "{call}");
+}
+
+#[test]
+fn a_call_that_switches_tells_the_part_of_each_process() {
+    let program = ["patchwork-costs", "--", "yield-processes", "count", "2"];
+    let (trace, _) = tool(&[&["trace", "--meter"][..], &program].concat());
+    let switched = trace.lines().find(|line| line.contains(" by process>"));
+    let line = switched.unwrap_or_else(|| panic!("{trace}"));
+    let (_, cost) = line.split_once(" ticks, ").expect("a cost");
+    let numbers = cost.split(|letter: char| !letter.is_ascii_digit() && letter != ',');
+    let numbers = numbers.filter_map(|word| word.replace(',', "").parse::<u64>().ok());
+    let numbers: Vec<u64> = numbers.collect();
+    assert_eq!(numbers[0], numbers[1..].iter().sum::<u64>(), "{line}");
+}
