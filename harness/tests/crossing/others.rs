@@ -150,22 +150,22 @@ fn takes_all(vm: &Vm, what: &str) -> Result<()> {
     Ok(())
 }
 
-#[mayfly::test(run_timeout = "30s", memory = "16M")]
+#[mayfly::test(run_timeout = "300s", memory = "16M")]
 fn all_handles(vm: Vm) -> Result<()> {
     takes_all(&vm, "handles")
 }
 
-#[mayfly::test(run_timeout = "30s", memory = "16M")]
+#[mayfly::test(run_timeout = "300s", memory = "16M")]
 fn all_memory(vm: Vm) -> Result<()> {
     takes_all(&vm, "memory")
 }
 
-#[mayfly::test(run_timeout = "60s", memory = "16M")]
+#[mayfly::test(run_timeout = "300s", memory = "16M")]
 fn all_threads(vm: Vm) -> Result<()> {
     takes_all(&vm, "threads")
 }
 
-#[mayfly::test(run_timeout = "60s", memory = "16M")]
+#[mayfly::test(run_timeout = "300s", memory = "16M")]
 fn all_processes(vm: Vm) -> Result<()> {
     takes_all(&vm, "processes")
 }

@@ -142,7 +142,7 @@ impl<P: Port> Kernel<P> {
             kernel_time: self.machine.nanoseconds(spent.calls),
             memory: P::Machine::owned(process.space.tables()) * PAGE_SIZE,
         };
-        for entry in self.records.end(process.key, ended) {
+        for entry in self.records.end(process.id, process.key, ended) {
             self.wake_entry(entry);
         }
         if process.calls == 0 {

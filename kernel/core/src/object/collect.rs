@@ -50,6 +50,11 @@ pub struct Record {
 #[derive(Debug, Default)]
 pub struct Records {
     records: BTreeMap<u64, Record>,
+    /// Those that have made a process that was not collected, each once, and
+    /// threads that are in a record, as often: whoever is in neither leaves
+    /// without a look at every record.
+    creators: Vec<ProcessKey>,
+    waiting: Vec<ThreadKey>,
 }
 
 impl Records {
@@ -79,6 +84,9 @@ impl Records {
             queue: WaitQueue::default(),
         };
         self.records.insert(id, record);
+        if !self.creators.contains(&creator) {
+            self.creators.push(creator);
+        }
     }
 
     /// The record of a process, collected or not.
@@ -86,15 +94,15 @@ impl Records {
         self.records.get(&id)
     }
 
-    /// A process ended; says whom that wakes.
-    pub fn end(&mut self, process: ProcessKey, ended: Ended) -> Vec<Entry> {
-        let mut all = self.records.iter_mut();
-        let Some((id, record)) = all.find(|(_, record)| record.process == process) else {
+    /// The process ended that had this id; says whom that wakes.
+    pub fn end(&mut self, id: u64, process: ProcessKey, ended: Ended) -> Vec<Entry> {
+        let record = self.records.get_mut(&id);
+        // Another interface may know another process by that id.
+        let Some(record) = record.filter(|record| record.process == process) else {
             return Vec::new();
         };
         record.ended = Some(ended);
         let woken = record.queue.take();
-        let id = *id;
         if record.creator.is_none() {
             // Those who wait have it; nobody else is left to ask.
             record.collected = true;
@@ -125,8 +133,10 @@ impl Records {
     /// A thread waits for the end.
     pub fn wait(&mut self, id: u64, entry: Entry) {
         if let Some(record) = self.records.get_mut(&id) {
-            record.waiting.retain(|thread| *thread != entry.thread);
-            record.waiting.push(entry.thread);
+            if !record.waiting.contains(&entry.thread) {
+                record.waiting.push(entry.thread);
+                self.waiting.push(entry.thread);
+            }
             record.queue.enter(entry);
         }
     }
@@ -141,8 +151,10 @@ impl Records {
 
     /// A thread does not wait any more.
     pub fn give_up(&mut self, id: u64, thread: ThreadKey) {
-        if let Some(record) = self.records.get_mut(&id) {
-            record.waiting.retain(|other| *other != thread);
+        if let Some(record) = self.records.get_mut(&id)
+            && remove(&mut record.waiting, thread)
+        {
+            remove(&mut self.waiting, thread);
         }
         self.tidy(id);
     }
@@ -152,6 +164,12 @@ impl Records {
     /// has not ended.
     pub fn leave(&mut self, creator: ProcessKey, threads: &[ThreadKey]) -> Vec<ProcessKey> {
         let mut orphans = Vec::new();
+        let created = remove(&mut self.creators, creator);
+        let waits = |thread: &ThreadKey| self.waiting.contains(thread);
+        if !created && !threads.iter().any(waits) {
+            return orphans;
+        }
+        self.waiting.retain(|thread| !threads.contains(thread));
         self.records.retain(|_, record| {
             record.waiting.retain(|thread| !threads.contains(thread));
             if record.creator == Some(creator) {
@@ -163,7 +181,15 @@ impl Records {
             }
             !(record.collected && record.waiting.is_empty())
         });
+        self.forget_creators();
         orphans
+    }
+
+    /// Without records there is no creator to know.
+    fn forget_creators(&mut self) {
+        if self.records.is_empty() {
+            self.creators.clear();
+        }
     }
 
     /// A record that nobody can ask for goes.
@@ -171,8 +197,15 @@ impl Records {
         let record = self.records.get(&id);
         if record.is_some_and(|record| record.collected && record.waiting.is_empty()) {
             self.records.remove(&id);
+            self.forget_creators();
         }
     }
+}
+
+/// Removes one; false if there is none.
+fn remove<T: PartialEq>(all: &mut Vec<T>, one: T) -> bool {
+    let at = all.iter().position(|other| *other == one);
+    at.map(|at| all.swap_remove(at)).is_some()
 }
 
 #[cfg(test)]

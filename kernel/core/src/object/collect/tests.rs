@@ -33,7 +33,7 @@ fn the_first_collects_and_all_who_waited_are_told() {
     let (mut records, [_, child], [one, two, late]) = made();
     waits(&mut records, one);
     waits(&mut records, two);
-    let woken = records.end(child, ENDED);
+    let woken = records.end(7, child, ENDED);
     let woken: Vec<ThreadKey> = woken.iter().map(|entry| entry.thread).collect();
     assert_eq!(woken, [one, two]);
     assert_eq!(records.look(7, two), Ok(Some(ENDED)));
@@ -48,7 +48,7 @@ fn the_first_collects_and_all_who_waited_are_told() {
 #[test]
 fn an_end_that_nobody_waited_for_is_told_once() {
     let (mut records, [_, child], [one, two, _]) = made();
-    assert!(records.end(child, ENDED).is_empty());
+    assert!(records.end(7, child, ENDED).is_empty());
     assert_eq!(records.look(7, one), Ok(Some(ENDED)));
     records.collect(7, one);
     assert_eq!(records.look(7, two), Err(KernelError::NotFound));
@@ -59,14 +59,14 @@ fn an_end_that_nobody_waited_for_is_told_once() {
 fn what_a_creator_leaves_goes_with_it() {
     // Ended before its creator.
     let (mut records, [creator, child], _) = made();
-    records.end(child, ENDED);
+    records.end(7, child, ENDED);
     records.leave(creator, &[]);
     assert!(records.is_empty());
     // Ended after it.
     let (mut records, [creator, child], _) = made();
     records.leave(creator, &[]);
     assert!(!records.is_empty());
-    records.end(child, ENDED);
+    records.end(7, child, ENDED);
     assert!(records.is_empty());
 }
 
@@ -75,7 +75,7 @@ fn who_waits_with_a_token_is_told_though_the_creator_is_gone() {
     let (mut records, [creator, child], [one, two, _]) = made();
     waits(&mut records, one);
     records.leave(creator, &[]);
-    assert_eq!(records.end(child, ENDED).len(), 1);
+    assert_eq!(records.end(7, child, ENDED).len(), 1);
     assert_eq!(records.look(7, two), Err(KernelError::NotFound));
     assert_eq!(records.look(7, one), Ok(Some(ENDED)));
     records.collect(7, one);
@@ -89,10 +89,23 @@ fn who_gives_up_or_dies_holds_nothing() {
         waits(&mut records, thread);
     }
     records.give_up(7, one);
-    records.end(child, ENDED);
+    records.end(7, child, ENDED);
     records.collect(7, three);
     assert_eq!(records.look(7, one), Err(KernelError::NotFound));
     assert!(!records.is_empty(), "the second is to be told");
     records.leave(creator, &[two]);
     assert!(records.is_empty());
+}
+
+#[test]
+fn who_made_and_waited_for_nothing_leaves_all_as_it_was() {
+    let (mut records, [creator, child], [one, two, _]) = made();
+    waits(&mut records, one);
+    assert!(records.leave(child, &[two]).is_empty());
+    assert_eq!(records.end(8, child, ENDED), [], "that is another's id");
+    assert_eq!(records.leave(creator, &[two]), [child]);
+    assert_eq!(records.end(7, child, ENDED).len(), 1);
+    records.leave(child, &[one]);
+    assert!(records.is_empty());
+    assert!(records.creators.is_empty() && records.waiting.is_empty());
 }
