@@ -137,3 +137,22 @@ fn ctrl_c_gives_a_line_up_and_ctrl_l_empties_the_screen() {
         rows[0] == "guest> abc" && rows[1..].iter().all(String::is_empty) && cursor == (0, 10)
     });
 }
+
+#[test]
+fn a_screen_is_cleared_by_its_command_too() {
+    let mut session = Session::new();
+    session.run("echo something");
+    session.types("clear\r");
+    session.until("nothing but a prompt", |rows, _| {
+        rows[0] == "guest>" && rows[1..].iter().all(String::is_empty)
+    });
+}
+
+#[test]
+fn help_fits_a_window_of_80_columns() {
+    let mut session = Session::new();
+    let told = session.run("help");
+    assert!(told.contains("clear") && told.contains("Ctrl-R"), "{told}");
+    // A row that is full would go on in the next one.
+    assert!(told.lines().all(|row| row.len() < 80), "{told}");
+}

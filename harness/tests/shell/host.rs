@@ -13,10 +13,18 @@ const MENU: &str = "\x1d";
 fn the_menu_leaves_and_the_terminal_is_as_it_was() {
     let mut session = Session::new();
     assert!(!session.is_restored());
-    session.types("half a line").types(MENU);
+    session.types("half a line");
+    session.row("guest> half a line");
+    session.types(MENU);
     session.text("q quit");
     session.types("q");
     assert_eq!(session.status(), 0);
+    session.until("the line, and nothing below it", |rows, (row, column)| {
+        let before = usize::from(row)
+            .checked_sub(1)
+            .map(|row| rows[row].as_str());
+        before == Some("guest> half a line") && rows[usize::from(row)].is_empty() && column == 0
+    });
     assert!(session.is_restored());
     assert!(
         session.everything().contains("Ctrl-]"),

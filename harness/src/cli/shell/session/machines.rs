@@ -8,6 +8,11 @@ impl Session {
     /// Does what the menu was asked for; true to leave.
     pub(super) fn choose(&mut self, choice: Choice) -> anyhow::Result<bool> {
         self.menu = false;
+        if choice == Choice::Quit {
+            // What comes next begins where the menu was, below the prompt.
+            self.show(b"\r\x1b[2K")?;
+            return Ok(true);
+        }
         // The cursor goes back to the row that it came from.
         self.show(b"\r\x1b[2K\x1b[A")?;
         if !self.machine().at_prompt {
@@ -17,7 +22,6 @@ impl Session {
             self.happened(turn)?;
         }
         match choice {
-            Choice::Quit => return Ok(true),
             Choice::Send => self.machine().terminal.types(&[menu::KEY])?,
             Choice::Fork => match self.sibling() {
                 Ok(sibling) => {
@@ -48,7 +52,7 @@ impl Session {
                 Err(error) => self.say(styled(WRONG, error)),
             },
             Choice::Back => self.back()?,
-            Choice::Close => {}
+            Choice::Quit | Choice::Close => {}
         }
         self.tell_window()?;
         Ok(false)

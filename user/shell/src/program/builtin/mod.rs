@@ -24,7 +24,7 @@ pub(crate) struct Builtin {
 }
 
 /// All of them, as `help` shows them.
-pub(crate) const NAMES: [Builtin; 19] = [
+pub(crate) const NAMES: [Builtin; 20] = [
     row("help", "", "this list", help),
     row("ls", "[-l] [PATH...]", "names in a directory", files::ls),
     row(
@@ -79,10 +79,11 @@ pub(crate) const NAMES: [Builtin; 19] = [
     row(
         "trace",
         "COMMAND...",
-        "run it; show its system calls as it makes them",
+        "run it; show its system calls live",
         watch::trace,
     ),
     row("history", "", "lines entered before", machine::history),
+    row("clear", "", "an empty screen", clear),
     row("exit", "[STATUS]", "leave", exit),
 ];
 
@@ -119,10 +120,18 @@ fn help(_: &mut Shell, _: &[String]) -> i32 {
         let _ = writeln!(out, "  {name:<8} {operands:<23} {what}");
     }
     let _ = out.write_str(
-        "programs by name, of all three interfaces (Tab lists them); a | b  a > f  a >> f  a < f  \
-         2>&1\na && b  a || b  a ; b  a &  $NAME $?  'as it is'  *\nkeys: Ctrl-R searches, Ctrl-C \
-         interrupts, Ctrl-D ends input, Ctrl-] leaves the machine\n",
+        "programs by name, of all three interfaces (Tab lists them)\n\
+         a | b  a > f  a >> f  a < f  2>&1  a && b  a || b  a ; b  a &\n\
+         $NAME  $?  'as it is'  \"$NAME as it is\"  *\n\
+         keys: Ctrl-R searches, Ctrl-C interrupts, Ctrl-D ends input, Ctrl-] menu\n",
     );
+    0
+}
+
+fn clear(_: &mut Shell, _: &[String]) -> i32 {
+    let mut out = Out::default();
+    // Writing into a string does not fail.
+    let _ = out.write_str("\x1b[H\x1b[2J");
     0
 }
 
