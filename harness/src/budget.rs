@@ -14,8 +14,8 @@ use std::path::{Path, PathBuf};
 use mayfly_bench::functions::{self, Growth, Profile};
 
 use crate::metering::Spent;
-use crate::profile;
 use crate::symbols::Kernel;
+use crate::{profile, snippet};
 
 /// Variable that agrees to the functions as they are.
 const BLESS: &str = "MAYFLY_BLESS";
@@ -31,6 +31,10 @@ pub struct Place {
     pub module: &'static str,
     /// What is checked, as it is written there.
     pub what: &'static str,
+    /// Its source file.
+    pub file: &'static str,
+    /// The line there.
+    pub line: u32,
 }
 
 /// Checks a count, the path of which is in `spent` if it was kept.
@@ -81,6 +85,8 @@ pub fn check(
             list(&functions::growth(&Profile::new(), &now), &mut report);
         }
     }
+    report.push('\n');
+    report.push_str(snippet::at(place.file, place.line).trim_end());
     Err(report)
 }
 
@@ -161,6 +167,8 @@ mod tests {
             package: Box::leak(folder.path().display().to_string().into_boxed_str()),
             module: "budget",
             what: "call",
+            file: "harness/src/budget.rs",
+            line: 1,
         };
         let entry = kernel_symbol("syscall_entry").unwrap();
         let spent = Spent {

@@ -5,7 +5,9 @@
 //! `build.rs` makes the images, [`crate::bundle`] is their format, the back ends
 //! load them.
 
+use std::path::Path;
 use std::sync::LazyLock;
+use std::{fs, io};
 
 use crate::bundle::{self, File};
 use crate::error::{Error, Result};
@@ -78,6 +80,31 @@ pub fn hash() -> u64 {
     }
 }
 
+/// The programs that a build script has left in a folder.
+///
+/// # Errors
+/// When they cannot be read.
+pub(crate) fn read_programs(folder: &Path) -> Result<Vec<ExtraFile>> {
+    let read = || -> io::Result<Vec<ExtraFile>> {
+        let entries = fs::read_dir(folder)?;
+        let files = entries.map(|entry| {
+            let entry = entry?;
+            Ok(ExtraFile {
+                name: entry.file_name().to_string_lossy().into_owned(),
+                bytes: fs::read(entry.path())?,
+            })
+        });
+        files.collect()
+    };
+    read().map_err(|why| {
+        Error::broken(
+            format!("cannot read the guest programs in {}", folder.display()),
+            why.to_string(),
+            "build again: the build script, mayfly_build::programs(), makes them",
+        )
+    })
+}
+
 /// A bundle of a caller's own files; `None` when there are none.
 ///
 /// # Errors
@@ -129,6 +156,14 @@ mod tests {
         assert!(bundle().as_ptr().addr().is_multiple_of(4096));
         assert!(bundle().len().is_multiple_of(4096));
         assert!(kernel().starts_with(b"\x7fELF"));
+    }
+
+    #[test]
+    fn programs_that_are_gone_are_told() {
+        let error = read_programs(Path::new("/no/such/folder")).unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains("/no/such/folder"), "{text}");
+        assert!(text.contains("try: build again"), "{text}");
     }
 
     #[test]

@@ -12,8 +12,11 @@ use mayfly_abi::mailbox::Mailbox;
 use mayfly_wire::message::{Event, Exited, Refusal, Stats};
 
 use crate::error::{Error, Result};
+use crate::image;
+use crate::options::ExtraFile;
 use crate::phase::Phase;
 use crate::report::Panicked;
+use crate::symbols::{self, Frame};
 use crate::transcript::Call;
 
 /// Calls kept for a failure report, over all processes.
@@ -162,6 +165,8 @@ pub(crate) struct Journal {
     pub(crate) serial: Vec<u8>,
     /// Lines of the kernel's log that nobody has looked at.
     pub(crate) log: VecDeque<String>,
+    /// Programs that the caller brought: their symbols are wanted in reports.
+    pub(crate) files: Vec<ExtraFile>,
 }
 
 impl Journal {
@@ -300,6 +305,16 @@ impl Journal {
     }
 
     /// The program that runs, if only one does.
+    /// The function of a program that an address is in.
+    pub(crate) fn frame(&self, program: &str, address: u64) -> Option<Frame> {
+        let own = self.files.iter().find(|file| file.name == program);
+        let bytes = match own {
+            Some(file) => &file.bytes,
+            None => image::program(program)?.bytes,
+        };
+        symbols::program_frames(bytes, address).into_iter().next()
+    }
+
     pub(crate) fn only_program(&self) -> Option<&str> {
         let mut running = self
             .processes

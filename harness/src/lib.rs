@@ -43,7 +43,8 @@
 //! - `backend`: the machines; `snapshot`: machines that begin as copies;
 //!   `reaper`: their end.
 //! - [`mod@budget`], [`profile`]: what calls may cost, and where it went.
-//! - [`image`], [`bundle`], [`symbols`]: the guest's files. [`covers`]: what
+//! - [`image`], [`bundle`], [`symbols`], [`snippet`]: the guest's files, and the
+//!   sources that they were made of. [`covers`]: what
 //!   tests say of themselves.
 
 pub mod budget;
@@ -57,6 +58,7 @@ pub mod probe;
 pub mod profile;
 pub mod report;
 pub mod runner;
+pub mod snippet;
 pub mod symbols;
 pub mod terminal;
 pub mod transcript;

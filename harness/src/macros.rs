@@ -42,6 +42,8 @@ macro_rules! budget {
                 package: ::std::env!("CARGO_MANIFEST_DIR"),
                 module: ::std::module_path!(),
                 what: ::std::stringify!($result),
+                file: ::std::file!(),
+                line: ::std::line!(),
             },
             $result.kernel_instr,
             $most,

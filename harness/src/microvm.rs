@@ -63,15 +63,19 @@ impl Vm {
     ///
     /// # Errors
     /// When the host cannot run it, or the kernel does not become ready.
-    pub fn with_options(options: VmOptions) -> Result<Self> {
+    pub fn with_options(mut options: VmOptions) -> Result<Self> {
         image::check()?;
+        if let Some(folder) = options.programs.take() {
+            options.files.extend(image::read_programs(&folder)?);
+        }
         let kind = match options.backend {
             Some(kind) => kind,
             None => BackendKind::from_environment()?,
         };
         let started = Instant::now();
-        if let Some((client, ready)) = snapshot::start(kind, &options)? {
+        if let Some((mut client, ready)) = snapshot::start(kind, &options)? {
             ready.check_version()?;
+            client.journal.files.clone_from(&options.files);
             return Ok(Self {
                 client: Arc::new(Mutex::new(client)),
                 options,
@@ -83,6 +87,7 @@ impl Vm {
             });
         }
         let mut client = Client::new(backend::start(kind, &options)?);
+        client.journal.files.clone_from(&options.files);
         let metered = options.meter_boot && client.meter(Some(options.counting()))?;
         let ready = client.ready(options.setup_timeout)?;
         let boot_time = started.elapsed();

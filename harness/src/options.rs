@@ -4,6 +4,7 @@
 //! [`crate::Vm::with_options`] takes it, the attribute `#[mayfly::test]` and
 //! the command line fill it.
 
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use mayfly_abi::Abi;
@@ -65,6 +66,9 @@ pub struct VmOptions {
     pub run_timeout: Duration,
     /// Files beside the bundled programs.
     pub files: Vec<ExtraFile>,
+    /// Folder whose files are added to those: the programs of a package of one's
+    /// own, which `#[mayfly::test]` names, and `env!("MAYFLY_PROGRAMS")` elsewhere.
+    pub programs: Option<PathBuf>,
     /// Way into the kernel (KVM only; QEMU always enters by PVH).
     pub entry: Entry,
     /// Count kernel instructions of probe calls (KVM only).
@@ -102,6 +106,7 @@ impl Default for VmOptions {
             setup_timeout: Duration::from_secs(5),
             run_timeout: Duration::from_secs(10),
             files: Vec::new(),
+            programs: None,
             entry: Entry::Auto,
             meter: false,
             clock_divisor: 1,
@@ -144,6 +149,14 @@ impl VmOptions {
             name: name.into(),
             bytes: bytes.into(),
         });
+        self
+    }
+
+    /// Adds the programs of a folder: `env!("MAYFLY_PROGRAMS")`, in a package whose
+    /// build script is `mayfly_build::programs()`.
+    #[must_use]
+    pub fn programs(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.programs = Some(folder.into());
         self
     }
 

@@ -12,10 +12,11 @@ use mayfly_machine::exit;
 use mayfly_wire::message::Panic;
 
 use crate::backend::Position;
-use crate::image;
-use crate::journal::Journal;
+use crate::cause::Cause;
+use crate::journal::{Journal, Known};
 use crate::notation;
 use crate::phase::Phase;
+use crate::snippet;
 use crate::symbols::{self, Frame};
 
 /// Lines of text kept of each stream.
@@ -124,19 +125,27 @@ pub struct Death {
     pub last_words: Vec<String>,
     /// The program that ran, when it was the only one.
     pub program: Option<String>,
+    /// Where the processor was in it.
+    pub frame: Option<Frame>,
 }
 
 impl Death {
     pub(crate) fn new(doing: &str, cause: DeathCause, journal: &Journal) -> Self {
         let mut last_words = tail(&journal.serial);
         last_words.extend(tail(&journal.console));
-        Self {
+        let mut death = Self {
             cause,
             phase: journal.phase,
             doing: doing.into(),
             last_words,
             program: journal.only_program().map(Into::into),
+            frame: None,
+        };
+        if let (Some(program), Some(3)) = (&death.program, death.ring()) {
+            let rip = death.position().map_or(0, |position| position.rip);
+            death.frame = journal.frame(program, rip);
         }
+        death
     }
 
     /// One word for the kind of death.
@@ -177,11 +186,12 @@ impl fmt::Display for Death {
             DeathCause::Panic(panicked) => panic_lines(f, panicked)?,
             DeathCause::Timeout { timeout, position } => {
                 writeln!(f, "timeout: no answer within {timeout:?}")?;
-                place(f, *position, self.program.as_deref())?;
+                place(f, *position, self.program.as_deref(), self.frame.as_ref())?;
+                writeln!(f, "  try     more time, if it may take that long")?;
             }
             DeathCause::Crash { message, position } => {
                 writeln!(f, "the machine crashed: {message}")?;
-                place(f, *position, self.program.as_deref())?;
+                place(f, *position, self.program.as_deref(), self.frame.as_ref())?;
             }
             DeathCause::Exit(code) => {
                 writeln!(
@@ -213,18 +223,15 @@ fn place(
     f: &mut fmt::Formatter<'_>,
     position: Option<Position>,
     program: Option<&str>,
+    frame: Option<&Frame>,
 ) -> fmt::Result {
     let Some(position) = position else {
         return writeln!(f, "  where   not known: the machine did not say");
     };
     if position.ring != 0 {
-        let file = program.and_then(image::program);
-        let frames = file.map_or_else(Vec::new, |file| {
-            symbols::program_frames(file.bytes, position.rip)
-        });
         let name = program.unwrap_or("a program");
         write!(f, "  where   ring 3 ({name}), rip {:#x}", position.rip)?;
-        return match frames.first() {
+        return match frame {
             Some(frame) => writeln!(f, ", {frame}"),
             None => writeln!(f),
         };
@@ -246,7 +253,8 @@ fn place(
 fn panic_lines(f: &mut fmt::Formatter<'_>, panicked: &Panicked) -> fmt::Result {
     writeln!(f, "kernel panic: {}", panicked.message)?;
     if !panicked.location.is_empty() {
-        writeln!(f, "  --> {}", panicked.location)?;
+        let (file, line) = panicked.location.rsplit_once(':').unwrap_or_default();
+        f.write_str(&snippet::at(file, line.parse().unwrap_or(0)))?;
     }
     match &panicked.call {
         Some(call) => {
@@ -274,9 +282,24 @@ pub(crate) fn context(journal: &Journal) -> String {
     for (pid, process) in &journal.processes {
         section(&mut text, &format!("out {pid}"), tail(&process.stdout));
         section(&mut text, &format!("err {pid}"), tail(&process.stderr));
+        section(&mut text, &format!("end {pid}"), end(journal, process));
     }
     section(&mut text, "refused", &journal.bad_requests);
     text
+}
+
+/// How a process ended that did not end by itself, with the place in its source.
+fn end(journal: &Journal, process: &Known) -> Vec<String> {
+    let cause = process.exited.map(|exited| Cause::from(exited.cause));
+    let Some(cause) = cause.filter(|cause| *cause != Cause::Exited) else {
+        return Vec::new();
+    };
+    let mut lines = vec![format!("{}: {cause}", process.program)];
+    if let Cause::Fault { rip, .. } = cause {
+        let frame = journal.frame(&process.program, rip);
+        lines.extend(frame.iter().flat_map(Frame::shown));
+    }
+    lines
 }
 
 fn section<T: fmt::Display>(text: &mut String, title: &str, lines: impl IntoIterator<Item = T>) {
@@ -306,6 +329,7 @@ mod tests {
             doing: "wait for process 3".into(),
             last_words: vec!["first".into(), "second".into()],
             program: None,
+            frame: None,
         }
     }
 

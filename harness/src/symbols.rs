@@ -11,9 +11,9 @@ use addr2line::Context;
 use gimli::{EndianSlice, LittleEndian, SectionId};
 use object::{Object as _, ObjectSection as _, ObjectSymbol as _};
 
-use crate::image;
+use crate::{image, snippet};
 
-type Reader = EndianSlice<'static, LittleEndian>;
+type Reader<'a> = EndianSlice<'a, LittleEndian>;
 
 /// One function at an address; several when some are inlined.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +24,19 @@ pub struct Frame {
     pub file: Option<String>,
     /// Line in it.
     pub line: Option<u32>,
+}
+
+impl Frame {
+    /// Its name, and the lines of source there, for a report.
+    pub fn shown(&self) -> Vec<String> {
+        let place = match (&self.file, self.line) {
+            (Some(file), Some(line)) => snippet::at(file, line),
+            _ => String::new(),
+        };
+        let mut lines = vec![format!("  in {}", self.function)];
+        lines.extend(place.lines().map(String::from));
+        lines
+    }
 }
 
 impl std::fmt::Display for Frame {
@@ -44,7 +57,7 @@ pub fn kernel_frames(address: u64) -> Vec<Frame> {
 
 /// Looks up many addresses of the kernel.
 pub struct Kernel {
-    context: Option<Context<Reader>>,
+    context: Option<Context<Reader<'static>>>,
     known: HashMap<u64, Vec<Frame>>,
 }
 
@@ -101,7 +114,7 @@ pub fn kernel_symbol(name: &str) -> Option<u64> {
 }
 
 /// Functions of a program at an address, when its file has symbols.
-pub fn program_frames(bytes: &'static [u8], address: u64) -> Vec<Frame> {
+pub fn program_frames(bytes: &[u8], address: u64) -> Vec<Frame> {
     let Ok(file) = object::File::parse(bytes) else {
         return Vec::new();
     };
@@ -121,8 +134,8 @@ fn kernel() -> Option<&'static object::File<'static>> {
     KERNEL.as_ref()
 }
 
-fn context(file: &object::File<'static>) -> Option<Context<Reader>> {
-    let section = |id: SectionId| -> Result<Reader, gimli::Error> {
+fn context<'a>(file: &object::File<'a>) -> Option<Context<Reader<'a>>> {
+    let section = |id: SectionId| -> Result<Reader<'a>, gimli::Error> {
         let data = file
             .section_by_name(id.name())
             .and_then(|section| section.data().ok())
@@ -133,7 +146,7 @@ fn context(file: &object::File<'static>) -> Option<Context<Reader>> {
     Context::from_dwarf(dwarf).ok()
 }
 
-fn dwarf_frames(context: &Context<Reader>, address: u64) -> Option<Vec<Frame>> {
+fn dwarf_frames(context: &Context<Reader<'_>>, address: u64) -> Option<Vec<Frame>> {
     let mut found = context.find_frames(address).skip_all_loads().ok()?;
     let mut frames = Vec::new();
     while let Ok(Some(frame)) = found.next() {
@@ -152,7 +165,7 @@ fn dwarf_frames(context: &Context<Reader>, address: u64) -> Option<Vec<Frame>> {
 }
 
 /// The nearest symbol at or below the address: assembly has no line table.
-fn symbol_frame(file: &object::File<'static>, address: u64) -> Option<Frame> {
+fn symbol_frame(file: &object::File<'_>, address: u64) -> Option<Frame> {
     let map = file.symbol_map();
     let symbol = map.before(address)?;
     let offset = address - symbol.address();

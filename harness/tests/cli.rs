@@ -74,12 +74,7 @@ fn help_names_every_command() {
 
 #[test]
 fn wrong_use_is_2() {
-    for arguments in [
-        &[][..],
-        &["fly"],
-        &["run"],
-        &["run", "x", "--timeout", "soon"],
-    ] {
+    for arguments in [&["fly"][..], &["run"], &["run", "x", "--timeout", "soon"]] {
         let output = mayfly(arguments);
         assert_eq!(code(&output), 2, "{arguments:?}");
         assert!(stdout(&output).is_empty(), "{arguments:?}");

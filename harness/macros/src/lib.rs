@@ -124,6 +124,13 @@ fn options(
         }
     }
     fields.push(quote!(meter: #metered,));
+    // The build script of the package that the test is in sets it, if any does.
+    fields.push(quote! {
+        programs: ::core::option::Option::map(
+            ::core::option_env!("MAYFLY_PROGRAMS"),
+            ::core::convert::Into::into,
+        ),
+    });
     Ok(fields)
 }
 

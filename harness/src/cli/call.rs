@@ -11,7 +11,7 @@ use mayfly::{Abi, BackendKind, Error, Spent, Vm, notation};
 use super::exit::Exit;
 use super::say::{GOOD, Say, WRONG, styled};
 use super::target::{self, Target};
-use super::{json, words};
+use super::{json, waiting, words};
 
 pub(crate) const EXAMPLES: &str = "\
 Arguments:
@@ -56,7 +56,9 @@ pub(crate) fn run(options: &Options, say: &mut Say) -> anyhow::Result<Exit> {
         Err(_) => number_of(options.abi, &options.call)?,
     };
     check_count(options.abi, number, options.arguments.len())?;
-    let vm = Vm::with_options(options.target.options())?;
+    let vm = waiting::during(say, "booting", || {
+        Vm::with_options(options.target.options())
+    })?;
     if say.is_json() {
         say.json("ready", json::ready(&vm))?;
     }
@@ -107,7 +109,7 @@ fn check_count(abi: Abi, number: u64, count: usize) -> anyhow::Result<()> {
     let names: Vec<&str> = row.arguments.iter().map(|argument| argument.name).collect();
     Err(Error::Usage {
         what: format!("make {} {}", abi.name(), row.name),
-        why: format!("it takes {least} arguments, {count} were given"),
+        why: format!("it takes {least} arguments, not {count}"),
         remedy: format!(
             "mayfly call {} {} {}",
             abi.name(),

@@ -10,7 +10,7 @@ use mayfly::{Abi, Vm};
 use super::exit::Exit;
 use super::say::{CARE, GOOD, Say, styled};
 use super::target::{self, Target};
-use super::{calltable, json};
+use super::{calltable, json, waiting};
 
 /// The test files, whose `covers` are counted.
 const TESTS: &[&str] = &[
@@ -93,7 +93,9 @@ struct Covered {
 /// Prints the table.
 pub(crate) fn run(options: &Options, say: &mut Say) -> anyhow::Result<Exit> {
     let mut say = say.with_json(options.json);
-    let vm = Vm::with_options(options.target.options())?;
+    let vm = waiting::during(&say, "booting", || {
+        Vm::with_options(options.target.options())
+    })?;
     let covers = covers();
     let mut published = Vec::new();
     for abi in Abi::ALL

@@ -11,7 +11,7 @@ use mayfly::{Abi, BackendKind, Output, SnapshotUse, Vm};
 use super::exit::Exit;
 use super::say::{GOOD, QUIET, STRONG, Say, WRONG, styled};
 use super::target::Target;
-use super::{calltable, json, units};
+use super::{calltable, json, layout, units, waiting};
 
 /// Options of `mayfly demo`.
 #[derive(Args, Debug)]
@@ -25,8 +25,10 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options, say: &mut Say) -> anyhow::Result<Exit> {
     // The boot is part of what is shown.
     let booted = options.target.options().snapshot(SnapshotUse::Off);
-    let vm = Vm::with_options(booted)?;
-    let counted = counted(options, &vm)?;
+    let vm = waiting::during(say, "booting", || Vm::with_options(booted))?;
+    let counted = waiting::during(say, "counting kernel instructions", || {
+        counted(options, &vm)
+    })?;
     if say.is_json() {
         let mut ready = json::ready(&vm);
         ready["boot_kernel_instr"] = counted.boot.into();
@@ -121,7 +123,10 @@ fn show(abi: Abi, output: &Output, say: &mut Say) -> anyhow::Result<()> {
     for line in output.stdout_text().lines() {
         say.line(&format!("  | {line}"))?;
     }
-    for (index, line) in calltable::calls(output.all_calls()).iter().enumerate() {
+    for (index, line) in calltable::calls(output.all_calls(), layout::width() - 2)
+        .iter()
+        .enumerate()
+    {
         let line = format!("  {line}");
         say.line(&if index == 0 {
             styled(QUIET, line)

@@ -12,7 +12,10 @@ use mayfly::{BackendKind, SnapshotUse, VmOptions, fingerprint};
 
 use super::exit::Exit;
 use super::say::{CARE, GOOD, Say, WRONG, styled};
-use super::units;
+use super::{layout, units, waiting};
+
+/// Columns before the words of a check.
+const MARGIN: usize = 16;
 
 /// Outcome of one check.
 enum Finding {
@@ -29,11 +32,12 @@ pub(crate) fn run(say: &mut Say) -> anyhow::Result<Exit> {
     let is_usable = matches!(kvm, Finding::Good(_));
     report(say, "kvm", &kvm)?;
     if is_usable {
-        let booted = boot(BackendKind::Kvm);
+        let booted = waiting::during(say, "booting on kvm", || boot(BackendKind::Kvm));
         if matches!(booted, Finding::Good(_)) {
             usable.push(BackendKind::Kvm);
             report(say, "boot", &booted)?;
-            report(say, "ring 0", &ring_zero())?;
+            let measured = waiting::during(say, "measuring ring 0", ring_zero);
+            report(say, "ring 0", &measured)?;
         } else {
             report(say, "boot", &booted)?;
         }
@@ -42,7 +46,7 @@ pub(crate) fn run(say: &mut Say) -> anyhow::Result<Exit> {
     let is_usable = matches!(qemu, Finding::Good(_));
     report(say, "qemu", &qemu)?;
     if is_usable {
-        let booted = boot(BackendKind::Qemu);
+        let booted = waiting::during(say, "booting on qemu", || boot(BackendKind::Qemu));
         if matches!(booted, Finding::Good(_)) {
             usable.push(BackendKind::Qemu);
         }
@@ -56,13 +60,23 @@ pub(crate) fn run(say: &mut Say) -> anyhow::Result<Exit> {
 
 fn verdict(say: &mut Say, usable: &[BackendKind]) -> anyhow::Result<Exit> {
     let names: Vec<&str> = usable.iter().map(|kind| kind.name()).collect();
-    let (words, exit) = match usable {
-        [] => ("this host cannot run microVMs: see above", Exit::Failure),
-        [BackendKind::Qemu] => (
-            "microVMs run here, on QEMU only: set MAYFLY_BACKEND=qemu",
+    let (words, next, exit) = match usable {
+        [] => (
+            "this host cannot run microVMs",
+            "what is said above after 'try:'",
             Exit::Failure,
         ),
-        _ => ("microVMs run here", Exit::Success),
+        [BackendKind::Qemu] => (
+            "microVMs run here, on QEMU only",
+            "MAYFLY_BACKEND=qemu mayfly demo",
+            Exit::Failure,
+        ),
+        [BackendKind::Kvm] => ("microVMs run here, on KVM", "mayfly demo", Exit::Success),
+        _ => (
+            "microVMs run here, on KVM and on QEMU",
+            "mayfly demo",
+            Exit::Success,
+        ),
     };
     if say.is_json() {
         let usable = exit == Exit::Success;
@@ -72,7 +86,10 @@ fn verdict(say: &mut Say, usable: &[BackendKind]) -> anyhow::Result<Exit> {
         )?;
     } else {
         let style = if exit == Exit::Success { GOOD } else { WRONG };
-        say.line(&styled(style, words))?;
+        let (subject, mark) = ("verdict", if exit == Exit::Success { "ok" } else { "no" });
+        let mark = styled(style, format!("{mark:<4}"));
+        say.line(&format!("{subject:>8}  {mark}  {words}"))?;
+        say.line(&format!("{:MARGIN$}next: {next}", ""))?;
     }
     Ok(exit)
 }
@@ -88,12 +105,19 @@ fn report(say: &mut Say, subject: &str, finding: &Finding) -> anyhow::Result<()>
         say.json("check", value)?;
         return Ok(());
     }
-    say.line(&format!(
-        "{subject:>8}  {}  {words}",
-        styled(style, format!("{mark:<4}"))
-    ))?;
-    for line in remedy.lines() {
-        say.line(&format!("{:>16}try: {line}", ""))?;
+    let room = layout::width().saturating_sub(MARGIN);
+    let mark = styled(style, format!("{mark:<4}"));
+    let words = words.lines().flat_map(|line| layout::wrapped(line, room));
+    for (index, line) in words.enumerate() {
+        match index {
+            0 => say.line(&format!("{subject:>8}  {mark}  {line}"))?,
+            _ => say.line(&format!("{:MARGIN$}{line}", ""))?,
+        }
+    }
+    if !remedy.is_empty() {
+        for line in layout::wrapped(&format!("try: {remedy}"), room) {
+            say.line(&format!("{:MARGIN$}{line}", ""))?;
+        }
     }
     Ok(())
 }

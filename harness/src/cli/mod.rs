@@ -12,7 +12,10 @@ mod demo;
 mod doctor;
 mod exit;
 mod folded;
+mod intro;
 mod json;
+mod layout;
+mod man;
 mod program;
 mod run;
 mod say;
@@ -20,6 +23,7 @@ mod shell;
 mod target;
 mod trace;
 mod units;
+mod waiting;
 mod words;
 
 use clap::{ArgAction, Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
@@ -35,7 +39,7 @@ pub(crate) struct Cli {
     #[command(flatten)]
     global: Global,
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
 }
 
 const EXAMPLES: &str = "\
@@ -48,6 +52,12 @@ Examples:
 Exit codes: the guest's own 0-123; 2 usage, 124 timeout, 125 Mayfly, the host or the
 guest kernel failed, 126 not a program, 127 no such program, 137 killed, 139 fault;
 111 a benchmark is not what was agreed on.";
+
+const COMPLETIONS: &str = "\
+Examples:
+  mayfly completions bash > ~/.local/share/bash-completion/completions/mayfly
+  mayfly completions fish > ~/.config/fish/completions/mayfly.fish
+  mayfly completions zsh > ~/.zfunc/_mayfly";
 
 /// Options of every command.
 #[derive(Args, Debug)]
@@ -99,10 +109,14 @@ enum Command {
     /// Say what this host can do, and how to fix what it cannot.
     Doctor,
     /// Print a completion script for a shell.
+    #[command(after_help = COMPLETIONS)]
     Completions {
         /// The shell.
         shell: Shell,
     },
+    /// Print the manual page, or write those of all commands into a folder.
+    #[command(after_help = man::EXAMPLES)]
+    Man(man::Options),
 }
 
 /// Runs the chosen command and says how it went.
@@ -114,7 +128,10 @@ pub(crate) fn main(cli: &Cli) -> Exit {
         global.quiet,
         global.verbose,
     );
-    let done = match &cli.command {
+    let Some(command) = &cli.command else {
+        return ended(intro::run(&mut say), &mut say);
+    };
+    let done = match command {
         Command::Demo(options) => demo::run(options, &mut say),
         Command::Run(options) => run::run(options, &mut say),
         Command::Call(options) => call::run(options, &mut say),
@@ -125,7 +142,13 @@ pub(crate) fn main(cli: &Cli) -> Exit {
         Command::Coverage(options) => coverage::run(options, &mut say),
         Command::Doctor => doctor::run(&mut say),
         Command::Completions { shell } => completions(*shell, &mut say),
+        Command::Man(options) => man::run(options, &mut say),
     };
+    ended(done, &mut say)
+}
+
+/// How a command's end is told.
+fn ended(done: anyhow::Result<Exit>, say: &mut Say) -> Exit {
     done.unwrap_or_else(|error| {
         say.failure(&error);
         exit::of_error(&error)
@@ -161,7 +184,7 @@ mod tests {
     #[test]
     fn options_are_read() {
         let cli = Cli::parse_from(["mayfly", "run", "x", "--timeout", "2s", "--", "-a", "b"]);
-        let Command::Run(options) = cli.command else {
+        let Some(Command::Run(options)) = cli.command else {
             panic!("not run");
         };
         assert_eq!(options.arguments, ["-a", "b"]);

@@ -9,6 +9,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 
+use mayfly::symbols::{self, Frame};
 use mayfly::{Abi, ExtraFile, image};
 use object::elf::{PT_INTERP, PT_LOAD};
 use object::read::elf::{FileHeader as _, ProgramHeader as _};
@@ -16,6 +17,7 @@ use object::read::pe::PeFile64;
 use object::{Architecture, BinaryFormat, Endianness, FileKind, Object as _, ObjectSection as _};
 
 use super::exit::Exit;
+use super::layout;
 
 /// Owner of Mayfly's ELF notes, and the type of the note that names the interface.
 const NOTE_OWNER: &[u8] = b"Mayfly";
@@ -27,6 +29,17 @@ pub(crate) struct Program {
     pub(crate) name: String,
     /// Its file, unless it is bundled.
     pub(crate) file: Option<ExtraFile>,
+}
+
+impl Program {
+    /// Functions at an address of it, innermost first.
+    pub(crate) fn frames(&self, address: u64) -> Vec<Frame> {
+        let bytes = match &self.file {
+            Some(file) => &file.bytes,
+            None => image::program(&self.name).map_or(&[][..], |file| file.bytes),
+        };
+        symbols::program_frames(bytes, address)
+    }
 }
 
 /// Why a program cannot be run.
@@ -114,17 +127,32 @@ fn read(program: &str) -> Result<Vec<u8>, Unusable> {
     })
 }
 
+/// Longest line of the list of programs.
+const LIST_MAX: usize = 76;
+
 /// A bundled name that is close, or all of them.
 fn suggestion(program: &str) -> String {
-    let names = image::programs().iter().map(|file| file.name);
+    let mut names = image::programs().iter().map(|file| file.name);
     let distance = |name: &str| strsim::damerau_levenshtein(name, program);
     match names.clone().min_by_key(|name| distance(name)) {
-        Some(near) if distance(near) <= 3 => format!("{near}, or the path of an ELF or PE file"),
-        _ => format!(
-            "the path of an ELF or PE file, or one of: {}",
-            names.collect::<Vec<_>>().join(" ")
-        ),
+        Some(near) if distance(near) <= 3 => {
+            return format!("{near}, or the path of an ELF or PE file");
+        }
+        _ => {}
     }
+    let mut text = String::from("the path of an ELF or PE file, or a bundled program:");
+    for abi in Abi::ALL.map(Abi::name) {
+        let of_abi = names.clone().filter(|name| name.starts_with(abi));
+        let list: Vec<&str> = of_abi.collect();
+        for line in layout::wrapped(&list.join(" "), layout::width().min(LIST_MAX) - 4) {
+            text.push_str("\n    ");
+            text.push_str(&line);
+        }
+    }
+    if names.any(|name| name == "shell") {
+        text.push_str("\n    shell");
+    }
+    text
 }
 
 type Problem = (String, String);

@@ -10,13 +10,14 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Args;
+use mayfly::symbols::Frame;
 use mayfly::{Abi, Cause, ExtraFile, Output, Vm, VmOptions};
 
 use super::exit::{self, Exit};
 use super::program::{self, Program};
 use super::say::{QUIET, Say, styled};
 use super::target::{self, Target};
-use super::{calltable, json, units};
+use super::{calltable, json, layout, units, waiting};
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
@@ -80,14 +81,17 @@ pub(crate) fn run(options: &Options, say: &mut Say) -> anyhow::Result<Exit> {
         if traced {
             table(&output, say);
         }
-        ending(&output, say);
+        ending(&output, &program, say);
     }
     Ok(exit::of_output(&output))
 }
 
 /// Boots a machine that has the program.
 pub(crate) fn boot(options: &Options, program: &Program, say: &mut Say) -> anyhow::Result<Vm> {
-    let vm = Vm::with_options(choices(options, program))?;
+    let booting = format!("booting for {}", program.name);
+    let vm = waiting::during(say, &booting, || {
+        Vm::with_options(choices(options, program))
+    })?;
     if say.is_json() {
         say.json("ready", json::ready(&vm))?;
     } else if say.verbosity() > 0 {
@@ -211,7 +215,11 @@ pub(crate) fn count(
 ) -> anyhow::Result<()> {
     let vm = Vm::with_options(choices(options, program))?;
     let command = command(options, program, &vm).trace(false).meter(true);
-    let metered = input.connect(command).start()?.wait_for(timeout(options))?;
+    let counting = format!("counting kernel instructions of {}", program.name);
+    let metered = waiting::during(say, &counting, || {
+        let process = input.connect(command).start()?;
+        process.wait_for(timeout(options))
+    })?;
     output.take_counts(&metered);
     if output.kernel_instr().is_none() {
         say.note("this back end does not count instructions: --meter needs kvm");
@@ -221,7 +229,7 @@ pub(crate) fn count(
 
 /// The calls as a table, on standard error: standard output is the program's.
 fn table(output: &Output, say: &mut Say) {
-    for line in calltable::calls(output.all_calls()) {
+    for line in calltable::calls(output.all_calls(), layout::width()) {
         say.progress(&line);
     }
     if let Some(total) = output.kernel_instr() {
@@ -233,16 +241,22 @@ fn table(output: &Output, say: &mut Say) {
 }
 
 /// How it ended, on standard error, when that is not plain success.
-fn ending(output: &Output, say: &mut Say) {
+fn ending(output: &Output, program: &Program, say: &mut Say) {
     let end = format!(
-        "{} ended: {}, {} calls, {}",
+        "{} ended: {}, {}, {}",
         output.program(),
         output.status,
-        output.call_count(),
+        units::calls(output.call_count()),
         units::time(output.duration)
     );
     if output.cause != Cause::Exited {
         say.note(&end);
+        if let Cause::Fault { rip, .. } = output.cause {
+            let frame = program.frames(rip).into_iter().next();
+            for line in frame.iter().flat_map(Frame::shown) {
+                say.progress(&line);
+            }
+        }
     } else if say.verbosity() > 0 {
         say.progress(&styled(QUIET, end));
     }

@@ -4,6 +4,7 @@
 //! error, both for people or as JSON lines; colours by the rules of `anstream`
 //! (terminal, `NO_COLOR`, `--color`). Neighbours: every command has a [`Say`].
 
+use std::fmt;
 use std::io::{self, ErrorKind, Write};
 
 use anstyle::{AnsiColor, Style};
@@ -50,6 +51,11 @@ impl Say {
         Self::new(self.json || json, self.quiet, self.verbose)
     }
 
+    /// Nothing but results and errors is printed.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.quiet || self.json
+    }
+
     /// Results are JSON lines.
     pub(crate) fn is_json(&self) -> bool {
         self.json
@@ -85,7 +91,7 @@ impl Say {
     /// A line beside the result, on standard error.
     pub(crate) fn progress(&mut self, line: &str) {
         if !self.quiet {
-            anstream::eprintln!("{line}");
+            to_stderr(format_args!("{line}"));
         }
     }
 
@@ -102,7 +108,7 @@ impl Say {
     pub(crate) fn step(&mut self, verb: &str, what: &str) {
         if !self.quiet && !self.json {
             let (on, off) = (GOOD.bold().render(), GOOD.render_reset());
-            anstream::eprintln!("{on}{verb:>12}{off} {what}");
+            to_stderr(format_args!("{on}{verb:>12}{off} {what}"));
         }
     }
 
@@ -110,7 +116,7 @@ impl Say {
     pub(crate) fn note(&mut self, what: &str) {
         if !self.quiet && !self.json {
             let (on, off) = (CARE.render(), CARE.render_reset());
-            anstream::eprintln!("{on}note{off}: {what}");
+            to_stderr(format_args!("{on}note{off}: {what}"));
         }
     }
 
@@ -125,8 +131,14 @@ impl Say {
             drop(self.json("error", super::json::error(error)));
         }
         let (on, off) = (WRONG.render(), WRONG.render_reset());
-        anstream::eprintln!("{on}error{off}: {error:#}");
+        to_stderr(format_args!("{on}error{off}: {error:#}"));
     }
+}
+
+/// A line on standard error. Where that cannot be written nobody is left to be
+/// told so.
+fn to_stderr(line: fmt::Arguments<'_>) {
+    let _ = writeln!(anstream::stderr().lock(), "{line}");
 }
 
 /// A reader that has gone (`mayfly ... | head`) is no failure.

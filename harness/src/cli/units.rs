@@ -29,6 +29,14 @@ pub(crate) fn time(time: Duration) -> String {
     }
 }
 
+/// A number of calls.
+pub(crate) fn calls(count: u64) -> String {
+    match count {
+        1 => "1 call".into(),
+        count => format!("{count} calls"),
+    }
+}
+
 fn scaled(text: &str, units: &[(&str, u64)]) -> Option<u64> {
     units.iter().find_map(|(unit, ones)| {
         let number: u64 = text.strip_suffix(unit)?.parse().ok()?;

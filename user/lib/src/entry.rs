@@ -140,7 +140,10 @@ macro_rules! program {
 macro_rules! not_here {
     () => {{
         let name = env!("CARGO_BIN_NAME");
-        eprintln!("{name} is a guest program: `mayfly run {name}` runs it in a microVM");
+        // Where `mayfly_build::programs` has put it, unless it is a bundled one.
+        let folder = option_env!("MAYFLY_PROGRAMS");
+        let path = folder.map_or(name.into(), |folder| std::format!("{folder}/{name}"));
+        eprintln!("{name} is a guest program: `mayfly run {path}` runs it in a microVM");
         std::process::ExitCode::from(126)
     }};
 }

@@ -26,6 +26,7 @@ pub mod veridian;
 pub mod xeneva;
 
 pub use entry::Process;
+pub use mayfly_abi as abi;
 pub use patchwork::Patchwork;
 pub use system::System;
 pub use veridian::Veridian;

@@ -3,7 +3,7 @@
 //! Purpose: programs have no files (`specs/veridian.md` §9), so one that makes
 //! children makes them of itself: the linker script says where its segments
 //! lie, and their bytes are there. A child begins with the data of that moment.
-//! Neighbours: `process.rs` makes the child, `user/elf/link.ld` has the symbols.
+//! Neighbours: `process.rs` makes the child, `user/build/link.ld` has the symbols.
 
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicU64, Ordering};

@@ -1,0 +1,5 @@
+//! Builds `src/bin` for the guest.
+
+fn main() {
+    mayfly_build::programs();
+}

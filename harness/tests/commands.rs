@@ -1,0 +1,177 @@
+//! Every command of the tool, used badly.
+//!
+//! Purpose: closed streams, readers that go, words that mean nothing: a command
+//! ends with a code of the list in `--help`, and says what is wrong in words for
+//! people. Neighbours: `cli` uses the commands as they are meant to be.
+
+use std::fs::File;
+use std::os::fd::AsRawFd as _;
+use std::process::{Command, Output, Stdio};
+
+/// Every command, short.
+const COMMANDS: [&[&str]; 13] = [
+    &[],
+    &["--help"],
+    &["--version"],
+    &["demo"],
+    &["run", "patchwork-hello"],
+    &["run", "--stdin", "patchwork-input", "--", "copy"],
+    &["run", "--meter", "xeneva-hello"],
+    &["trace", "veridian-hello"],
+    &["call", "patchwork", "GETPID"],
+    &["coverage", "veridian"],
+    &["bench", "--list"],
+    &["completions", "zsh"],
+    &["man"],
+];
+
+/// What only programmers should see.
+const INTERNAL: [&str; 9] = [
+    "panicked at",
+    "RUST_BACKTRACE",
+    "Error {",
+    "Some(",
+    "None,",
+    "Os {",
+    "Err(",
+    "kind: ",
+    "src/cli",
+];
+
+fn mayfly(shell: &str, arguments: &[&str]) -> Output {
+    // The shell closes descriptors; the tool is `$0`, its arguments `$@`.
+    Command::new("sh")
+        .args(["-c", shell, env!("CARGO_BIN_EXE_mayfly")])
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output()
+        .expect("sh is there")
+}
+
+/// What it says is for people.
+fn is_readable(output: &Output, case: &str) {
+    let told = [&output.stdout[..], &output.stderr[..]].concat();
+    let told = String::from_utf8_lossy(&told);
+    for internal in INTERNAL {
+        assert!(!told.contains(internal), "{case}: {internal} in\n{told}");
+    }
+}
+
+#[test]
+fn commands_do_without_standard_streams() {
+    for closed in ["<&-", ">&-", "2>&-", "<&- >&-", "<&- >&- 2>&-"] {
+        for arguments in COMMANDS {
+            let case = format!("mayfly {} {closed}", arguments.join(" "));
+            let output = mayfly(&format!("\"$0\" \"$@\" {closed}"), arguments);
+            assert_eq!(output.status.code(), Some(0), "{case}");
+            is_readable(&output, &case);
+        }
+    }
+}
+
+#[test]
+fn commands_do_without_a_reader() {
+    for reader in ["| head -1", "2>&1 | head -1", "2>&1 | true"] {
+        for arguments in COMMANDS {
+            let case = format!("mayfly {} {reader}", arguments.join(" "));
+            let shell = format!("(\"$0\" \"$@\"; echo $? >&3) 3>&2 {reader}");
+            let output = mayfly(&shell, arguments);
+            let told = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert_eq!(told.lines().last(), Some("0"), "{case}: {told}");
+            is_readable(&output, &case);
+        }
+    }
+}
+
+#[test]
+fn a_full_disk_is_told() {
+    for arguments in [
+        &["call", "patchwork", "GETPID"][..],
+        &["run", "patchwork-hello"],
+        &["man"],
+    ] {
+        let full = File::options().write(true).open("/dev/full");
+        let full = full.expect("Linux has it");
+        assert!(full.as_raw_fd() > 2);
+        let output = Command::new(env!("CARGO_BIN_EXE_mayfly"))
+            .args(arguments)
+            .stdout(full)
+            .output()
+            .expect("the tool is built");
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(125), "{arguments:?}: {told}");
+        assert!(told.contains("No space left"), "{arguments:?}: {told}");
+        is_readable(&output, &format!("{arguments:?}"));
+    }
+}
+
+#[test]
+fn bad_words_are_answered_in_words() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder.path().to_str().expect("UTF-8");
+    let odd = format!("{folder}/\u{1f980} \n");
+    std::fs::write(&odd, [0; 4096]).expect("written");
+    let words: &[&str] = &[
+        "",
+        "-",
+        "--",
+        "---",
+        "\u{1f980}",
+        "0x",
+        "-1",
+        "a=b",
+        "/",
+        folder,
+        &odd,
+        "../..",
+        "'",
+        "%s",
+        "99999999999999999999",
+        "out:99999999999",
+        "in:z",
+        "text:",
+        "/dev/null",
+        "/proc/self/mem",
+    ];
+    let commands: &[&[&str]] = &[
+        &[],
+        &["demo"],
+        &["demo", "--memory"],
+        &["run"],
+        &["run", "patchwork-exit", "--"],
+        &["run", "--abi"],
+        &["run", "patchwork-hello", "--file"],
+        &["run", "patchwork-hello", "--timeout"],
+        &["run", "patchwork-hello", "--memory"],
+        &["run", "patchwork-hello", "--cpus"],
+        &["run", "patchwork-hello", "--backend"],
+        &["trace"],
+        &["trace", "--folded"],
+        &["call"],
+        &["call", "xeneva"],
+        &["call", "patchwork", "WRITE", "1", "text:x"],
+        &["call", "veridian", "CLOCK_GET", "1"],
+        &["coverage"],
+        &["bench", "--against"],
+        &["bench", "--list", "--format"],
+        &["completions"],
+        &["--color"],
+        &["--message-format"],
+    ];
+    for command in commands {
+        for word in words {
+            let arguments = [command, &[*word][..]].concat();
+            let output = mayfly("\"$0\" \"$@\"", &arguments);
+            let case = format!("{arguments:?}");
+            is_readable(&output, &case);
+            let code = output.status.code().expect("no signal");
+            let known = matches!(code, 0..=2 | 111 | 124..=127 | 137 | 139);
+            assert!(known, "{case}: code {code}");
+            let is_programs = command.contains(&"patchwork-exit");
+            if !is_programs && matches!(code, 2 | 124..=127) {
+                let told = String::from_utf8_lossy(&output.stderr).into_owned();
+                assert!(told.contains("error: "), "{case}: {told}");
+            }
+        }
+    }
+}
