@@ -337,7 +337,7 @@ mod tests {
     fn a_panic_is_told_cause_first() {
         let panicked = Panicked {
             message: "index out of bounds".into(),
-            location: "kernel/src/main.rs:7".into(),
+            location: "kernel/src/nowhere.rs:7".into(),
             backtrace: vec![Frame {
                 function: "serve".into(),
                 file: None,
@@ -348,7 +348,7 @@ mod tests {
             tid: 0,
         };
         let expected = "kernel panic: index out of bounds
-  --> kernel/src/main.rs:7
+  --> kernel/src/nowhere.rs:7
   during  patchwork YIELD()  of process 3 thread 0
   stack   serve
   waiting to wait for process 3

@@ -44,13 +44,13 @@ pub(crate) struct Cli {
 
 const EXAMPLES: &str = "\
 Examples:
-  mayfly demo                                 see it work
-  mayfly run patchwork-hello                  run a bundled program
-  mayfly trace ./my-program --abi veridian    run a file, one line per system call
-  mayfly call patchwork GETPID                make one system call
+  mayfly demo                           see it work
+  mayfly run patchwork-hello            run a bundled program
+  mayfly trace ./file --abi veridian    run a file, one line a system call
+  mayfly call patchwork GETPID          make one system call
 
-Exit codes: the guest's own 0-123; 2 usage, 124 timeout, 125 Mayfly, the host or the
-guest kernel failed, 126 not a program, 127 no such program, 137 killed, 139 fault;
+Exit codes: the guest's own 0-123; 2 usage, 124 timeout, 125 Mayfly, the host or the \
+guest kernel failed, 126 not a program, 127 no such program, 137 killed, 139 fault; \
 111 a benchmark is not what was agreed on.";
 
 const COMPLETIONS: &str = "\

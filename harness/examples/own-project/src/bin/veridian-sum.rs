@@ -7,14 +7,17 @@ use mayfly_user::{Process, Veridian, say};
 mayfly_user::program!(Veridian, run);
 
 fn run(process: &Process<Veridian>) -> i32 {
-    let numbers = process.arguments().iter().skip(1);
-    let numbers = numbers.map(|word| core::str::from_utf8(word).unwrap().parse::<u64>());
-    match numbers.sum::<Result<u64, _>>() {
-        Ok(sum) => say!(process, "{sum}"),
-        Err(why) => {
-            say!(process, "not a number: {why}");
+    let words = process.arguments().iter().skip(1);
+    match words.map(number).sum::<Option<u64>>() {
+        Some(sum) => say!(process, "{sum}"),
+        None => {
+            say!(process, "not all of that are numbers");
             return 1;
         }
     }
     0
+}
+
+fn number(word: &[u8]) -> Option<u64> {
+    core::str::from_utf8(word).ok()?.parse().ok()
 }
