@@ -89,15 +89,15 @@ fn headline(vm: &Vm, boot: Option<u64>, say: &mut Say) -> anyhow::Result<()> {
     let count = boot.map_or_else(String::new, |count| {
         format!(", {} kernel instructions", grouped(count))
     });
-    say.line(&styled(
-        STRONG,
-        "Mayfly: one kernel, three system-call interfaces, one microVM",
-    ))?;
-    say.line(&format!(
-        "booted {} on {} in {time}{count}",
-        vm.ready().kernel,
-        vm.backend()
-    ))?;
+    let what = "Mayfly: one kernel, three system-call interfaces, one microVM";
+    for line in layout::wrapped(what, layout::width()) {
+        say.line(&styled(STRONG, line))?;
+    }
+    let (kernel, backend) = (&vm.ready().kernel, vm.backend());
+    let booted = format!("booted {kernel} on {backend} in {time}{count}");
+    for line in layout::wrapped(&booted, layout::width()) {
+        say.line(&line)?;
+    }
     say.line("")?;
     Ok(())
 }
@@ -140,16 +140,19 @@ fn show(abi: Abi, output: &Output, say: &mut Say) -> anyhow::Result<()> {
 
 fn closing(vm: &Vm, good: bool, say: &mut Say) -> anyhow::Result<()> {
     let stats = vm.stats()?;
-    let verdict = if good {
-        styled(GOOD, "All three ran, and the kernel is as it was:")
-    } else {
-        styled(WRONG, "Not all of them succeeded;")
+    let (style, verdict) = match good {
+        true => (GOOD, "All three ran, and the kernel is as it was:"),
+        false => (WRONG, "Not all of them succeeded;"),
     };
-    say.line(&format!(
-        "{verdict} {} processes, {} of {} frames free. Next: mayfly trace patchwork-hello",
+    let state = format!(
+        "{verdict} {} processes, {} of {} frames free.",
         stats.processes,
         grouped(stats.frames_free),
         grouped(stats.frames)
-    ))?;
+    );
+    for line in layout::wrapped(&state, layout::width()) {
+        say.line(&styled(style, line))?;
+    }
+    say.line("Next: mayfly trace patchwork-hello")?;
     Ok(())
 }

@@ -1,12 +1,11 @@
 //! Builds guest programs, for build scripts.
 //!
 //! Purpose: a package whose tests run guest programs of its own has a build
-//! script of one line, which builds the binaries of the package for the guest:
+//! script whose `main` has one line, which builds the binaries of the package for
+//! the guest:
 //!
 //! ```no_run
-//! fn main() {
-//!     mayfly_build::programs();
-//! }
+//! mayfly_build::programs();
 //! ```
 //!
 //! `#[mayfly::test]` finds them by their names: `vm.spawn("patchwork-greet")`
