@@ -2,7 +2,6 @@
 
 use core::fmt::{self, Write};
 
-use mayfly_abi::Abi;
 use mayfly_arch::apic;
 use mayfly_arch::virtio::console::{Console, Letter, Port};
 use mayfly_core::event::Event as CoreEvent;
@@ -18,7 +17,6 @@ extern crate alloc;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
-use crate::panic;
 use crate::terminal::Terminal;
 
 /// Room for messages without large contents.
@@ -138,11 +136,6 @@ impl Host for Link {
             stream,
             bytes,
         });
-    }
-
-    #[inline(always)]
-    fn runs(&mut self, process: u64, thread: u64, abi: Abi) {
-        panic::note(process, thread, abi);
     }
 
     fn traced(&mut self, call: &TracedCall) {

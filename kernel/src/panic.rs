@@ -5,7 +5,7 @@
 
 use core::fmt::Write;
 use core::panic::PanicInfo;
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use mayfly_abi::Abi;
 use mayfly_abi::convention::Slot;
@@ -20,19 +20,8 @@ use mayfly_wire::message::{BACKTRACE_MAX, Event, Panic};
 
 use crate::link::Text;
 
-/// Who runs, for the report: process, thread, ABI code.
-static CURRENT: [AtomicU64; 3] = [const { AtomicU64::new(0) }; 3];
 /// A panic inside the report must not report again.
 static PANICKING: AtomicBool = AtomicBool::new(false);
-
-/// Notes the thread that runs from now on.
-#[inline(always)]
-pub(crate) fn note(process: u64, thread: u64, abi: Abi) {
-    let current = [process, thread, abi.code().into()];
-    for (place, word) in CURRENT.iter().zip(current) {
-        place.store(word, Ordering::Relaxed);
-    }
-}
 
 #[panic_handler]
 fn panic(info: &PanicInfo<'_>) -> ! {
@@ -69,8 +58,10 @@ fn report(message: &str, file: &str, line: u32, backtrace: [u64; BACKTRACE_MAX])
         exit::exit(EXIT_PANIC);
     }
     let _ = writeln!(Serial, "mayfly-kernel: panic: {message} at {file}:{line}");
-    let [process, thread, abi] = CURRENT.each_ref().map(|word| word.load(Ordering::Relaxed));
-    let call = Abi::from_code(u8::try_from(abi).unwrap_or(0)).and_then(call_in_flight);
+    let owner = trap::last_owner();
+    let (process, thread) = owner.map_or((0, 0), |owner| (owner.process, owner.thread));
+    let abi = owner.and_then(|owner| Abi::from_code(owner.abi));
+    let call = abi.and_then(call_in_flight);
     let (abi, number, arguments) = call.unwrap_or((0, 0, [0; 6]));
     let panic = Panic {
         message,

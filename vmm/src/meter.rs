@@ -71,7 +71,7 @@ pub(crate) enum Kind {
     /// `IRETQ`.
     Return,
     /// One that KVM may not stop after: `SWAPGS`, `FXSAVE`, `FXRSTOR`, fences,
-    /// `RDRAND`, `ENDBR64` where ring 0 is emulated, `MOV SS` on hardware.
+    /// `RDRAND`, `ENDBR64`, accesses to FS and GS bases where ring 0 is emulated, `MOV SS` on hardware.
     Unstopped,
     /// Any other.
     Plain,

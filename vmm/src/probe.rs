@@ -239,7 +239,11 @@ fn decode(bytes: &[u8], address: u64) -> Instruction {
         | Mnemonic::Mfence
         | Mnemonic::Sfence
         | Mnemonic::Rdrand
-        | Mnemonic::Endbr64 => Kind::Unstopped,
+        | Mnemonic::Endbr64
+        | Mnemonic::Rdfsbase
+        | Mnemonic::Rdgsbase
+        | Mnemonic::Wrfsbase
+        | Mnemonic::Wrgsbase => Kind::Unstopped,
         Mnemonic::Mov if decoded.op0_register() == Register::SS => Kind::Unstopped,
         Mnemonic::Mov if decoded.op0_register() == Register::CR3 => Kind::Space,
         _ => Kind::Plain,

@@ -23,15 +23,18 @@ pub(crate) fn set_available() {
     FSGSBASE.store(true, Ordering::Relaxed);
 }
 
+/// CR4.FSGSBASE is set: what [`switch`] asks for.
+pub(crate) fn available() -> bool {
+    FSGSBASE.load(Ordering::Relaxed)
+}
+
 /// Takes the bases of `previous` and gives the processor those of `next`.
 #[inline(always)]
 pub(crate) fn switch(previous: Option<&mut Bases>, next: &Bases) {
-    if FSGSBASE.load(Ordering::Relaxed) {
-        if let Some(previous) = previous {
-            *previous = read();
-        }
-        write(next);
+    if let Some(previous) = previous {
+        *previous = read();
     }
+    write(next);
 }
 
 fn read() -> Bases {

@@ -5,8 +5,8 @@ use alloc::rc::Rc;
 
 use mayfly_core::frame::TrapFrame;
 use mayfly_core::port::{
-    Access, Contents, CopyFault, DeadFrames, FrameList, Machine, NoFrames, PAGE_BYTES, PAGE_SIZE,
-    PageFrame, Reason,
+    Access, Contents, CopyFault, DeadFrames, FrameList, Machine, NoFrames, Owner, PAGE_BYTES,
+    PAGE_SIZE, PageFrame, Reason,
 };
 
 use crate::boot::{Boot, BootError, Epoch};
@@ -14,7 +14,7 @@ use crate::clock::{self, Clock};
 use crate::frames::Frames;
 use crate::paging::{self, Tables};
 use crate::user::{self, UserContext};
-use crate::{direct, heap, trap, usercopy};
+use crate::{bases, direct, heap, trap, usercopy};
 
 extern crate alloc;
 
@@ -31,6 +31,10 @@ pub struct Hardware {
     /// Unix time at some tick since the base, once a resume has told one.
     resumed_epoch: Option<(u64, u64)>,
     running_root: u64,
+    /// User memory is accessible in brackets only.
+    smap: bool,
+    /// Ring 3 sets its own FS and GS bases.
+    bases: bool,
 }
 
 impl Hardware {
@@ -58,6 +62,8 @@ impl Hardware {
             epoch,
             resumed_epoch: None,
             running_root: 0,
+            smap: usercopy::smap(),
+            bases: bases::available(),
         })
     }
 
@@ -94,6 +100,10 @@ impl Machine for Hardware {
         context.frame_mut()
     }
 
+    fn name(context: &mut Box<UserContext>, owner: Owner) {
+        context.name(owner);
+    }
+
     #[inline(always)]
     fn switch(
         &mut self,
@@ -105,7 +115,7 @@ impl Machine for Hardware {
             self.running_root = tables.root();
             tables.activate();
         }
-        user::switch(previous.map(|context| &mut **context), next);
+        user::switch(self.bases, previous.map(|context| &mut **context), next);
     }
 
     #[inline(always)]
@@ -227,19 +237,19 @@ impl Machine for Hardware {
 
     #[inline(always)]
     fn read_user(&mut self, address: u64, buffer: &mut [u8]) -> Result<(), CopyFault> {
-        let copied = usercopy::read(address, buffer);
+        let copied = usercopy::read(self.smap, address, buffer);
         outcome(copied, buffer.len())
     }
 
     #[inline(always)]
     fn write_user(&mut self, address: u64, bytes: &[u8]) -> Result<(), CopyFault> {
-        let copied = usercopy::write(address, bytes);
+        let copied = usercopy::write(self.smap, address, bytes);
         outcome(copied, bytes.len())
     }
 
     #[inline(always)]
     fn read_user_words<const N: usize>(&mut self, address: u64) -> Result<[u64; N], CopyFault> {
-        usercopy::read_words(address).ok_or_else(word_fault)
+        usercopy::read_words(self.smap, address).ok_or_else(word_fault)
     }
 
     #[inline(always)]
@@ -248,7 +258,7 @@ impl Machine for Hardware {
         address: u64,
         words: &[u64; N],
     ) -> Result<(), CopyFault> {
-        match usercopy::write_words(address, words) {
+        match usercopy::write_words(self.smap, address, words) {
             true => Ok(()),
             false => Err(word_fault()),
         }
@@ -264,13 +274,13 @@ impl Machine for Hardware {
         assert!(offset + length <= PAGE_BYTES);
         let to = direct::<u8>(frame.address() + offset as u64);
         // SAFETY: as in `write_frame`.
-        let copied = unsafe { usercopy::read_raw(address, to, length) };
+        let copied = unsafe { usercopy::read_raw(self.smap, address, to, length) };
         outcome(copied, length)
     }
 
     #[inline(always)]
     fn probe_user(&mut self, address: u64, write: bool) -> bool {
-        usercopy::probe(address, write)
+        usercopy::probe(self.smap, address, write)
     }
 
     fn ticks(&self) -> u64 {

@@ -81,7 +81,9 @@ impl Tables {
 
     /// Makes this the running address space.
     pub(crate) fn activate(&self) {
-        let frame = PhysFrame::containing_address(PhysAddr::new(self.root()));
+        // A frame's address has no more bits than the processor has.
+        let root = PhysAddr::new_truncate(self.root());
+        let frame = PhysFrame::containing_address(root);
         // SAFETY: the root has the kernel half, so the kernel goes on running.
         unsafe { Cr3::write(frame, Cr3Flags::empty()) };
     }

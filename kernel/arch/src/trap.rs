@@ -9,10 +9,12 @@ use core::mem::offset_of;
 use core::sync::atomic::{AtomicPtr, Ordering};
 
 use mayfly_core::frame::TrapFrame;
+use mayfly_core::port::Owner;
 use mayfly_machine::layout;
 use x86_64::registers::control::Cr2;
 
 use crate::cpu::{CpuLocal, USER_CS, USER_SS};
+use crate::user::UserContext;
 use crate::{apic, cpu, usercopy};
 
 /// Page fault.
@@ -94,6 +96,16 @@ pub fn last_frame() -> Option<TrapFrame> {
     let start = end.checked_sub(size_of::<TrapFrame>() as u64)?;
     // SAFETY: `cpu::install` was given a context that still exists.
     Some(unsafe { *(start as *const TrapFrame) })
+}
+
+/// The thread that ran last, for last words.
+pub fn last_owner() -> Option<Owner> {
+    let end = cpu::current_frame_end();
+    if end == 0 {
+        return None;
+    }
+    // SAFETY: as in `last_frame`.
+    Some(unsafe { UserContext::owner_at(end) })
 }
 
 /// The pseudo vectors of a system call.

@@ -2,9 +2,10 @@
 
 use alloc::boxed::Box;
 use core::arch::asm;
+use core::mem::offset_of;
 
 use mayfly_core::frame::TrapFrame;
-use mayfly_core::port::Reason;
+use mayfly_core::port::{Owner, Reason};
 
 use crate::bases::{self, Bases};
 use crate::cpu::{self, USER_CS, USER_SS};
@@ -37,6 +38,8 @@ const _: () = assert!(size_of::<Fpu>() == 512);
 pub struct UserContext {
     fpu: Fpu,
     bases: Bases,
+    /// Whose they are; all zeros is nobody yet.
+    owner: Owner,
     /// Room for what IRETQ's own fault pushes below the frame (trap.s, `3:`).
     pad: [u64; 8],
     frame: TrapFrame,
@@ -65,6 +68,23 @@ impl UserContext {
         &mut self.frame
     }
 
+    /// Notes whose registers these are.
+    pub(crate) fn name(&mut self, owner: Owner) {
+        self.owner = owner;
+    }
+
+    /// Whose frame ends at an address that [`frame_end`](Self::frame_end) said.
+    ///
+    /// # Safety
+    /// Its context still exists.
+    pub(crate) unsafe fn owner_at(frame_end: u64) -> Owner {
+        let behind = offset_of!(Self, frame) + size_of::<TrapFrame>();
+        let context = (frame_end as usize - behind) as *const Self;
+        // SAFETY: the caller has the context, which is not borrowed: its thread
+        // does not run.
+        unsafe { (&raw const (*context).owner).read() }
+    }
+
     /// Address just behind the frame.
     pub(crate) fn frame_end(&self) -> u64 {
         (&raw const self.frame) as u64 + size_of::<TrapFrame>() as u64
@@ -73,9 +93,16 @@ impl UserContext {
 
 /// Makes `context` the processor's: its frame receives traps, its vector
 /// registers are loaded. The ones of `previous` are saved into it.
-pub(crate) fn switch(mut previous: Option<&mut UserContext>, context: &UserContext) {
-    let saved = previous.as_deref_mut().map(|previous| &mut previous.bases);
-    bases::switch(saved, &context.bases);
+#[inline(always)]
+pub(crate) fn switch(
+    has_bases: bool,
+    mut previous: Option<&mut UserContext>,
+    context: &UserContext,
+) {
+    if has_bases {
+        let saved = previous.as_deref_mut().map(|previous| &mut previous.bases);
+        bases::switch(saved, &context.bases);
+    }
     if let Some(previous) = previous {
         // SAFETY: the area is 512 bytes, 16-aligned, and the kernel itself is
         // built without vector registers, so they are still the thread's.

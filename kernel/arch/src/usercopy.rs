@@ -48,12 +48,18 @@ pub(crate) fn set_smap(on: bool) {
     SMAP.store(on, Ordering::Relaxed);
 }
 
+/// SMAP is on: what the functions here ask for, as `smap`, so that whoever
+/// copies often has it at hand.
+pub(crate) fn smap() -> bool {
+    SMAP.load(Ordering::Relaxed)
+}
+
 /// Copies user memory at `address` to `buffer`; says how many bytes were copied.
 #[inline(always)]
-pub(crate) fn read(address: u64, buffer: &mut [u8]) -> usize {
+pub(crate) fn read(smap: bool, address: u64, buffer: &mut [u8]) -> usize {
     let (to, from) = (buffer.as_mut_ptr(), address as *const u8);
     // SAFETY: the buffer is ours, and a fault on the user side ends the copy.
-    let missing = bracketed(|| unsafe { user_copy(to, from, buffer.len()) });
+    let missing = bracketed(smap, || unsafe { user_copy(to, from, buffer.len()) });
     buffer.len() - missing
 }
 
@@ -62,16 +68,18 @@ pub(crate) fn read(address: u64, buffer: &mut [u8]) -> usize {
 ///
 /// # Safety
 /// `to..+length` is the caller's to write, and no reference to it exists.
-pub(crate) unsafe fn read_raw(address: u64, to: *mut u8, length: usize) -> usize {
+pub(crate) unsafe fn read_raw(smap: bool, address: u64, to: *mut u8, length: usize) -> usize {
     // SAFETY: the caller has the destination, and a fault on the user side ends the copy.
-    let missing = bracketed(|| unsafe { user_copy(to, address as *const u8, length) });
+    let missing = bracketed(smap, || unsafe {
+        user_copy(to, address as *const u8, length)
+    });
     length - missing
 }
 
 /// The byte of user memory at `address` can be read, and written if `write`.
 #[inline(always)]
-pub(crate) fn probe(address: u64, write: bool) -> bool {
-    bracketed(|| {
+pub(crate) fn probe(smap: bool, address: u64, write: bool) -> bool {
+    bracketed(smap, || {
         if !write {
             // SAFETY: only reads; a fault, anywhere in the user half, leads out.
             unsafe {
@@ -107,9 +115,9 @@ pub(crate) fn probe(address: u64, write: bool) -> bool {
 
 /// Words of user memory at `address`; `None` after a fault.
 #[inline(always)]
-pub(crate) fn read_words<const N: usize>(address: u64) -> Option<[u64; N]> {
+pub(crate) fn read_words<const N: usize>(smap: bool, address: u64) -> Option<[u64; N]> {
     let mut words = MaybeUninit::<[u64; N]>::uninit();
-    let read = bracketed(|| {
+    let read = bracketed(smap, || {
         // SAFETY: the destination is ours and has room; a fault leads out.
         unsafe {
             asm!(
@@ -130,8 +138,8 @@ pub(crate) fn read_words<const N: usize>(address: u64) -> Option<[u64; N]> {
 
 /// Copies words to user memory at `address`; false after a fault.
 #[inline(always)]
-pub(crate) fn write_words<const N: usize>(address: u64, words: &[u64; N]) -> bool {
-    bracketed(|| {
+pub(crate) fn write_words<const N: usize>(smap: bool, address: u64, words: &[u64; N]) -> bool {
+    bracketed(smap, || {
         // SAFETY: core checked that the range is in the user half, where no
         // Rust object lives; a fault leads out.
         unsafe {
@@ -151,17 +159,16 @@ pub(crate) fn write_words<const N: usize>(address: u64, words: &[u64; N]) -> boo
 
 /// Copies `bytes` to user memory at `address`; says how many bytes were copied.
 #[inline(always)]
-pub(crate) fn write(address: u64, bytes: &[u8]) -> usize {
+pub(crate) fn write(smap: bool, address: u64, bytes: &[u8]) -> usize {
     let (to, from) = (address as *mut u8, bytes.as_ptr());
     // SAFETY: core checked that the range is in the user half, where no Rust
     // object lives, and a fault there ends the copy.
-    let missing = bracketed(|| unsafe { user_copy(to, from, bytes.len()) });
+    let missing = bracketed(smap, || unsafe { user_copy(to, from, bytes.len()) });
     bytes.len() - missing
 }
 
 #[inline(always)]
-fn bracketed<T>(copy: impl FnOnce() -> T) -> T {
-    let smap = SMAP.load(Ordering::Relaxed);
+fn bracketed<T>(smap: bool, copy: impl FnOnce() -> T) -> T {
     if smap {
         // SAFETY: STAC exists where SMAP does; it only sets RFLAGS.AC.
         unsafe { asm!("stac", options(nomem, nostack)) };

@@ -111,6 +111,17 @@ pub enum Reason {
     Interrupt,
 }
 
+/// A thread, as the report of a panic names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Owner {
+    /// Kernel-wide number of its process.
+    pub process: u64,
+    /// Its id.
+    pub thread: u64,
+    /// Code of its interface.
+    pub abi: u8,
+}
+
 /// The processor and its memory.
 pub trait Machine {
     /// Registers of a thread, vector state included, at a place that does not move.
@@ -124,6 +135,8 @@ pub trait Machine {
     fn registers(context: &Self::Context) -> &TrapFrame;
     /// General registers, to change.
     fn registers_mut(context: &mut Self::Context) -> &mut TrapFrame;
+    /// Notes whose registers these are, for the report of a panic.
+    fn name(_context: &mut Self::Context, _owner: Owner) {}
     /// Makes a thread and its address space the ones that run next. The
     /// vector registers of `previous` are saved.
     fn switch(

@@ -206,7 +206,10 @@ impl<K, T> Table<K, T> {
     #[inline]
     pub fn put(&mut self, key: Key<K>, value: T) {
         if let Some(entry) = self.entry_mut(key) {
-            entry.value = Some(value);
+            let previous = entry.value.replace(value);
+            debug_assert!(previous.is_none(), "it was reserved or taken");
+            // Not dropped: there is nothing, which would be looked at.
+            core::mem::forget(previous);
         }
     }
 

@@ -230,6 +230,7 @@ impl<P: Port> Kernel<P> {
         image: &Image,
         source: &mut Source<'_, P::Machine>,
     ) -> Result<(), LoadError> {
+        P::Machine::name(context, thread.owner(process));
         source.map(&mut self.machine, &mut process.space, image)?;
         P::Machine::registers_mut(context).rip = image.entry;
         let bytes = mem::take(&mut process.arguments);

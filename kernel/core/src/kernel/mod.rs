@@ -53,7 +53,7 @@ use crate::object::thread::{Thread, ThreadKey, ThreadMark, Wait};
 use crate::object::usage::Clocks;
 use crate::object::wait::{Entry, WaitQueue};
 use crate::personality::{patchwork, veridian, xeneva};
-use crate::port::{Host, Machine, Port, Reason};
+use crate::port::{Machine, Port, Reason};
 use crate::schedule::{RunQueue, Timers};
 use crate::slab::Table;
 
@@ -247,7 +247,6 @@ impl<P: Port> Kernel<P> {
                 self.machine
                     .switch(previous, &context, process.space.tables());
                 self.loaded = Some(key);
-                self.host.runs(process.number, thread.id, process.abi);
             }
             if !self.ready.is_empty() {
                 self.slice();

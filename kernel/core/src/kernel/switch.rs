@@ -6,7 +6,7 @@
 
 use super::{Flow, Kernel, Running};
 use crate::object::thread::ThreadKey;
-use crate::port::{Host, Machine, Port};
+use crate::port::{Machine, Port};
 use crate::{personality, trace};
 
 impl<P: Port> Kernel<P> {
@@ -106,15 +106,13 @@ impl<P: Port> Kernel<P> {
         self.machine
             .switch(Some(&mut registers), &running.context, tables);
         self.loaded = Some(key);
-        previous.context = Some(registers);
+        // As in a table: there are none.
+        core::mem::forget(previous.context.replace(registers));
         self.threads.put(previous.key, previous);
         if !self.ready.is_empty() {
             self.slice();
         }
         self.deliver_notes(key);
-        let process = &running.process;
-        self.host
-            .runs(process.number, running.thread.id, process.abi);
         true
     }
 }

@@ -39,6 +39,7 @@ impl<P: Port> Kernel<P> {
         let mut thread = Box::new(Thread::new(key, process.key, id, place));
         thread.priority = running.thread.priority;
         let mut context = self.machine.context();
+        P::Machine::name(&mut context, thread.owner(process));
         prepare(P::Machine::registers_mut(&mut context));
         thread.context = Some(context);
         process.threads.push(key);

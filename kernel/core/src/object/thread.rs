@@ -1,8 +1,8 @@
 //! Threads: registers, what they wait for, and their place in the schedule.
 
 use crate::object::ipc::Exchange;
-use crate::object::process::ProcessKey;
-use crate::port::{Machine, Port};
+use crate::object::process::{Process, ProcessKey};
+use crate::port::{Machine, Owner, Port};
 use crate::schedule::PRIORITY_DEFAULT;
 use crate::slab::Key;
 use crate::trace::CallInFlight;
@@ -61,6 +61,15 @@ impl<P: Port> Thread<P> {
             errno: 0,
             exchange: None,
             call: None,
+        }
+    }
+
+    /// What the report of a panic says of it.
+    pub fn owner(&self, process: &Process<P>) -> Owner {
+        Owner {
+            process: process.number,
+            thread: self.id,
+            abi: process.abi.code(),
         }
     }
 

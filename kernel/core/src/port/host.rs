@@ -33,9 +33,6 @@ pub trait Host {
     fn output(&mut self, process: u64, stream: u8, pieces: &[Piece]);
     /// Bytes of the kernel's own making on a process's stream.
     fn output_bytes(&mut self, process: u64, stream: u8, bytes: &[u8]);
-    /// A thread runs from now on: process, thread and interface, for the report
-    /// of a panic.
-    fn runs(&mut self, _process: u64, _thread: u64, _abi: mayfly_abi::Abi) {}
     /// A traced system call returned.
     fn traced(&mut self, call: &crate::trace::TracedCall);
     /// A traced process's child has its image, or none; or an untraced one dies.
