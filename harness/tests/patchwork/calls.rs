@@ -29,8 +29,8 @@ fn identities(vm: Vm) -> Result<()> {
 fn the_null_call_is_within_its_budget(vm: Vm) -> Result<()> {
     let probe = vm.probe(Abi::Patchwork)?;
     for (number, most) in [
-        (patchwork::GETPID, 66),
-        (patchwork::GETTID, 66),
+        (patchwork::GETPID, 64),
+        (patchwork::GETTID, 64),
         (patchwork::UPTIME, 80),
     ] {
         let call = probe.call(number, args![])?;
@@ -47,7 +47,7 @@ fn a_yield_to_another_process_is_within_its_budget(vm: Vm) -> Result<()> {
     probe.call(patchwork::YIELD, args![])?;
     let call = probe.call(patchwork::YIELD, args![])?;
     assert_eq!(call.result, Ok(0));
-    budget!(call, kernel_instr <= 300);
+    budget!(call, kernel_instr <= 250);
     other.kill()?;
     Ok(())
 }

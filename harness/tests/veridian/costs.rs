@@ -45,7 +45,7 @@ fn a_call_and_its_reply_are_within_their_budget(vm: Vm) -> Result<()> {
         veridian::IPC_REPLY,
         veridian::IPC_RECEIVE,
     ];
-    for (length, most) in [("8", 1520), ("64", 1520), ("4096", 1840)] {
+    for (length, most) in [("8", 800), ("64", 800), ("4096", 1400)] {
         let round = cost(&vm, &["call", length, "16"], &calls)?;
         budget!(round, kernel_instr <= most);
     }
@@ -59,6 +59,13 @@ fn a_message_to_a_thread_that_waits_is_within_its_budget(vm: Vm) -> Result<()> {
         let message = cost(&vm, &["send", length, "16"], &calls)?;
         budget!(message, kernel_instr <= most);
     }
+    Ok(())
+}
+
+#[mayfly::test]
+fn a_turn_to_another_process_and_back_is_within_its_budget(vm: Vm) -> Result<()> {
+    let turn = cost(&vm, &["yield", "8", "16"], &[veridian::YIELD])?;
+    budget!(turn, kernel_instr <= 250);
     Ok(())
 }
 

@@ -27,6 +27,7 @@ fn identities(vm: Vm) -> Result<()> {
         );
         assert!(one.value > 0 && one.value < 1 << 16);
         assert_ne!(one.value, two.value);
+        budget!(one, kernel_instr <= 64);
     }
     Ok(())
 }

@@ -144,6 +144,28 @@ impl fmt::Display for Row {
     }
 }
 
+/// Where a decoder finds the words of a call.
+pub trait Words {
+    /// Why one cannot be read.
+    type Error;
+    /// The word in a place, each of which is asked for once.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn fetch(&mut self, place: Place) -> Result<u64, Self::Error>;
+}
+
+/// Words that a function fetches.
+pub(crate) struct By<F>(pub(crate) F);
+
+impl<E, F: FnMut(Place) -> Result<u64, E>> Words for By<F> {
+    type Error = E;
+    #[inline(always)]
+    fn fetch(&mut self, place: Place) -> Result<u64, E> {
+        (self.0)(place)
+    }
+}
+
 /// Declares the calls of one interface: the decoded `enum Call`, its `ROWS`,
 /// its decoder, and one constant per number in `nr`.
 macro_rules! calls {
@@ -197,12 +219,25 @@ macro_rules! calls {
             #[inline(always)]
             pub fn decode<E>(
                 number: u64,
-                mut fetch: impl FnMut($crate::convention::Place) -> Result<u64, E>,
+                fetch: impl FnMut($crate::convention::Place) -> Result<u64, E>,
             ) -> Result<Option<Self>, E> {
+                Self::decode_from(number, &mut $crate::table::By(fetch))
+            }
+
+            /// As [`decode`](Self::decode), from words that know their places: that
+            /// can be made part of the decoder whatever it does.
+            ///
+            /// # Errors
+            /// As [`decode`](Self::decode).
+            #[inline(always)]
+            pub fn decode_from<W: $crate::table::Words>(
+                number: u64,
+                words: &mut W,
+            ) -> Result<Option<Self>, W::Error> {
                 Ok(Some(match number {
                     $(
                         $number => Self::$variant {
-                            $( $argument: <$type as $crate::table::Word>::from_word(fetch(const {
+                            $( $argument: <$type as $crate::table::Word>::from_word(words.fetch(const {
                                 $crate::table::place(
                                     &CONVENTION, Self::ROWS, $number, stringify!($argument),
                                 )

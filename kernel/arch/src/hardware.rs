@@ -21,6 +21,8 @@ extern crate alloc;
 /// Share of memory that the kernel's heap gets, and its bounds in frames.
 const HEAP_SHARE: u64 = 8;
 const HEAP_MAX: u64 = 64 << 20 >> 12;
+/// No process's tables are in use.
+const NO_ROOT: PageFrame = PageFrame(0);
 
 /// The processor and its memory.
 pub struct Hardware {
@@ -30,7 +32,7 @@ pub struct Hardware {
     epoch: Epoch,
     /// Unix time at some tick since the base, once a resume has told one.
     resumed_epoch: Option<(u64, u64)>,
-    running_root: u64,
+    running_root: PageFrame,
     /// User memory is accessible in brackets only.
     smap: bool,
     /// Ring 3 sets its own FS and GS bases.
@@ -61,7 +63,7 @@ impl Hardware {
             clock,
             epoch,
             resumed_epoch: None,
-            running_root: 0,
+            running_root: NO_ROOT,
             smap: usercopy::smap(),
             bases: bases::available(),
         })
@@ -111,8 +113,8 @@ impl Machine for Hardware {
         next: &Box<UserContext>,
         tables: &Tables,
     ) {
-        if self.running_root != tables.root() {
-            self.running_root = tables.root();
+        if self.running_root != tables.root_frame() {
+            self.running_root = tables.root_frame();
             tables.activate();
         }
         user::switch(self.bases, previous.map(|context| &mut **context), next);
@@ -156,8 +158,8 @@ impl Machine for Hardware {
     }
 
     fn release(&mut self, tables: Tables) {
-        if self.running_root == tables.root() {
-            self.running_root = 0;
+        if self.running_root == tables.root_frame() {
+            self.running_root = NO_ROOT;
             paging::activate_kernel(self.kernel_root);
         }
         tables.release(&mut self.frames);
@@ -248,8 +250,8 @@ impl Machine for Hardware {
     }
 
     #[inline(always)]
-    fn read_user_words<const N: usize>(&mut self, address: u64) -> Result<[u64; N], CopyFault> {
-        usercopy::read_words(self.smap, address).ok_or_else(word_fault)
+    fn read_user_four(&mut self, address: u64) -> [u64; 4] {
+        usercopy::read_four(self.smap, address)
     }
 
     #[inline(always)]
@@ -281,6 +283,21 @@ impl Machine for Hardware {
     #[inline(always)]
     fn probe_user(&mut self, address: u64, write: bool) -> bool {
         usercopy::probe(self.smap, address, write)
+    }
+
+    #[inline(always)]
+    fn read_user_inline(&mut self, address: u64, buffer: &mut [u8]) -> bool {
+        usercopy::read_inline(self.smap, address, buffer)
+    }
+
+    #[inline(always)]
+    fn probe_user_all<const N: usize>(&mut self, addresses: [u64; N]) -> bool {
+        usercopy::probe_all(self.smap, addresses)
+    }
+
+    #[inline(always)]
+    fn write_user_both(&mut self, bytes: (u64, &[u8]), words: (u64, &[u64])) -> bool {
+        usercopy::write_both(self.smap, bytes, words)
     }
 
     fn ticks(&self) -> u64 {

@@ -57,6 +57,12 @@ impl Tables {
         self.root.address()
     }
 
+    /// The root table.
+    #[inline(always)]
+    pub(crate) fn root_frame(&self) -> PageFrame {
+        self.root
+    }
+
     /// Frames that belong to this space.
     pub fn owned(&self) -> u64 {
         u64::from(self.frames.count)
@@ -80,10 +86,12 @@ impl Tables {
     }
 
     /// Makes this the running address space.
+    #[inline(always)]
     pub(crate) fn activate(&self) {
-        // A frame's address has no more bits than the processor has.
-        let root = PhysAddr::new_truncate(self.root());
-        let frame = PhysFrame::containing_address(root);
+        // SAFETY: a frame's address has no more bits than the processor has.
+        let root = unsafe { PhysAddr::new_unsafe(self.root()) };
+        // SAFETY: frames are aligned.
+        let frame = unsafe { PhysFrame::from_start_address_unchecked(root) };
         // SAFETY: the root has the kernel half, so the kernel goes on running.
         unsafe { Cr3::write(frame, Cr3Flags::empty()) };
     }

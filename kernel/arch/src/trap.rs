@@ -15,7 +15,7 @@ use x86_64::registers::control::Cr2;
 
 use crate::cpu::{CpuLocal, USER_CS, USER_SS};
 use crate::user::UserContext;
-use crate::{apic, cpu, usercopy};
+use crate::{apic, cpu, user, usercopy};
 
 /// Page fault.
 pub const PAGE_FAULT: u64 = 14;
@@ -40,6 +40,7 @@ global_asm!(
     scratch = const offset_of!(CpuLocal, scratch),
     frame_size = const size_of::<TrapFrame>(),
     vector = const offset_of!(TrapFrame, vector),
+    leave = const user::LEAVE,
     r15 = const offset_of!(TrapFrame, r15),
     r11 = const offset_of!(TrapFrame, r11),
     rcx = const offset_of!(TrapFrame, rcx),

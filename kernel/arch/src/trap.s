@@ -39,12 +39,21 @@
     pop rbx
 .endm
 
-# Back to the caller of user_enter.
+# Back to the caller of user_enter, with a system call.
 .macro return_to_kernel
     mov rsp, [rip + cpu_local + {kernel_rsp}]
     pop rbp
     pop rbx
     ret
+.endm
+
+# The same with anything else: to where user.rs says.
+.macro return_with_trap
+    mov rsp, [rip + cpu_local + {kernel_rsp}]
+    pop rbp
+    pop rbx
+    add rsp, 8
+    jmp [rip + user_trapped]
 .endm
 
 .section .text.vectors, "ax", @progbits
@@ -65,9 +74,8 @@ page_fault:
     or r11d, {flags_set}
     mov [rsp + 24], r11
     push_general
-    # The frame has this reason already: see 6 in user_enter.
+    # The frame has this reason already: see user_leave_any.
     cld
-    # OR has cleared the carry flag: a call.
     return_to_kernel
 
 # Every other trap. RAX is in its place; EAX holds the vector in its upper half
@@ -84,8 +92,7 @@ trap_common:
     cld
     test byte ptr [rsp + {cs}], 3
     jz 2f
-    stc
-    return_to_kernel
+    return_with_trap
 2:  cmp qword ptr [rsp + {rip}], offset user_leave_iretq
     je 3f
     mov rdi, rsp
@@ -101,8 +108,7 @@ trap_common:
 3:  mov rax, [rip + cpu_local + {frame_end}]
     mov qword ptr [rax - {frame_size} + {vector}], 13
     mov qword ptr [rax - {frame_size} + {error}], 0
-    stc
-    return_to_kernel
+    return_with_trap
 
 # Exceptions that leave no machine to go on with: own stack, no return.
 trap_fatal:
@@ -170,7 +176,7 @@ vector_plain 34
 
 # SYSCALL as the architecture has it. GS is the user's but for three
 # instructions (kernel/README.md, "Entry").
-.macro syscall_stub reason, carry
+.macro syscall_stub reason
     swapgs
     mov gs:[{scratch}], rsp
     mov rsp, gs:[{frame_end}]
@@ -183,8 +189,7 @@ vector_plain 34
     push rax
     push_general
     mov qword ptr [rsp - {r15} + {vector}], \reason
-    \carry
-    return_to_kernel
+    mov qword ptr [rsp - {r15} + {leave}], offset user_leave_sysret
 .endm
 
 # LSTAR until the first of them arrives, which proves that the host has no
@@ -192,23 +197,37 @@ vector_plain 34
 .balign 16
 .globl syscall_first
 syscall_first:
-    syscall_stub {reason_first}, stc
+    syscall_stub {reason_first}
+    return_with_trap
 .balign 16
 .globl syscall_entry
 syscall_entry:
-    syscall_stub {reason_syscall}, clc
+    syscall_stub {reason_syscall}
+    return_to_kernel
 
 # user_enter(frame: *mut TrapFrame): runs ring 3 on that frame, returns at the
-# next trap from it: with carry clear for a call, set for anything else.
-# Clobbers all but RBX, RBP and RSP. TSS.RSP0 and cpu.frame_end are the end of
-# the frame.
+# next system call from it, and to user_trapped at anything else. Clobbers all
+# but RBX, RBP and RSP. TSS.RSP0 and cpu.frame_end are the end of the frame.
+# How it leaves lies by the frame: whoever writes why ring 3 was left says it.
 .globl user_enter
 user_enter:
     push rbx
     push rbp
     mov [rip + cpu_local + {kernel_rsp}], rsp
-    cmp dword ptr [rdi + {vector}], {reason_quirk}
-    jne 5f
+    jmp [rdi + {leave}]
+
+# After anything but a call: all registers are the program's.
+.globl user_leave_any
+user_leave_any:
+    mov rcx, [rdi + {rcx}]
+    mov r11, [rdi + {r11}]
+    # What comes next is a call by the quirk, or writes its own reason.
+    mov dword ptr [rdi + {vector}], {reason_quirk}
+    mov qword ptr [rdi + {leave}], offset user_leave_quirk
+    jmp 4f
+
+# After a call by the quirk, which says in RCX and R11 what SYSCALL would.
+user_leave_quirk:
     mov rcx, [rdi + {rip}]
     mov r11, [rdi + {rflags}]
 4:  lea rsp, [rdi + {r15}]
@@ -217,19 +236,14 @@ user_enter:
 .globl user_leave_iretq
 user_leave_iretq:
     iretq
-5:  cmp dword ptr [rdi + {vector}], {reason_syscall}
-    je 7f
-6:  mov rcx, [rdi + {rcx}]
-    mov r11, [rdi + {r11}]
-    # What comes next is a call by the quirk, or writes its own reason.
-    mov dword ptr [rdi + {vector}], {reason_quirk}
-    jmp 4b
-# SYSRET must not see an address that is not canonical: it would fault in ring 0
-# on the user's stack. IRETQ above refuses it safely.
-7:  mov rcx, [rdi + {rip}]
+
+# After a call by SYSCALL. SYSRET must not see an address that is not canonical:
+# it would fault in ring 0 on the user's stack. IRETQ above refuses it safely.
+user_leave_sysret:
+    mov rcx, [rdi + {rip}]
     mov rax, rcx
     shr rax, 47
-    jnz 6b
+    jnz user_leave_any
     mov r11, [rdi + {rflags}]
     lea rsp, [rdi + {r15}]
     pop_general

@@ -13,7 +13,17 @@ use crate::{apic, trap};
 
 unsafe extern "C" {
     fn user_enter(frame: *mut TrapFrame);
+    fn user_leave_any();
 }
+
+/// Where a context has how its thread is left for, from its frame on: behind
+/// the frame is no room.
+#[expect(
+    clippy::cast_possible_wrap,
+    reason = "a context is a few hundred bytes"
+)]
+pub(crate) const LEAVE: isize =
+    offset_of!(UserContext, leave) as isize - offset_of!(UserContext, frame) as isize;
 
 /// Flags of a new thread: IF and bit 1.
 const RFLAGS: u64 = 0x202;
@@ -38,6 +48,8 @@ const _: () = assert!(size_of::<Fpu>() == 512);
 pub struct UserContext {
     fpu: Fpu,
     bases: Bases,
+    /// How ring 3 is entered: a routine of trap.s.
+    leave: u64,
     /// Whose they are; all zeros is nobody yet.
     owner: Owner,
     /// Room for what IRETQ's own fault pushes below the frame (trap.s, `3:`).
@@ -55,6 +67,7 @@ impl UserContext {
         this.frame.cs = u64::from(USER_CS);
         this.frame.ss = u64::from(USER_SS);
         this.frame.rflags = RFLAGS;
+        this.leave = leave_any();
         this
     }
 
@@ -79,10 +92,10 @@ impl UserContext {
     /// Its context still exists.
     pub(crate) unsafe fn owner_at(frame_end: u64) -> Owner {
         let behind = offset_of!(Self, frame) + size_of::<TrapFrame>();
-        let context = (frame_end as usize - behind) as *const Self;
+        let context = (frame_end - behind as u64) as *const Self;
         // SAFETY: the caller has the context, which is not borrowed: its thread
         // does not run.
-        unsafe { (&raw const (*context).owner).read() }
+        unsafe { (*context).owner }
     }
 
     /// Address just behind the frame.
@@ -123,7 +136,11 @@ pub(crate) fn run(context: &mut UserContext) -> Reason {
     unsafe {
         asm!(
             "call {enter}",
-            "jc {trap}",
+            // Where trap.s goes on after anything but a call; the linker sees to it
+            // that there is one.
+            ".pushsection .user_trapped, \"a\", @progbits",
+            ".quad {trap}",
+            ".popsection",
             enter = sym user_enter,
             trap = label { return trapped(context) },
             inout("rdi") &raw mut context.frame => _,
@@ -137,16 +154,22 @@ pub(crate) fn run(context: &mut UserContext) -> Reason {
 /// Why ring 3 was left, if not for a call by the usual way.
 #[inline(never)]
 fn trapped(context: &mut UserContext) -> Reason {
+    if context.frame.vector == trap::REASON_FIRST {
+        cpu::syscall_is_native();
+        context.frame.vector = trap::REASON_SYSCALL;
+        return Reason::Syscall;
+    }
+    context.leave = leave_any();
     match context.frame.vector {
-        trap::REASON_FIRST => {
-            cpu::syscall_is_native();
-            context.frame.vector = trap::REASON_SYSCALL;
-            Reason::Syscall
-        }
         vector @ trap::FIRST_INTERRUPT.. => {
             apic::acknowledge(vector);
             Reason::Interrupt
         }
         _ => Reason::Fault,
     }
+}
+
+/// The way to ring 3 that needs nothing to be as a call leaves it.
+fn leave_any() -> u64 {
+    user_leave_any as *const () as u64
 }

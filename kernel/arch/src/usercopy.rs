@@ -7,7 +7,7 @@
 //! user memory is accessible only inside these brackets.
 
 use core::arch::asm;
-use core::mem::MaybeUninit;
+use core::hint::cold_path;
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use mayfly_core::frame::TrapFrame;
@@ -80,29 +80,14 @@ pub(crate) unsafe fn read_raw(smap: bool, address: u64, to: *mut u8, length: usi
 #[inline(always)]
 pub(crate) fn probe(smap: bool, address: u64, write: bool) -> bool {
     bracketed(smap, || {
-        if !write {
-            // SAFETY: only reads; a fault, anywhere in the user half, leads out.
-            unsafe {
-                asm!(
-                    "2: mov {byte}, [{address}]",
-                    fixup!(2),
-                    byte = out(reg_byte) _,
-                    address = in(reg) address,
-                    fault = label { return false },
-                    options(nostack, preserves_flags),
-                );
-            }
-            return true;
+        if write {
+            return probe_write(address);
         }
-        // SAFETY: a byte in the user half, where no Rust object lives, is
-        // written back as it was read; nobody writes in between on the one
-        // processor. A fault leads out.
+        // SAFETY: only reads; a fault, anywhere in the user half, leads out.
         unsafe {
             asm!(
                 "2: mov {byte}, [{address}]",
-                "3: mov [{address}], {byte}",
                 fixup!(2),
-                fixup!(3),
                 byte = out(reg_byte) _,
                 address = in(reg) address,
                 fault = label { return false },
@@ -113,27 +98,122 @@ pub(crate) fn probe(smap: bool, address: u64, write: bool) -> bool {
     })
 }
 
-/// Words of user memory at `address`; `None` after a fault.
+/// The bytes of user memory at all of these addresses can be written.
 #[inline(always)]
-pub(crate) fn read_words<const N: usize>(smap: bool, address: u64) -> Option<[u64; N]> {
-    let mut words = MaybeUninit::<[u64; N]>::uninit();
-    let read = bracketed(smap, || {
-        // SAFETY: the destination is ours and has room; a fault leads out.
+pub(crate) fn probe_all<const N: usize>(smap: bool, addresses: [u64; N]) -> bool {
+    bracketed(smap, || addresses.into_iter().all(probe_write))
+}
+
+/// See [`probe`].
+#[inline(always)]
+fn probe_write(address: u64) -> bool {
+    // SAFETY: a byte in the user half, where no Rust object lives, is written
+    // back as it was read; nobody writes in between on the one processor. A
+    // fault leads out, as an address that is not canonical does.
+    unsafe {
+        asm!(
+            "2: mov {byte}, [{address}]",
+            "3: mov [{address}], {byte}",
+            fixup!(2),
+            fixup!(3),
+            byte = out(reg_byte) _,
+            address = in(reg) address,
+            fault = label { return false },
+            options(nostack, preserves_flags),
+        );
+    }
+    true
+}
+
+/// As [`read`]; false after a fault. Whole words are copied where it is called.
+#[inline(always)]
+pub(crate) fn read_inline(smap: bool, address: u64, buffer: &mut [u8]) -> bool {
+    if !buffer.len().is_multiple_of(8) {
+        return read(smap, address, buffer) == buffer.len();
+    }
+    let (to, from) = (buffer.as_mut_ptr(), address as *const u64);
+    // SAFETY: the destination is ours and has room, whatever its alignment; a
+    // fault leads out.
+    bracketed(smap, || unsafe {
+        copy_words(to.cast(), from, buffer.len() / 8)
+    })
+}
+
+/// Copies bytes to user memory, and words to another place of it; false after a
+/// fault.
+#[inline(always)]
+pub(crate) fn write_both(
+    smap: bool,
+    (at, bytes): (u64, &[u8]),
+    (place, words): (u64, &[u64]),
+) -> bool {
+    let is_whole = bytes.len().is_multiple_of(8);
+    if !is_whole && write(smap, at, bytes) != bytes.len() {
+        return false;
+    }
+    bracketed(smap, || {
+        // SAFETY: core checked that the range is in the user half, where no
+        // Rust object lives; a fault leads out.
+        let done = !is_whole
+            || unsafe { copy_words(at as *mut u64, bytes.as_ptr().cast(), bytes.len() / 8) };
+        // SAFETY: as above.
+        done && unsafe { copy_words(place as *mut u64, words.as_ptr(), words.len()) }
+    })
+}
+
+/// Copies words; false after a fault.
+///
+/// # Safety
+/// What is not user memory is the caller's to read or to write.
+#[inline(always)]
+unsafe fn copy_words(to: *mut u64, from: *const u64, count: usize) -> bool {
+    // SAFETY: the caller's; a fault leads out.
+    unsafe {
+        asm!(
+            "2: rep movsq",
+            fixup!(2),
+            inout("rcx") count => _,
+            inout("rsi") from => _,
+            inout("rdi") to => _,
+            fault = label { return false },
+            options(nostack, preserves_flags),
+        );
+    }
+    true
+}
+
+/// Four words of user memory at `address`, the last of which is `u64::MAX` after
+/// a fault. They come to registers, which an instruction that leads to a label
+/// of Rust cannot have.
+#[inline(always)]
+pub(crate) fn read_four(smap: bool, address: u64) -> [u64; 4] {
+    bracketed(smap, || {
+        let (first, second, third, fourth): (u64, u64, u64, u64);
+        // SAFETY: only reads; a fault, anywhere in the user half, leads to `6`.
         unsafe {
             asm!(
-                "2: rep movsq",
-                fixup!(2),
-                inout("rcx") N => _,
-                inout("rsi") address => _,
-                inout("rdi") words.as_mut_ptr() => _,
-                fault = label { return false },
-                options(nostack, preserves_flags),
+                "2: mov {first}, [{address}]",
+                "3: mov {second}, [{address} + 8]",
+                "4: mov {third}, [{address} + 16]",
+                "5: mov {fourth}, [{address} + 24]",
+                "7:",
+                ".pushsection .text.fixups, \"ax\", @progbits",
+                "6: mov {fourth}, -1",
+                "jmp 7b",
+                ".popsection",
+                ".pushsection .fixups, \"a\", @progbits",
+                ".quad 2b, 6b, 3b, 6b, 4b, 6b, 5b, 6b",
+                ".popsection",
+                address = in(reg) address,
+                first = out(reg) first,
+                second = out(reg) second,
+                third = out(reg) third,
+                fourth = lateout(reg) fourth,
+                options(nostack, preserves_flags, readonly),
             );
         }
-        true
-    });
-    // SAFETY: without a fault all of it was written.
-    read.then(|| unsafe { words.assume_init() })
+        [first, second, third, fourth]
+    })
 }
 
 /// Copies words to user memory at `address`; false after a fault.
@@ -142,18 +222,7 @@ pub(crate) fn write_words<const N: usize>(smap: bool, address: u64, words: &[u64
     bracketed(smap, || {
         // SAFETY: core checked that the range is in the user half, where no
         // Rust object lives; a fault leads out.
-        unsafe {
-            asm!(
-                "2: rep movsq",
-                fixup!(2),
-                inout("rcx") N => _,
-                inout("rsi") words.as_ptr() => _,
-                inout("rdi") address => _,
-                fault = label { return false },
-                options(nostack, preserves_flags),
-            );
-        }
-        true
+        unsafe { copy_words(address as *mut u64, words.as_ptr(), N) }
     })
 }
 
@@ -170,11 +239,13 @@ pub(crate) fn write(smap: bool, address: u64, bytes: &[u8]) -> usize {
 #[inline(always)]
 fn bracketed<T>(smap: bool, copy: impl FnOnce() -> T) -> T {
     if smap {
+        cold_path();
         // SAFETY: STAC exists where SMAP does; it only sets RFLAGS.AC.
         unsafe { asm!("stac", options(nomem, nostack)) };
     }
     let result = copy();
     if smap {
+        cold_path();
         // SAFETY: as above; clears RFLAGS.AC again.
         unsafe { asm!("clac", options(nomem, nostack)) };
     }

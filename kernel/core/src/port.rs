@@ -240,19 +240,18 @@ pub trait Machine {
     /// [`CopyFault`] at the first page that is not writable.
     fn write_user(&mut self, address: u64, bytes: &[u8]) -> Result<(), CopyFault>;
 
-    /// Copies words from the running address space, as
-    /// [`read_user`](Self::read_user); some may have been copied before a fault.
-    ///
-    /// # Errors
-    /// [`CopyFault`], without a count of bytes.
-    fn read_user_words<const N: usize>(&mut self, address: u64) -> Result<[u64; N], CopyFault> {
-        let mut words = [0; N];
+    /// Four words of the running address space, at addresses below 2^48. The last
+    /// is `u64::MAX` after a fault, which it may be otherwise.
+    fn read_user_four(&mut self, address: u64) -> [u64; 4] {
+        let mut words = [0; 4];
         for (word, at) in words.iter_mut().zip((address..).step_by(8)) {
             let mut bytes = [0; 8];
-            self.read_user(at, &mut bytes)?;
+            if at >= USER_END || self.read_user(at, &mut bytes).is_err() {
+                return [u64::MAX; 4];
+            }
             *word = u64::from_le_bytes(bytes);
         }
-        Ok(words)
+        words
     }
     /// Copies words to the running address space, as
     /// [`write_user`](Self::write_user); some may have been copied before a fault.
@@ -305,6 +304,28 @@ pub trait Machine {
         let mut byte = [0];
         let read = self.read_user(address, &mut byte);
         read.is_ok() && (!write || self.write_user(address, &byte).is_ok())
+    }
+
+    /// As [`read_user`](Self::read_user), where it is called, for a few bytes of
+    /// addresses below 2^47; false after a fault.
+    fn read_user_inline(&mut self, address: u64, buffer: &mut [u8]) -> bool {
+        address < USER_END && self.read_user(address, buffer).is_ok()
+    }
+    /// Ring 3 could write the bytes at all addresses, which are below 2^48.
+    fn probe_user_all<const N: usize>(&mut self, addresses: [u64; N]) -> bool {
+        let mut addresses = addresses.into_iter();
+        addresses.all(|address| address < USER_END && self.probe_user(address, true))
+    }
+    /// Writes bytes and words at two places of the running address space, which
+    /// are below 2^47; false after a fault.
+    fn write_user_both(&mut self, bytes: (u64, &[u8]), words: (u64, &[u64])) -> bool {
+        let (at, bytes) = bytes;
+        let (place, words) = words;
+        let mut words = (place..).step_by(8).zip(words);
+        at < USER_END
+            && self.write_user(at, bytes).is_ok()
+            && words
+                .all(|(at, word)| at < USER_END && self.write_user(at, &word.to_le_bytes()).is_ok())
     }
 
     /// Raw time stamp counter.

@@ -25,7 +25,7 @@ struct Level {
 #[derive(Default)]
 pub struct RunQueue {
     /// The only thread that could run, and its priority: all levels are empty.
-    only: Option<(ThreadKey, u8)>,
+    pub(crate) only: Option<(ThreadKey, u8)>,
     /// As many as the highest priority that was ever queued needs.
     levels: Vec<Level>,
     /// Bit n: level n is not empty.

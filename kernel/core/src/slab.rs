@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 use core::fmt;
+use core::hint::cold_path;
 use core::marker::PhantomData;
 use core::num::NonZeroU64;
 
@@ -196,6 +197,13 @@ impl<K, T> Table<K, T> {
         self.entry_mut(key)?.value.as_mut()
     }
 
+    /// Where the value is, if it is here: for whoever takes it out later. Its key
+    /// stays valid.
+    #[inline(always)]
+    pub fn slot(&mut self, key: Key<K>) -> Option<&mut Option<T>> {
+        Some(&mut self.entry_mut(key)?.value)
+    }
+
     /// Takes the value out; its key stays valid.
     #[inline]
     pub fn take(&mut self, key: Key<K>) -> Option<T> {
@@ -210,6 +218,19 @@ impl<K, T> Table<K, T> {
             debug_assert!(previous.is_none(), "it was reserved or taken");
             // Not dropped: there is nothing, which would be looked at.
             core::mem::forget(previous);
+        }
+    }
+
+    /// As [`put`](Self::put), of a value that was taken and whose key cannot have
+    /// gone stale since.
+    #[inline(always)]
+    pub fn put_back(&mut self, key: Key<K>, value: T) {
+        if let Some(entry) = self.entries.get_mut(key.index() as usize) {
+            debug_assert!(entry.number == key.number() && entry.value.is_none());
+            // Not dropped, as above.
+            core::mem::forget(entry.value.replace(value));
+        } else {
+            cold_path();
         }
     }
 

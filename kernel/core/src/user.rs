@@ -126,32 +126,32 @@ fn write_on<M: Machine>(
     }
 }
 
-/// Copies little-endian words from user memory.
+/// Copies four little-endian words from user memory.
 ///
 /// # Errors
 /// As [`read`].
 #[inline(always)]
-pub fn read_words<M: Machine, const N: usize>(
+pub fn read_four<M: Machine>(
     machine: &mut M,
     space: &mut Space<M>,
     address: u64,
-) -> Result<[u64; N], KernelError> {
-    check_range(address, 8 * N as u64)?;
-    match machine.read_user_words(address) {
-        Ok(words) => Ok(words),
-        Err(_) => read_words_on(machine, space, address),
+) -> Result<[u64; 4], KernelError> {
+    check_range(address, 4 * 8)?;
+    match machine.read_user_four(address) {
+        [.., u64::MAX] => read_four_on(machine, space, address),
+        words => Ok(words),
     }
 }
 
 /// Reads words again that met a fault: now as bytes, with their pages.
 #[cold]
 #[inline(never)]
-fn read_words_on<M: Machine, const N: usize>(
+fn read_four_on<M: Machine>(
     machine: &mut M,
     space: &mut Space<M>,
     address: u64,
-) -> Result<[u64; N], KernelError> {
-    let mut words = [0; N];
+) -> Result<[u64; 4], KernelError> {
+    let mut words = [0; 4];
     for (word, at) in words.iter_mut().zip((address..).step_by(8)) {
         let mut bytes = [0; 8];
         read(machine, space, at, &mut bytes)?;
@@ -178,7 +178,7 @@ pub fn write_words<M: Machine, const N: usize>(
     }
 }
 
-/// As [`read_words_on`].
+/// As [`read_four_on`].
 #[cold]
 #[inline(never)]
 fn write_words_on<M: Machine>(

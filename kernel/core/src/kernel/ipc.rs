@@ -6,8 +6,10 @@
 //! a message is queued nobody waits. `reply.rs` has replies and ends.
 
 mod post;
+mod short;
 
 pub(super) use post::Brought;
+pub use short::Short;
 
 use super::{Flow, Kernel, Running};
 use crate::error::KernelError;

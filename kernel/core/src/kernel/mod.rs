@@ -28,7 +28,7 @@ mod wake;
 mod watched;
 
 pub use child::Child;
-pub use ipc::{Parcel, Receipt};
+pub use ipc::{Parcel, Receipt, Short};
 pub use load::{LoadError, Source};
 pub use probe::{ProbeCall, ProbeResult};
 pub use start::{Input, SpawnError, SpawnRequest};
@@ -52,6 +52,7 @@ use crate::object::segment::Segments;
 use crate::object::thread::{Thread, ThreadKey, ThreadMark, Wait};
 use crate::object::usage::Clocks;
 use crate::object::wait::{Entry, WaitQueue};
+use crate::personality::veridian::Served;
 use crate::personality::{patchwork, veridian, xeneva};
 use crate::port::{Machine, Port, Reason};
 use crate::schedule::{RunQueue, Timers};
@@ -279,7 +280,7 @@ impl<P: Port> Kernel<P> {
         let mut flow = self.resume(&mut running);
         loop {
             if flow == Flow::Resume {
-                flow = self.run_ring_3(&mut running);
+                flow = self.run_ring_3::<ON>(&mut running);
             }
             if ON {
                 flow = self.pass_on(&mut running, flow);
@@ -290,9 +291,10 @@ impl<P: Port> Kernel<P> {
         }
     }
 
-    /// Runs a thread as long as its calls and faults return.
+    /// Runs a thread as long as its calls and faults return; if `ON`, those too
+    /// that it hands over to.
     #[inline(always)]
-    fn run_ring_3(&mut self, running: &mut Running<P>) -> Flow {
+    fn run_ring_3<const ON: bool>(&mut self, running: &mut Running<P>) -> Flow {
         loop {
             let flow = match self.machine.run(&mut running.context) {
                 Reason::Syscall => {
@@ -300,7 +302,12 @@ impl<P: Port> Kernel<P> {
                     match running.process.gate {
                         Gate::Xeneva => xeneva::serve(self, running),
                         Gate::Patchwork => patchwork::serve(self, running),
-                        Gate::Veridian => veridian::serve(self, running),
+                        Gate::Veridian if ON => match veridian::serve(self, running) {
+                            Served::AtOnce(Short::Over | Short::Flow(Flow::Resume)) => continue,
+                            Served::AtOnce(Short::Flow(flow)) => return flow,
+                            Served::InFull(flow) => flow,
+                        },
+                        Gate::Veridian => veridian::serve_in_full(self, running),
                         Gate::Timed | Gate::Watched => self.watched_call(running),
                     }
                 }
@@ -320,6 +327,7 @@ impl<P: Port> Kernel<P> {
 
     /// Puts a thread away that does not go on now.
     fn leave(&mut self, mut running: Running<P>, flow: Flow) {
+        self.loaded = Some(running.thread.key);
         match flow {
             Flow::Return(value) | Flow::Yield(value) => {
                 P::Machine::registers_mut(&mut running.context).rax = value;

@@ -67,7 +67,7 @@ impl<P: Port> Kernel<P> {
         let Some(exchange) = running.thread.exchange.as_deref_mut() else {
             return Err(KernelError::Interrupted);
         };
-        if exchange.stage != Stage::Done(Ok(())) {
+        if !matches!(exchange.stage, Stage::Answered | Stage::Done(Ok(()))) {
             return Err(self.ended(running));
         }
         let (machine, process) = (&mut self.machine, &mut running.process);
@@ -154,7 +154,7 @@ impl<P: Port> Kernel<P> {
                     self.drop_message(message);
                 }
             }
-            Stage::Served(_) | Stage::Done(_) => {}
+            Stage::Served(_) | Stage::Answered | Stage::Done(_) => {}
         }
     }
 
@@ -297,8 +297,9 @@ impl<P: Port> Process<P> {
         }
     }
 
+    /// Uses a token for a reply up.
     #[inline(always)]
-    fn settle(&mut self, token: u64) -> Option<Entry> {
+    pub(super) fn settle(&mut self, token: u64) -> Option<Entry> {
         self.holdings.as_deref_mut()?.replies.settle(token)
     }
 

@@ -4,8 +4,11 @@
 //! for that loop to do: interrupts come in ring 3 only. What ends a turn
 //! otherwise (an interrupt, an end) goes by way of [`Kernel::dispatch`].
 
+use alloc::boxed::Box;
+
 use super::{Flow, Kernel, Running};
-use crate::object::thread::ThreadKey;
+use crate::object::process::Process;
+use crate::object::thread::{Thread, ThreadKey};
 use crate::port::{Machine, Port};
 use crate::{personality, trace};
 
@@ -80,20 +83,40 @@ impl<P: Port> Kernel<P> {
     /// Puts the running thread away, and makes another one the running one.
     #[inline(always)]
     fn switch(&mut self, running: &mut Running<P>, key: ThreadKey) -> bool {
-        let Some(mut thread) = self.threads.take(key) else {
+        let Some(thread) = self.threads.take(key) else {
             return false;
         };
+        let mut process = None;
+        if thread.process != running.process.key {
+            process = self.processes.take(thread.process);
+            if process.is_none() {
+                self.threads.put(key, thread);
+                return false;
+            }
+        }
+        self.put_on(running, thread, process);
+        if !self.ready.is_empty() {
+            self.slice();
+        }
+        true
+    }
+
+    /// Puts the running thread away, and makes another one the running one,
+    /// whose process is taken out too if it is another.
+    #[inline(always)]
+    pub(super) fn put_on(
+        &mut self,
+        running: &mut Running<P>,
+        mut thread: Box<Thread<P>>,
+        process: Option<Box<Process<P>>>,
+    ) {
+        let key = thread.key;
         let now = self.machine.ticks();
         running.process.spent.running += now.wrapping_sub(self.dispatched);
         self.dispatched = now;
-        let other = thread.process != running.process.key;
-        if other {
-            let Some(process) = self.processes.take(thread.process) else {
-                self.threads.put(key, thread);
-                return false;
-            };
+        if let Some(process) = process {
             let previous = core::mem::replace(&mut running.process, process);
-            self.processes.put(previous.key, previous);
+            self.processes.put_back(previous.key, previous);
         }
         let context = thread
             .context
@@ -105,14 +128,9 @@ impl<P: Port> Kernel<P> {
         let tables = running.process.space.tables();
         self.machine
             .switch(Some(&mut registers), &running.context, tables);
-        self.loaded = Some(key);
         // As in a table: there are none.
         core::mem::forget(previous.context.replace(registers));
-        self.threads.put(previous.key, previous);
-        if !self.ready.is_empty() {
-            self.slice();
-        }
+        self.threads.put_back(previous.key, previous);
         self.deliver_notes(key);
-        true
     }
 }

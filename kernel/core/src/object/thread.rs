@@ -7,6 +7,7 @@ use crate::schedule::PRIORITY_DEFAULT;
 use crate::slab::Key;
 use crate::trace::CallInFlight;
 use alloc::boxed::Box;
+use core::hint::cold_path;
 
 /// A thread in the kernel's table. Boxed: it moves in and out of the table.
 pub struct Thread<P: Port> {
@@ -86,6 +87,22 @@ impl<P: Port> Thread<P> {
     #[inline(always)]
     pub fn waits(&self, wait_number: u32) -> bool {
         self.wait.is_some() && self.wait_number == wait_number
+    }
+
+    /// Its side of the receive or the call that it waits in still.
+    #[inline(always)]
+    pub fn waiting(&mut self, wait_number: u32) -> Option<&mut Exchange> {
+        if self.wait_number != wait_number {
+            cold_path();
+            return None;
+        }
+        // A thread that is put away waits if the number is its wait's.
+        debug_assert!(self.wait.is_some());
+        let exchange = self.exchange.as_deref_mut();
+        if exchange.is_none() {
+            cold_path();
+        }
+        exchange
     }
 
     /// Its wait is over: what else it waited in may not wake it a second time.

@@ -41,7 +41,7 @@ pub(crate) fn serve<P: Port>(kernel: &mut Kernel<P>, running: &mut Running<P>) -
     match running.process.abi {
         Abi::Xeneva => xeneva::serve(kernel, running),
         Abi::Patchwork => patchwork::serve(kernel, running),
-        Abi::Veridian => veridian::serve(kernel, running),
+        Abi::Veridian => veridian::serve_in_full(kernel, running),
     }
 }
 

@@ -32,6 +32,8 @@ pub struct Capabilities {
     /// The free slot to use next; 0 is none.
     free: u16,
     held: u16,
+    /// Tokens that have gone.
+    gone: u64,
     /// What the console reads, when the host sends it.
     pub console_input: Option<InputRef>,
     /// Memory that whoever made the process handed over as open files, until
@@ -81,6 +83,12 @@ impl Capabilities {
         }
         capability.need(rights)?;
         Ok(capability)
+    }
+
+    /// Tokens that have gone: what was found then may not be valid any more.
+    #[inline(always)]
+    pub fn gone(&self) -> u64 {
+        self.gone
     }
 
     /// Tokens held.
@@ -200,6 +208,7 @@ impl Capabilities {
         };
         self.free = slot;
         self.held -= 1;
+        self.gone += 1;
         Some(capability)
     }
 }

@@ -5,6 +5,8 @@
 //! into the pages of its buffer. A thread has its [`Exchange`] from its first
 //! such wait on, so that none of this allocates later.
 
+use core::hint::cold_path;
+
 use super::{EndpointKey, SMALL_BYTES};
 use crate::error::KernelError;
 use crate::object::process::ProcessKey;
@@ -24,6 +26,44 @@ pub struct Exchange {
     pub in_place: bool,
     /// The bytes of a small message.
     pub bytes: [u8; SMALL_BYTES],
+    /// What its last call named.
+    pub called: Route,
+    /// What its last receive named.
+    pub heard: Route,
+}
+
+/// What a channel, or an endpoint, and a token led to when they were looked at.
+/// It holds as long as nothing has gone since (specs/veridian.md 4.7).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Route {
+    id: u64,
+    token: u64,
+    /// What had gone then: see [`Self::new`].
+    gone: u64,
+    to: Option<EndpointKey>,
+}
+
+impl Route {
+    /// Notes where an id and a token lead to. `gone` counts the tokens, endpoints
+    /// and channels that have gone, which those that count are among.
+    pub fn new(id: u64, token: u64, gone: u64, to: EndpointKey) -> Self {
+        Self {
+            id,
+            token,
+            gone,
+            to: Some(to),
+        }
+    }
+
+    /// Where these lead to, if that was noted and holds still.
+    #[inline(always)]
+    pub fn find(&self, id: u64, token: u64, gone: u64) -> Option<EndpointKey> {
+        if self.token != token || self.id != id || self.gone != gone {
+            cold_path();
+            return None;
+        }
+        self.to
+    }
 }
 
 /// What a receive or a call asks for.
@@ -50,6 +90,8 @@ pub enum Stage {
     Queued(EndpointKey),
     /// A process has its request and owes the reply.
     Served(ProcessKey),
+    /// It is a call, and a reply is here with which no capability came.
+    Answered,
     /// It is over.
     Done(Result<(), KernelError>),
 }
@@ -61,10 +103,21 @@ pub enum Stage {
 pub struct Arrival([u64; 4]);
 
 impl Arrival {
+    /// Words that a receiver is told.
+    pub const MESSAGE: u64 = 4;
+    /// Words that a caller is told.
+    pub const REPLY: u64 = 2;
+
     /// A message of a process: that one's id, and its length in bytes.
     #[inline(always)]
     pub fn new(sender: u64, length: u64) -> Self {
         Self([sender, length, 0, 0])
+    }
+
+    /// The same of a call, with the token for the reply.
+    #[inline(always)]
+    pub fn of_call(sender: u64, length: u64, reply: u64) -> Self {
+        Self([sender, length, 0, reply])
     }
 
     /// Its length in bytes.
@@ -119,6 +172,8 @@ impl Default for Exchange {
             arrival: Arrival::default(),
             in_place: false,
             bytes: [0; SMALL_BYTES],
+            called: Route::default(),
+            heard: Route::default(),
         }
     }
 }

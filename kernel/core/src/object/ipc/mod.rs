@@ -18,10 +18,10 @@ mod message;
 mod receivers;
 mod reply;
 
-pub use exchange::{Arrival, Exchange, Stage, Wanted};
+pub use exchange::{Arrival, Exchange, Route, Stage, Wanted};
 pub use message::{Body, Message, Page, SMALL_BYTES, small_length};
 pub use receivers::Receivers;
-pub use reply::{REPLIES_MAX, Replies};
+pub use reply::{Debt, REPLIES_MAX, Replies, Vacancy};
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
@@ -148,8 +148,22 @@ pub struct Ipc {
     spare: Vec<Box<Page>>,
     /// Serial number of the last reply token.
     serial: u64,
+    /// Endpoints and channels that have gone.
+    pub gone: u64,
     /// Endpoints without tokens that are about to end.
     pub doomed: Vec<EndpointKey>,
+}
+
+/// The serial number of the last reply token.
+pub struct Serial<'a>(&'a mut u64);
+
+impl Serial<'_> {
+    /// A serial number that no reply token has.
+    #[inline(always)]
+    pub fn take(self) -> u64 {
+        *self.0 = (*self.0 + 1) & SERIAL_MAX;
+        *self.0
+    }
 }
 
 impl Ipc {
@@ -205,14 +219,20 @@ impl Ipc {
     /// A serial number that no reply token has.
     #[inline(always)]
     pub fn next_serial(&mut self) -> u64 {
-        self.serial = (self.serial + 1) & SERIAL_MAX;
-        self.serial
+        Serial(&mut self.serial).take()
     }
 
     /// An endpoint.
     #[inline(always)]
     pub fn endpoint(&mut self, key: EndpointKey) -> Option<&mut Endpoint> {
         self.endpoints.get_mut(key)
+    }
+
+    /// An endpoint, and what the next serial number is made of.
+    #[inline(always)]
+    pub fn endpoint_and_serial(&mut self, key: EndpointKey) -> Option<(&mut Endpoint, Serial<'_>)> {
+        let serial = Serial(&mut self.serial);
+        Some((self.endpoints.get_mut(key)?, serial))
     }
 
     /// A channel.
@@ -306,6 +326,7 @@ impl Ipc {
     /// the caller's to deal with.
     pub fn close(&mut self, key: EndpointKey) -> Option<Endpoint> {
         let endpoint = self.endpoints.remove(key)?;
+        self.gone += 1;
         for channel in &endpoint.channels {
             let Some(ended) = self.channels.remove(*channel) else {
                 continue;

@@ -58,6 +58,32 @@ impl Replies {
         }
     }
 
+    /// Room for another one, if there is some already.
+    #[inline(always)]
+    pub fn vacancy(&mut self) -> Option<Vacancy<'_>> {
+        let slot = self.slots.get_mut(self.free.wrapping_sub(1) as usize)?;
+        Some(Vacancy {
+            slot,
+            free: &mut self.free,
+            owed: &mut self.owed,
+        })
+    }
+
+    /// The reply that a token is for, to make at once.
+    #[inline(always)]
+    pub fn debt(&mut self, token: u64) -> Option<Debt<'_>> {
+        let slot = self.slots.get_mut(index(token))?;
+        if slot.token != token {
+            return None;
+        }
+        Some(Debt {
+            caller: slot.caller?,
+            slot,
+            free: &mut self.free,
+            owed: &mut self.owed,
+        })
+    }
+
     /// Adds a free slot, where none is free.
     #[cold]
     fn grow(&mut self) -> Result<(), KernelError> {
@@ -121,6 +147,48 @@ impl Replies {
     /// Everyone who waits for a reply.
     pub fn callers(&self) -> impl Iterator<Item = Entry> {
         self.slots.iter().filter_map(|slot| slot.caller)
+    }
+}
+
+/// A slot for a reply to owe.
+#[derive(Debug)]
+pub struct Vacancy<'a> {
+    slot: &'a mut Slot,
+    free: &'a mut u32,
+    owed: &'a mut u32,
+}
+
+impl Vacancy<'_> {
+    /// Notes that a caller waits for a reply; says the token for it.
+    #[inline(always)]
+    pub fn owe(self, caller: Entry, serial: u64) -> u64 {
+        let token = serial << SLOT_BITS | u64::from(*self.free);
+        self.slot.token = token;
+        self.slot.caller = Some(caller);
+        *self.free = self.slot.next;
+        *self.owed += 1;
+        token
+    }
+}
+
+/// A reply that is owed.
+#[derive(Debug)]
+pub struct Debt<'a> {
+    /// Who waits for it.
+    pub caller: Entry,
+    slot: &'a mut Slot,
+    free: &'a mut u32,
+    owed: &'a mut u32,
+}
+
+impl Debt<'_> {
+    /// Uses the token up.
+    #[inline(always)]
+    pub fn settle(self) {
+        self.slot.caller = None;
+        self.slot.next = *self.free;
+        *self.free = u32::from(slot_number(self.slot.token));
+        *self.owed -= 1;
     }
 }
 

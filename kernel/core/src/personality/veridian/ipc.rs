@@ -4,11 +4,13 @@
 //! what the objects say.
 
 mod minted;
+mod short;
 
 use mayfly_abi::table::{Duration, Handle, Input, Output, Store};
 use mayfly_abi::veridian::{EndpointCreateResult, IpcCallResult, IpcReceiveResult};
 
 pub(super) use minted::{one_side, own_endpoint, own_side};
+pub(super) use short::{call_at_once, receive_at_once, reply_at_once};
 
 use super::error::answer;
 use crate::error::KernelError;

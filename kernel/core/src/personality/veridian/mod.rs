@@ -12,14 +12,15 @@ pub(crate) mod start;
 pub(crate) mod thread;
 
 use mayfly_abi::convention::Place;
+use mayfly_abi::table::Words;
 use mayfly_abi::veridian::{CONVENTION, Call, SyscallError, nr};
 
-use super::fetch;
 use crate::error::KernelError;
-use crate::kernel::{Flow, Kernel, Running};
+use crate::frame::TrapFrame;
+use crate::kernel::{Flow, Kernel, Running, Short};
 use crate::object::memory::Space;
 use crate::port::{Machine, Port};
-use crate::trace::number;
+use crate::trace::{number, register};
 use crate::user;
 
 /// Calls with an adaptor.
@@ -54,8 +55,8 @@ pub const SERVED: &[u64] = &[
 /// Words of the longest extension block: IPC_CALL's.
 const EXTENSION_WORDS: usize = 4;
 
-/// Reads an extension block (§1.1).
-#[inline(always)]
+/// Reads an extension block (§1.1). By itself: one call has one.
+#[inline(never)]
 fn extension_block<M: Machine>(
     machine: &mut M,
     space: &mut Space<M>,
@@ -64,29 +65,79 @@ fn extension_block<M: Machine>(
     if !address.is_multiple_of(8) {
         return Err(KernelError::BadAddress);
     }
-    user::read_words(machine, space, address)
+    user::read_four(machine, space, address)
 }
 
-/// Serves one call.
+/// How a call was served.
+pub(crate) enum Served {
+    /// By its short way.
+    AtOnce(Short),
+    /// By the general way.
+    InFull(Flow),
+}
+
+/// Serves one call of a process that nobody watches: messages have short ways.
 #[inline(always)]
-pub(crate) fn serve<P: Port>(kernel: &mut Kernel<P>, running: &mut Running<P>) -> Flow {
+pub(crate) fn serve<P: Port>(kernel: &mut Kernel<P>, running: &mut Running<P>) -> Served {
+    let number = number(P::Machine::registers(&running.context), &CONVENTION);
+    match number {
+        nr::IPC_RECEIVE => Served::AtOnce(ipc::receive_at_once(kernel, running)),
+        nr::IPC_CALL => Served::AtOnce(ipc::call_at_once(kernel, running)),
+        nr::IPC_REPLY => Served::AtOnce(ipc::reply_at_once(kernel, running)),
+        number => Served::InFull(serve_number(kernel, running, number)),
+    }
+}
+
+/// Serves one call by its general way.
+#[inline(never)]
+pub(crate) fn serve_in_full<P: Port>(kernel: &mut Kernel<P>, running: &mut Running<P>) -> Flow {
+    let number = number(P::Machine::registers(&running.context), &CONVENTION);
+    serve_number(kernel, running, number)
+}
+
+/// Where a call finds its words.
+struct FrameWords<'a, M: Machine> {
+    machine: &'a mut M,
+    space: &'a mut Space<M>,
+    frame: &'a TrapFrame,
+    block: [u64; EXTENSION_WORDS],
+}
+
+impl<M: Machine> Words for FrameWords<'_, M> {
+    type Error = KernelError;
+    #[inline(always)]
+    fn fetch(&mut self, place: Place) -> Result<u64, KernelError> {
+        match place {
+            Place::Register(name) => Ok(register(self.frame, name)),
+            Place::Extension(offset) => {
+                if offset == 0 {
+                    // The first word fetches all of them, once (§1.1).
+                    self.block = extension_block(self.machine, self.space, self.frame.r9)?;
+                }
+                Ok(self.block[(offset / 8 % EXTENSION_WORDS as u64) as usize])
+            }
+            Place::Stack(_) => Err(KernelError::BadAddress),
+        }
+    }
+}
+
+#[inline(always)]
+pub(crate) fn serve_number<P: Port>(
+    kernel: &mut Kernel<P>,
+    running: &mut Running<P>,
+    number: u64,
+) -> Flow {
     let Running {
         context, process, ..
     } = running;
     let frame = P::Machine::registers(context);
-    let number = number(frame, &CONVENTION);
-    let machine = &mut kernel.machine;
-    let mut block = [0; EXTENSION_WORDS];
-    let call = Call::decode(number, |place| match place {
-        // The first word fetches all of them, once (§1.1).
-        Place::Extension(offset) => {
-            if offset == 0 {
-                block = extension_block(machine, &mut process.space, frame.r9)?;
-            }
-            Ok(block[(offset / 8 % EXTENSION_WORDS as u64) as usize])
-        }
-        place => fetch(machine, &mut process.space, frame, place),
-    });
+    let mut words = FrameWords {
+        machine: &mut kernel.machine,
+        space: &mut process.space,
+        frame,
+        block: [0; EXTENSION_WORDS],
+    };
+    let call = Call::decode_from(number, &mut words);
     match call {
         Ok(Some(call)) => serve_call(kernel, running, call),
         Ok(None) => Flow::Return(SyscallError::InvalidSyscall.word()),

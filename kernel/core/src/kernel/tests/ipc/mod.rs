@@ -1,6 +1,8 @@
-//! Messages between processes: against a model, and the corners one by one.
+//! Messages between processes: against a model, the corners one by one, and the
+//! short ways against the general ones.
 
 mod corners;
 mod model;
 mod run;
+mod ways;
 mod world;

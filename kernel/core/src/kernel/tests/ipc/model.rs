@@ -3,7 +3,8 @@
 //! The model knows every message by a number that its bytes tell. What it
 //! promises: first in, first out for each endpoint; whoever waits longest gets
 //! the next message; nothing is lost, invented or told twice; nobody waits
-//! where a message is queued; every call ends.
+//! where a message is queued; every call ends; a capability comes with its
+//! message unless it was revoked on the way.
 
 use std::collections::VecDeque;
 
@@ -22,12 +23,15 @@ pub(super) enum Step {
     Send {
         to: usize,
         length: u64,
+        /// A capability goes with it, as with the others.
+        gives: bool,
     },
     Call {
         to: usize,
         length: u64,
         room: u64,
         timeout: u64,
+        gives: bool,
     },
     /// From its own endpoint, or the first one's.
     Receive {
@@ -39,6 +43,11 @@ pub(super) enum Step {
     Reply {
         newest: bool,
         length: u64,
+        gives: bool,
+    },
+    /// The capability that it gave first, or last.
+    Revoke {
+        newest: bool,
     },
     Exit,
 }
@@ -50,6 +59,8 @@ pub(super) struct Message {
     pub(super) length: u64,
     /// The process that called, and which of its calls that is.
     pub(super) caller: Option<(usize, u64)>,
+    /// The sender's token for the capability that goes with it.
+    pub(super) given: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -77,6 +88,9 @@ pub(super) struct Model {
     /// Requests that it received: token, caller, which call.
     pub(super) owed: [VecDeque<(u64, usize, u64)>; PARTIES],
     pub(super) used: Vec<u64>,
+    /// Tokens that it gave away and has not revoked; those that it has.
+    pub(super) given: [VecDeque<u64>; PARTIES],
+    pub(super) revoked: Vec<(usize, u64)>,
     pub(super) gone: [bool; PARTIES],
     pub(super) numbers: u64,
     pub(super) calls: u64,
@@ -120,6 +134,15 @@ impl Model {
         }
         self.queues[from].pop_front();
         Some(End::Got(first))
+    }
+
+    /// A capability comes with a message; nobody says if its sender is gone.
+    pub(super) fn brings(&self, message: &Message) -> Option<bool> {
+        let Some(given) = message.given else {
+            return Some(false);
+        };
+        let revoked = self.revoked.contains(&(message.sender, given));
+        (revoked || !self.gone[message.sender]).then_some(!revoked)
     }
 
     /// A process stops waiting for anything but what `end` says.
@@ -182,16 +205,23 @@ fn timeouts() -> impl Strategy<Value = u64> {
     prop_oneof![Just(0_u64), Just(SHORT), Just(u64::MAX), Just(u64::MAX)]
 }
 
+fn gives() -> impl Strategy<Value = bool> {
+    prop::bool::weighted(0.3)
+}
+
 fn steps() -> impl Strategy<Value = Step> {
     let to = 0..PARTIES - 1;
     prop_oneof![
-        8 => (to.clone(), lengths()).prop_map(|(to, length)| Step::Send { to, length }),
-        8 => (to, lengths(), lengths(), timeouts())
-            .prop_map(|(to, length, room, timeout)| Step::Call { to, length, room, timeout }),
+        8 => (to.clone(), lengths(), gives())
+            .prop_map(|(to, length, gives)| Step::Send { to, length, gives }),
+        8 => (to, lengths(), lengths(), timeouts(), gives()).prop_map(
+            |(to, length, room, timeout, gives)| Step::Call { to, length, room, timeout, gives }
+        ),
         16 => (any::<bool>(), lengths(), timeouts())
             .prop_map(|(own, room, timeout)| Step::Receive { own, room, timeout }),
-        8 => (any::<bool>(), lengths())
-            .prop_map(|(newest, length)| Step::Reply { newest, length }),
+        8 => (any::<bool>(), lengths(), gives())
+            .prop_map(|(newest, length, gives)| Step::Reply { newest, length, gives }),
+        3 => any::<bool>().prop_map(|newest| Step::Revoke { newest }),
         1 => Just(Step::Exit),
     ]
 }

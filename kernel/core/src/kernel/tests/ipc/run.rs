@@ -57,6 +57,16 @@ impl Run {
             let step = steps.pop_front()?;
             made = Some(step);
             let now = world.bench.kernel.machine.now;
+            let token = world.parties[at].token;
+            let gives = match step {
+                Step::Send { gives, .. } | Step::Call { gives, .. } | Step::Reply { gives, .. } => {
+                    gives
+                }
+                _ => false,
+            };
+            let given = gives.then(|| world.derive(running, token));
+            model.given[at].extend(given);
+            let passed = given.unwrap_or(0);
             let mut poke = |address, bytes: &[u8]| {
                 let space = &mut running.process.space;
                 space
@@ -64,10 +74,9 @@ impl Run {
                     .unwrap();
             };
             poke(TOLD, &[0xee; 32]);
-            let token = world.parties[at].token;
             let outcome;
             let made = match step {
-                Step::Send { to, length } => {
+                Step::Send { to, length, .. } => {
                     let to = (at + 1 + to) % PARTIES;
                     model.numbers += 1;
                     let message = Message {
@@ -75,19 +84,22 @@ impl Run {
                         sender: at,
                         length,
                         caller: None,
+                        given,
                     };
                     poke(OUT, &bytes(message.number, length));
                     outcome = Some(match model.post(to, message) {
                         Ok(()) => Ok(0),
                         Err(error) => Err(error),
                     });
-                    (nr::IPC_SEND, vec![channels[at][to], OUT, length, 0, token])
+                    let arguments = vec![channels[at][to], OUT, length, passed, token];
+                    (nr::IPC_SEND, arguments)
                 }
                 Step::Call {
                     to,
                     length,
                     room,
                     timeout,
+                    ..
                 } => {
                     let to = (at + 1 + to) % PARTIES;
                     model.numbers += 1;
@@ -99,10 +111,11 @@ impl Run {
                         sender: at,
                         length,
                         caller,
+                        given,
                     };
                     poke(OUT, &bytes(message.number, length));
                     let extension = super::world::EXTENSION;
-                    let words = [timeout, 0, token, TOLD];
+                    let words = [timeout, passed, token, TOLD];
                     poke(extension, &words.map(u64::to_le_bytes).concat());
                     outcome = match timeout {
                         0 if model.gone[to] => Some(Err(SyscallError::NotFound)),
@@ -147,7 +160,7 @@ impl Run {
                         vec![endpoint, IN, room, timeout, token, TOLD],
                     )
                 }
-                Step::Reply { newest, length } => {
+                Step::Reply { newest, length, .. } => {
                     let owed = &mut model.owed[at];
                     let chosen = if newest {
                         owed.pop_back()
@@ -172,6 +185,7 @@ impl Run {
                                     sender: at,
                                     length,
                                     caller: None,
+                                    given,
                                 };
                                 let end = if length <= room {
                                     End::Got(message)
@@ -185,7 +199,23 @@ impl Run {
                         }
                     };
                     outcome = Some(result);
-                    (nr::IPC_REPLY, vec![token, OUT, length, 0])
+                    (nr::IPC_REPLY, vec![token, OUT, length, passed])
+                }
+                Step::Revoke { newest } => {
+                    let given = &mut model.given[at];
+                    let chosen = if newest {
+                        given.pop_back()
+                    } else {
+                        given.pop_front()
+                    };
+                    outcome = Some(match chosen {
+                        Some(token) => {
+                            model.revoked.push((at, token));
+                            Ok(0)
+                        }
+                        None => Err(SyscallError::InvalidCapability),
+                    });
+                    (nr::CAPABILITY_REVOKE, vec![chosen.unwrap_or(0)])
                 }
                 Step::Exit => {
                     model.exit(at);
@@ -200,6 +230,7 @@ impl Run {
                         sender: at,
                         length: 0,
                         caller: None,
+                        given: None,
                     }),
                     Err(error) => End::Error(error),
                 });
@@ -241,12 +272,14 @@ impl Run {
                 let read = self.world.peek(at, IN, message.length.min(4096) as usize);
                 assert_eq!(read, bytes(message.number, message.length));
                 if told[2] == 0xeeee_eeee_eeee_eeee {
-                    // A reply: its length, no capability.
-                    assert_eq!(told[..2], [message.length, 0]);
+                    // A reply: its length and the capability.
+                    assert_eq!(told[0], message.length);
+                    self.compare_capability(at, &message, told[1]);
                     return;
                 }
                 let sender = self.world.parties[message.sender].id;
-                assert_eq!(told[..3], [sender, message.length, 0]);
+                assert_eq!(told[..2], [sender, message.length]);
+                self.compare_capability(at, &message, told[2]);
                 assert_eq!(told[3] != 0, message.caller.is_some());
                 if let Some((caller, call)) = message.caller {
                     assert!(!self.model.used.contains(&told[3]), "a token comes again");
@@ -263,6 +296,20 @@ impl Run {
                 }
             }
         }
+    }
+
+    /// A token that came is for what the sender gave, and there is none otherwise.
+    fn compare_capability(&self, at: usize, message: &Message, token: u64) {
+        if let Some(brings) = self.model.brings(message) {
+            assert_eq!(token != 0, brings);
+        }
+        let party = &self.world.parties[at];
+        if token == 0 || self.model.gone[at] {
+            return;
+        }
+        let tokens = &self.world.bench.process(party.key).capabilities;
+        let endpoint = tokens.find(token).unwrap().object.id();
+        assert_eq!(endpoint, self.world.parties[message.sender].endpoint);
     }
 
     /// Lets time pass until somebody could run; false when nobody ever will.

@@ -88,6 +88,17 @@ impl World {
         token.unwrap()
     }
 
+    /// A token of the running process that comes of another one of its own.
+    pub(super) fn derive(&mut self, running: &mut Running<FakePort>, token: u64) -> u64 {
+        let parent = running.process.capabilities.find(token).unwrap();
+        let (object, node) = (parent.object.clone(), parent.node);
+        let rights = Rights::READ.and(Rights::GRANT).and(Rights::REVOKE);
+        let kernel = &mut self.bench.kernel;
+        kernel
+            .grant(&mut running.process, object, rights, Some(node))
+            .unwrap()
+    }
+
     /// Connects the endpoints of two processes; says the channel's id.
     pub(super) fn connect(&mut self, one: usize, other: usize) -> u64 {
         let sides = [one, other].map(|at| {
