@@ -88,8 +88,8 @@ fn verdict(say: &mut Say, usable: &[BackendKind]) -> anyhow::Result<Exit> {
         let style = if exit == Exit::Success { GOOD } else { WRONG };
         let (subject, mark) = ("verdict", if exit == Exit::Success { "ok" } else { "no" });
         let mark = styled(style, format!("{mark:<4}"));
-        say.line(&format!("{subject:>8}  {mark}  {words}"))?;
-        say.line(&format!("{:MARGIN$}next: {next}", ""))?;
+        told(say, &format!("{subject:>8}  {mark}  "), words)?;
+        told(say, &" ".repeat(MARGIN), &format!("next: {next}"))?;
     }
     Ok(exit)
 }
@@ -105,18 +105,22 @@ fn report(say: &mut Say, subject: &str, finding: &Finding) -> anyhow::Result<()>
         say.json("check", value)?;
         return Ok(());
     }
-    let room = layout::width().saturating_sub(MARGIN);
     let mark = styled(style, format!("{mark:<4}"));
-    let words = words.lines().flat_map(|line| layout::wrapped(line, room));
-    for (index, line) in words.enumerate() {
-        match index {
-            0 => say.line(&format!("{subject:>8}  {mark}  {line}"))?,
-            _ => say.line(&format!("{:MARGIN$}{line}", ""))?,
-        }
-    }
+    told(say, &format!("{subject:>8}  {mark}  "), words)?;
     if !remedy.is_empty() {
-        for line in layout::wrapped(&format!("try: {remedy}"), room) {
-            say.line(&format!("{:MARGIN$}{line}", ""))?;
+        told(say, &" ".repeat(MARGIN), &format!("try: {remedy}"))?;
+    }
+    Ok(())
+}
+
+/// Words behind a margin, which is `title` in the first line.
+fn told(say: &mut Say, title: &str, words: &str) -> anyhow::Result<()> {
+    let room = layout::width().saturating_sub(MARGIN);
+    let lines = words.lines().flat_map(|line| layout::wrapped(line, room));
+    for (index, line) in lines.enumerate() {
+        match index {
+            0 => say.line(&format!("{title}{line}"))?,
+            _ => say.line(&format!("{:MARGIN$}{line}", ""))?,
         }
     }
     Ok(())
