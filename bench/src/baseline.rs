@@ -169,6 +169,7 @@ mod tests {
                 functions: vec![(function, instructions)],
             }),
             times: None,
+            counters: None,
         }
     }
 

@@ -39,6 +39,15 @@ pub struct Ticks {
     pub rounds: Vec<u64>,
 }
 
+/// What the performance counters of the processor counted of the guest alone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Core cycles.
+    pub cycles: u64,
+    /// Instructions, of the kernel and of programs.
+    pub instructions: u64,
+}
+
 /// What can be done to a machine as a whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Task {
@@ -89,6 +98,18 @@ pub trait Lab {
     /// # Errors
     /// Whatever goes wrong in the machine.
     fn time(&mut self, program: &str, operation: &str, rounds: u32) -> anyhow::Result<Ticks>;
+
+    /// All of a program that does so many rounds of an operation, by performance
+    /// counters; `None` where the host has none.
+    ///
+    /// # Errors
+    /// Whatever goes wrong in the machine.
+    fn counters(
+        &mut self,
+        program: &str,
+        operation: &str,
+        rounds: u32,
+    ) -> anyhow::Result<Option<Counters>>;
 
     /// The boot of the kernel, counted; `None` where that cannot be.
     ///

@@ -19,7 +19,7 @@ mod statistics;
 pub mod suite;
 
 pub use error::Error;
-pub use lab::{Function, Lab, Round, Task, Ticks};
+pub use lab::{Counters, Function, Lab, Round, Task, Ticks};
 pub use measure::{Exact, Measured};
 pub use run::{Run, Testbed};
 pub use suite::Benchmark;

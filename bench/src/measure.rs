@@ -9,7 +9,7 @@
 use hdrhistogram::Histogram;
 
 use crate::error::Error;
-use crate::lab::{Function, Lab, Round, Task};
+use crate::lab::{Counters, Function, Lab, Round, Task};
 use crate::suite::{Benchmark, What};
 
 /// Rounds that are counted.
@@ -28,6 +28,8 @@ pub struct Measured {
     pub exact: Option<Exact>,
     /// Times, if they were taken.
     pub times: Option<Times>,
+    /// What performance counters say of a round; `None` where there are none.
+    pub counters: Option<Counters>,
 }
 
 /// Exact figures of a benchmark.
@@ -89,6 +91,27 @@ pub fn count(lab: &mut dyn Lab, benchmark: &Benchmark) -> anyhow::Result<Option<
         }
         What::Task(_) => Ok(None),
     }
+}
+
+/// What performance counters say of a round: that by which twice as many rounds
+/// take more, so that the program's start and end are not in it.
+///
+/// # Errors
+/// Whatever goes wrong in the lab.
+pub fn counters(lab: &mut dyn Lab, benchmark: &Benchmark) -> anyhow::Result<Option<Counters>> {
+    let What::Operation { program, operation } = benchmark.what else {
+        return Ok(None);
+    };
+    let rounds = benchmark.rounds;
+    let Some(once) = lab.counters(program, operation, rounds)? else {
+        return Ok(None);
+    };
+    let twice = lab.counters(program, operation, 2 * rounds)?;
+    let each = |more: u64, less: u64| more.saturating_sub(less) / u64::from(rounds.max(1));
+    Ok(twice.map(|twice| Counters {
+        cycles: each(twice.cycles, once.cycles),
+        instructions: each(twice.instructions, once.instructions),
+    }))
 }
 
 /// The figures of rounds.
@@ -174,6 +197,7 @@ pub fn median(values: &[u64]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lab::Ticks;
 
     fn round(instructions: u64) -> Round {
         Round {
@@ -191,6 +215,43 @@ mod tests {
         let error = exact("x", vec![round(60)]).unwrap_err();
         assert!(error.to_string().contains("[60]"), "{error}");
         assert!(exact("x", Vec::new()).is_err());
+    }
+
+    /// A lab whose programs take so much for themselves and for each round.
+    struct Pmu;
+
+    impl Lab for Pmu {
+        fn count(&mut self, _: &str, _: &str, _: u32) -> anyhow::Result<Option<Vec<Round>>> {
+            Ok(None)
+        }
+
+        fn time(&mut self, _: &str, _: &str, _: u32) -> anyhow::Result<Ticks> {
+            Ok(Ticks::default())
+        }
+
+        fn counters(&mut self, _: &str, _: &str, rounds: u32) -> anyhow::Result<Option<Counters>> {
+            Ok(Some(Counters {
+                cycles: 9_000 + 200 * u64::from(rounds),
+                instructions: 7_000 + 64 * u64::from(rounds),
+            }))
+        }
+
+        fn boot(&mut self) -> anyhow::Result<Option<Round>> {
+            Ok(None)
+        }
+
+        fn task(&mut self, _: Task) -> anyhow::Result<u64> {
+            Ok(0)
+        }
+    }
+
+    #[test]
+    fn counters_tell_of_a_round_without_the_program_around_it() {
+        let null = crate::suite::chosen("patchwork/lat_syscall/null").unwrap();
+        let counters = counters(&mut Pmu, null[0]).unwrap().unwrap();
+        assert_eq!((counters.cycles, counters.instructions), (200, 64));
+        let boot = crate::suite::chosen("machine/boot/kernel").unwrap();
+        assert_eq!(super::counters(&mut Pmu, boot[0]).unwrap(), None);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What is measured on PatchworkOS, an operation at a time.
 //!
 //! Arguments: OPERATION `count` or `time` ROUNDS; see `measure.rs` of the
-//! library. With `yield` and `echo` it is the other process of a pair.
+//! library. With `yield`, `echo` and `answer` it is the other process of a pair.
 
 #![cfg_attr(target_os = "none", no_std, no_main)]
 
@@ -23,11 +23,15 @@ const PAGE: u64 = 4096;
 const MEBIBYTE: u64 = 1 << 20;
 /// Longest message through a pipe.
 const MESSAGE: usize = 2048;
+/// Longest message through a socket.
+const PACKET: usize = 4096;
 /// READ and WRITE (§3), and READ alone.
 const READ_WRITE: u64 = 3;
 const READ: u64 = 1;
 /// For ever.
 const NEVER: u64 = u64::MAX;
+/// Longest path of a socket's file, its end included.
+const PATH: usize = 48;
 /// This program, as a child.
 const ITSELF: &CStr = c"/bin/patchwork-costs";
 
@@ -70,6 +74,8 @@ fn perform(rounds: &Rounds<'_, Patchwork>) -> Result<i32> {
         }
         b"pipe-1" => pipe(rounds, 1)?,
         b"pipe-2048" => pipe(rounds, MESSAGE)?,
+        b"socket-1" => socket(rounds, 1)?,
+        b"socket-4096" => socket(rounds, PACKET)?,
         b"futex" => futex(rounds)?,
         b"fault" => fault(rounds)?,
         b"mmap-4k" => map(rounds, PAGE)?,
@@ -89,6 +95,7 @@ fn perform(rounds: &Rounds<'_, Patchwork>) -> Result<i32> {
             0
         }
         b"echo" => echo()?,
+        b"answer" => answer()?,
         b"end" => 0,
         _ => NO_SUCH,
     };
@@ -149,6 +156,65 @@ fn echo() -> Result<i32> {
         }
         patchwork::write(patchwork::STDOUT, &message[..count])?;
     }
+}
+
+/// Sends a message to another process through a local socket; it comes back.
+fn socket(rounds: &Rounds<'_, Patchwork>, size: usize) -> Result<i32> {
+    let mut path = [0; PATH];
+    let listener = make_socket(b"bind costs && listen", b"accept", &mut path)?;
+    patchwork::spawn(&[ITSELF, c"answer"], 0)?;
+    let data = patchwork::open(listener)?;
+    let mut message = [0; PACKET];
+    Ok(rounds.run(|| {
+        let _ = patchwork::write(data, &message[..size]);
+        let _ = patchwork::read(data, &mut message[..size]);
+    }))
+}
+
+/// The other end of [`socket`].
+fn answer() -> Result<i32> {
+    let mut path = [0; PATH];
+    let data = patchwork::open(make_socket(b"connect costs", b"data", &mut path)?)?;
+    let mut message = [0; PACKET];
+    loop {
+        let count = patchwork::read(data, &mut message)?;
+        if count == 0 {
+            return Ok(0);
+        }
+        patchwork::write(data, &message[..count])?;
+    }
+}
+
+/// Makes a socket and tells it something; the path of one of its files.
+fn make_socket<'path>(
+    told: &[u8],
+    file: &[u8],
+    path: &'path mut [u8; PATH],
+) -> Result<&'path CStr> {
+    let made = patchwork::open(c"/net/local/seqpacket")?;
+    let mut number = [0; 20];
+    let count = patchwork::read(made, &mut number)?;
+    name(path, &number[..count], b"ctl");
+    let control = patchwork::open(text(path)?)?;
+    patchwork::write(control, told)?;
+    patchwork::close(control)?;
+    name(path, &number[..count], file);
+    text(path)
+}
+
+/// Writes the path of a socket's file.
+fn name(path: &mut [u8; PATH], number: &[u8], file: &[u8]) {
+    path.fill(0);
+    let parts = [b"/net/local/", number, b"/", file];
+    let bytes = parts.into_iter().flatten();
+    path.iter_mut()
+        .zip(bytes)
+        .for_each(|(place, byte)| *place = *byte);
+}
+
+/// A path that ends in zeros.
+fn text(path: &[u8; PATH]) -> Result<&CStr> {
+    CStr::from_bytes_until_nul(path).map_err(|_| None)
 }
 
 /// Wakes a thread, and waits until it has done the same.

@@ -5,13 +5,19 @@
 
 #![cfg_attr(target_os = "uefi", no_std, no_main)]
 
-use core::ptr;
+use core::ptr::{self, NonNull};
 
 use mayfly_user::measure::{NO_SUCH, Rounds};
-use mayfly_user::xeneva::{self, Failed};
+use mayfly_user::xeneva::{self, Failed, memory, thread};
 use mayfly_user::{Process, Xeneva};
 
 mayfly_user::program!(Xeneva, run);
+mayfly_user::sub_thread!(over_entry, be_over);
+
+const PAGE: u64 = 4096;
+const MEBIBYTE: u64 = 1 << 20;
+/// Key of the segment.
+const KEY: u16 = 7;
 
 /// Modes of files (`specs/xeneva.md`).
 const READ: u64 = 2;
@@ -47,6 +53,12 @@ fn perform(rounds: &Rounds<'_, Xeneva>) -> Result<i32, Failed> {
                 close(file);
             }
         }),
+        b"fault" => fault(rounds)?,
+        b"mmap-4k" => map(rounds, PAGE),
+        b"mmap-1m" => map(rounds, MEBIBYTE),
+        b"shm" => shared(rounds, PAGE)?,
+        b"handover-1m" => shared(rounds, MEBIBYTE)?,
+        b"thread" => rounds.run(|| thread::create(over_entry, c"over").map(|_| thread::pause())),
         b"spawn" => rounds.run(spawn),
         b"end" => 0,
         _ => NO_SUCH,
@@ -63,6 +75,62 @@ fn close(file: i32) {
             [file, 0, 0, 0, 0, 0],
         )
     };
+}
+
+/// Touches pages, one after the other.
+fn fault(rounds: &Rounds<'_, Xeneva>) -> Result<i32, Failed> {
+    let length = (rounds.count() + 1) * PAGE;
+    let mut next = memory::map(length, memory::WRITE, 0, memory::ANONYMOUS, 0)?;
+    Ok(rounds.run(|| {
+        touch(next);
+        // SAFETY: there is a page more than rounds, of 512 words each.
+        next = unsafe { next.add(512) };
+    }))
+}
+
+/// Stores a word in mapped memory.
+fn touch(place: NonNull<u64>) {
+    // SAFETY: the caller mapped it, to be written, for itself alone.
+    unsafe { place.write_volatile(1) };
+}
+
+fn map(rounds: &Rounds<'_, Xeneva>, length: u64) -> i32 {
+    rounds.run(|| {
+        if let Ok(start) = memory::map(length, memory::WRITE, 0, memory::ANONYMOUS, 0) {
+            // SAFETY: nothing refers to it.
+            unsafe { memory::unmap(start, length) };
+        }
+    })
+}
+
+/// Maps a segment that is there, touches its first and last word, and unmaps it.
+fn shared(rounds: &Rounds<'_, Xeneva>, length: u64) -> Result<i32, Failed> {
+    let id = memory::create_shared(KEY, length)?;
+    let last = usize::try_from(length / 8 - 1).map_err(|_| Failed)?;
+    let ends = |start: NonNull<u64>| {
+        touch(start);
+        // SAFETY: the segment has so many words.
+        touch(unsafe { start.add(last) });
+    };
+    // A second mapping, so that the segment stays.
+    ends(memory::obtain_shared(id)?);
+    Ok(rounds.run(|| {
+        if let Ok(start) = memory::obtain_shared(id) {
+            ends(start);
+            // SAFETY: nothing refers to it.
+            unsafe { memory::unmap_shared(KEY) };
+        }
+    }))
+}
+
+/// Wakes the main thread, and is over.
+fn be_over(_argc: u64, _argv: u64) {
+    if let Ok(pid) = xeneva::get_process_id()
+        && let Ok(pid) = i32::try_from(pid)
+    {
+        // A failure leaves the main thread waiting, which whoever measures notices.
+        let _sent = thread::send_signal(pid, 1);
+    }
 }
 
 /// Starts a process that ends at once, and waits for its end.

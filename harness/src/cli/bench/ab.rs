@@ -132,12 +132,8 @@ fn of_revision(revision: &str, say: &mut Say) -> anyhow::Result<PathBuf> {
         why: why.into(),
         remedy,
     };
-    let root = saved::root().ok_or_else(|| {
-        refused(
-            "git knows no repository here",
-            "a checkout with its history",
-        )
-    })?;
+    let root = saved::root()
+        .map_err(|complaint| refused(&complaint, "git, and a checkout with its history"))?;
     let commit = saved::commit(revision)
         .ok_or_else(|| refused("there is no such revision", "git log names some"))?;
     let changed = saved::changes(&root);

@@ -58,7 +58,7 @@ fn of_revision(
         path: saved::path(name),
         why: why.into(),
     };
-    let root = saved::root().ok_or_else(|| unknown("git knows no repository here"))?;
+    let root = saved::root().map_err(|complaint| unknown(&complaint))?;
     let commit = saved::commit(name).ok_or_else(|| unknown("git knows no such revision"))?;
     let agreed = Baseline::of_files(&files(&root, name, &commit)?)?;
     let mut kept: Option<Run> = None;

@@ -12,9 +12,10 @@ use mayfly::profile;
 use mayfly::symbols::Kernel;
 use mayfly::{BackendKind, Output, SnapshotUse, Spent, Visit, VmOptions};
 use mayfly_abi::{Abi, MARK};
-use mayfly_bench::{Lab, Round, Task, Ticks};
+use mayfly_bench::{Counters, Lab, Round, Task, Ticks};
 
 use super::machines;
+use super::pmu::Pmu;
 
 /// Longest time of a program: counting takes a thousand times as long as running.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -28,6 +29,8 @@ pub(super) struct Microvms {
     /// How calls enter the kernel here, once it was seen.
     entry: Option<&'static str>,
     machines: machines::Machines,
+    /// Performance counters, where the host has them.
+    pmu: Option<Pmu>,
 }
 
 impl Microvms {
@@ -36,6 +39,7 @@ impl Microvms {
             kernel: Kernel::new(),
             entry: None,
             machines: machines::Machines::default(),
+            pmu: Pmu::open().ok(),
         }
     }
 
@@ -98,6 +102,22 @@ impl Lab for Microvms {
             empty: line("empty ")?,
             rounds: line("ticks ")?,
         })
+    }
+
+    fn counters(
+        &mut self,
+        program: &str,
+        operation: &str,
+        rounds: u32,
+    ) -> anyhow::Result<Option<Counters>> {
+        let Some(pmu) = &mut self.pmu else {
+            return Ok(None);
+        };
+        let vm = options().run_timeout(TIMEOUT).boot()?;
+        let count = rounds.to_string();
+        let command = vm.spawn(program).arg(operation).arg("run").arg(count);
+        let counters = pmu.of(|| check(program, operation, &command.trace(false).run()?))?;
+        Ok(Some(counters))
     }
 
     fn boot(&mut self) -> anyhow::Result<Option<Round>> {

@@ -10,6 +10,7 @@ mod counting;
 mod floor;
 mod lab;
 mod machines;
+mod pmu;
 mod saved;
 mod show;
 
@@ -195,6 +196,7 @@ fn confirm(
             name: benchmark.name.into(),
             exact: None,
             times: Some(measure::times(&mut lab, benchmark, options.boots)?),
+            counters: None,
         };
         let again = Run::of(then.testbed.clone(), &[again]);
         let twice = compare::runs(then, &again, history);
@@ -266,6 +268,7 @@ fn all(
         name: benchmark.name.into(),
         exact: exact.cloned(),
         times: None,
+        counters: None,
     };
     let mut counted = counting::Counted {
         figures: vec![None; chosen.len()],
@@ -285,6 +288,7 @@ fn all(
         let mut figures = of(benchmark, exact.as_ref());
         if !options.exact {
             figures.times = Some(measure::times(&mut lab, benchmark, options.boots)?);
+            figures.counters = measure::counters(&mut lab, benchmark)?;
             if shown {
                 show::line(&figures, options.boots, say)?;
             }

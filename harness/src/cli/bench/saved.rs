@@ -44,7 +44,7 @@ pub(super) fn testbed() -> anyhow::Result<Testbed> {
 
 /// The revision here, which is none if the sources are changed.
 fn revision() -> Option<String> {
-    let unchanged = changes(&root()?).is_empty();
+    let unchanged = changes(&root().ok()?).is_empty();
     let revision = git(&["rev-parse", "--short", "HEAD"])?;
     Some(match unchanged {
         true => revision,
@@ -52,9 +52,12 @@ fn revision() -> Option<String> {
     })
 }
 
-/// Folder of the repository here; `None` if there is none, or no git.
-pub(super) fn root() -> Option<String> {
-    git(&["rev-parse", "--show-toplevel"])
+/// Folder of the repository here.
+///
+/// # Errors
+/// Git's complaint.
+pub(super) fn root() -> Result<String, String> {
+    asked(&["rev-parse", "--show-toplevel"])
 }
 
 /// The commit that a revision names.

@@ -10,6 +10,7 @@ use mayfly_bench::compare::{Compared, Verdict};
 use mayfly_bench::{Measured, Testbed, suite};
 use serde_json::json;
 
+use super::pmu;
 use crate::cli::say::{CARE, GOOD, QUIET, Say, WRONG, styled};
 
 /// Functions shown of a change.
@@ -22,8 +23,8 @@ pub(super) fn header(exact: bool, say: &mut Say) -> io::Result<()> {
     let mut header = format!("{:<36} {:>12}", "benchmark", "kernel instr");
     if !exact {
         header += &format!(
-            " {:>12} {:>12} {:>12} {:>12} {:>9}",
-            "cold", "ticks min", "p50", "p99", "n"
+            " {:>8} {:>12} {:>12} {:>12} {:>12} {:>9}",
+            "empty", "cold", "ticks min", "p50", "p99", "n"
         );
     }
     say.line(&styled(QUIET, header))
@@ -38,6 +39,7 @@ pub(super) fn line(measured: &Measured, boots: u32, say: &mut Say) -> io::Result
     let mut line = format!("{:<36} {count:>12}", measured.name);
     if let Some(times) = &measured.times {
         let cold = times.cold_median();
+        line += &format!(" {:>8}", grouped(times.empty));
         for ticks in [
             cold,
             times.quantile(0.0),
@@ -53,6 +55,13 @@ pub(super) fn line(measured: &Measured, boots: u32, say: &mut Say) -> io::Result
                 boots,
                 times.histogram.len() / u64::from(boots.max(1))
             )
+        );
+    }
+    if let Some(counters) = measured.counters {
+        line += &format!(
+            "  {} cycles, {} instructions",
+            grouped(counters.cycles),
+            grouped(counters.instructions)
         );
     }
     if let Some((least, most)) = measured
@@ -90,6 +99,8 @@ pub(super) fn object(measured: &Measured, boots: u32, verdict: Option<&str>) -> 
         "range_instr": exact.map(|it| [it.range.0, it.range.1]),
         "parts": exact.map(|it| it.parts.clone()),
         "ticks": ticks,
+        "cycles": measured.counters.map(|it| it.cycles),
+        "guest_instr": measured.counters.map(|it| it.instructions),
         "n": measured.times.as_ref().map_or(0, |it| it.histogram.len()),
         "boots": boots,
         "verdict": verdict,
@@ -107,7 +118,12 @@ pub(super) fn testbed(testbed: &Testbed, say: &mut Say) -> io::Result<()> {
             "         ring 0 is emulated here, an instruction at a time: ticks are not those of hardware",
         )?;
     }
-    say.line("         cycles n/a: times are ticks of the TSC, no performance counter is read")
+    say.line("         times are ticks of the TSC, less what taking them costs; boots x rounds behind them")?;
+    match pmu::missing() {
+        Some(reason) => say.line(&format!("         cycles n/a: {reason}")),
+        None => say
+            .line("         cycles and instructions: of the guest alone, by performance counters"),
+    }
 }
 
 /// Thousandths as per cent, with their sign.

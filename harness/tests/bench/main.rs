@@ -1,8 +1,10 @@
 //! `mayfly bench`, run as a user and as CI run it.
 //!
 //! Purpose: exact counts are the same twice, a baseline that differs is told
-//! with the function that grew, and input that is broken is told as what it is.
-//! Neighbours: the crate `mayfly_bench` tests the judging with made-up figures.
+//! with the function that grew, and what the report says of this host. Neighbours:
+//! `mistakes` has broken input; the crate `mayfly_bench` tests the judging with made-up figures.
+
+mod mistakes;
 
 use std::fs;
 use std::path::Path;
@@ -33,6 +35,29 @@ fn blessed() -> TempDir {
     let (code, _, errors) = bench(folder.path(), &["--bless", "lat_syscall/null"]);
     assert_eq!(code, 0, "{errors}");
     folder
+}
+
+#[test]
+fn the_report_says_what_times_are_worth_here() {
+    let output = Command::new(env!("CARGO_BIN_EXE_mayfly"))
+        .args(["bench", "--color", "never", "--boots", "1", NULL])
+        .output()
+        .expect("the tool is built");
+    let said = String::from_utf8_lossy(&output.stdout);
+    let emulated = said.contains(" · ring 0 emulated · ");
+    let words =
+        "ring 0 is emulated here, an instruction at a time: ticks are not those of hardware";
+    assert_eq!(said.contains(words), emulated, "{said}");
+    assert!(emulated || said.contains(" · ring 0 native · "), "{said}");
+    // Cycles come of performance counters, or are not told, and why.
+    let counted = said.contains(" cycles, ");
+    let reason = said.split("cycles n/a: ").nth(1);
+    let reason = reason.and_then(|it| it.lines().next());
+    assert_eq!(counted, reason.is_none(), "{said}");
+    assert!(
+        reason.is_none_or(|it| it.contains("performance counters")),
+        "{said}"
+    );
 }
 
 #[test]
@@ -94,34 +119,6 @@ fn a_count_that_differs_either_way_is_111_and_names_the_function() {
         );
         assert!(errors.contains("--bless"), "{errors}");
     }
-}
-
-#[test]
-fn broken_input_has_words_of_its_own() {
-    let empty = TempDir::new().expect("a folder");
-    let (code, _, errors) = bench(empty.path(), &["--against", "baseline", NULL]);
-    assert_eq!(code, 2);
-    assert!(errors.contains("there is no baseline at"), "{errors}");
-
-    let folder = blessed();
-    fs::write(
-        folder.path().join("patchwork.txt"),
-        "patchwork/x 12 about\n",
-    )
-    .expect("written");
-    let (code, _, errors) = bench(folder.path(), &["--against", "baseline", NULL]);
-    assert_eq!(code, 2);
-    assert!(
-        errors.contains("patchwork.txt:1: ") && errors.contains("no number"),
-        "{errors}"
-    );
-
-    let (code, _, errors) = bench(folder.path(), &["lat_sycall"]);
-    assert_eq!(code, 2);
-    assert!(
-        errors.contains("no benchmark has \"lat_sycall\""),
-        "{errors}"
-    );
 }
 
 /// Copies what a kernel is built of.

@@ -1,0 +1,172 @@
+//! What `mayfly bench` says of each kind of broken input.
+//!
+//! Purpose: a missing or corrupt baseline, an unknown benchmark, another testbed,
+//! a changed tree, no git and no such revision each have words of their own, and
+//! nothing is measured before they are said. Neighbour: `main` has what works.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use crate::{NULL, bench, blessed};
+
+/// The tool in a folder, with its saved runs there, too; its code and its words.
+fn tool(folder: &Path, arguments: &[&str]) -> (i32, String) {
+    said(command(folder, arguments))
+}
+
+fn command(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mayfly"));
+    command
+        .args(["bench", "--color", "never"])
+        .args(arguments)
+        .current_dir(folder)
+        .env("CARGO_TARGET_DIR", folder.join("target"))
+        // No repository above counts.
+        .env("GIT_CEILING_DIRECTORIES", folder.parent().expect("one"));
+    command
+}
+
+fn said(mut command: Command) -> (i32, String) {
+    let output = command.output().expect("the tool is built");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let code = output.status.code().expect("no signal");
+    (code, text(&output.stdout) + &text(&output.stderr))
+}
+
+/// A repository with a kernel's folder in it, and a baseline.
+fn repository() -> TempDir {
+    let baseline = blessed();
+    let folder = TempDir::new().expect("a folder");
+    let files = folder.path().join("bench/baseline");
+    fs::create_dir_all(&files).expect("a folder");
+    for entry in fs::read_dir(baseline.path()).expect("a folder").flatten() {
+        if entry.path().is_file() {
+            fs::copy(entry.path(), files.join(entry.file_name())).expect("a copy");
+        }
+    }
+    fs::create_dir_all(folder.path().join("kernel")).expect("a folder");
+    fs::write(folder.path().join("kernel/main.rs"), "").expect("written");
+    for arguments in [
+        &["init", "--quiet"][..],
+        &["add", "."],
+        &["commit", "--quiet", "-m", "first"],
+    ] {
+        let done = Command::new("git")
+            .args(["-c", "user.name=a", "-c", "user.email=a@b"])
+            .args(arguments)
+            .current_dir(folder.path())
+            .status();
+        assert!(done.expect("git is installed").success());
+    }
+    folder
+}
+
+#[test]
+fn a_baseline_that_is_missing_or_corrupt_is_told_with_its_place() {
+    let empty = TempDir::new().expect("a folder");
+    let (code, _, errors) = bench(empty.path(), &["--against", "baseline", NULL]);
+    assert_eq!(code, 2);
+    assert!(errors.contains("there is no baseline at"), "{errors}");
+
+    for (file, text, place, why) in [
+        (
+            "patchwork.txt",
+            "patchwork/x 12 about\n",
+            "patchwork.txt:1: ",
+            "no number",
+        ),
+        (
+            "functions/patchwork.txt",
+            "  5  x\n",
+            "functions/patchwork.txt:1: ",
+            "a function's line is",
+        ),
+    ] {
+        let folder = blessed();
+        fs::write(folder.path().join(file), text).expect("written");
+        let (code, _, errors) = bench(folder.path(), &["--against", "baseline", NULL]);
+        assert_eq!(code, 2);
+        assert!(errors.contains(place) && errors.contains(why), "{errors}");
+    }
+}
+
+#[test]
+fn an_unknown_benchmark_is_told_with_one_that_is_close() {
+    let (code, _, errors) = bench(Path::new("none"), &["lat_sycall"]);
+    assert_eq!(code, 2);
+    assert!(
+        errors.contains("no benchmark has \"lat_sycall\""),
+        "{errors}"
+    );
+    let (_, _, errors) = bench(Path::new("none"), &["patchwork/lat_syscall/nulll"]);
+    assert!(errors.contains("lat_syscall/null is close"), "{errors}");
+}
+
+#[test]
+fn times_of_another_testbed_are_refused_and_counts_are_not() {
+    let folder = TempDir::new().expect("a folder");
+    let quick = ["--boots", "1", NULL];
+    let (code, words) = tool(folder.path(), &[&["--save", "mine"][..], &quick].concat());
+    assert_eq!(code, 0, "{words}");
+    let file = folder.path().join("target/mayfly/bench/mine.jsonl");
+    let text = fs::read_to_string(&file).expect("a run");
+    let here = text
+        .split("\"host\":\"")
+        .nth(1)
+        .and_then(|it| it.split('"').next());
+    let there = text.replacen(here.expect("a host"), "another processor", 1);
+    fs::write(&file, there).expect("written");
+    let against = [&["--against", "mine"][..], &quick].concat();
+    let (code, words) = tool(folder.path(), &against);
+    assert_eq!(code, 2, "{words}");
+    assert!(
+        words.contains("times of another processor say nothing"),
+        "{words}"
+    );
+    let (code, words) = tool(folder.path(), &[&["--exact"][..], &against].concat());
+    assert_eq!(code, 0, "{words}");
+
+    fs::write(&file, "{").expect("written");
+    let (code, words) = tool(folder.path(), &against);
+    assert_eq!(code, 2);
+    assert!(words.contains("mine.jsonl:1: "), "{words}");
+}
+
+#[test]
+fn revisions_are_found_in_git_and_nowhere_else() {
+    let none = TempDir::new().expect("a folder");
+    for arguments in [["--ab", "HEAD", NULL], ["--against", "HEAD", NULL]] {
+        let (code, words) = tool(none.path(), &arguments);
+        assert_eq!(code, 2, "{words}");
+        assert!(words.contains("not a git repository"), "{words}");
+        let mut command = command(none.path(), &arguments);
+        let (code, words) = said({
+            command.env("PATH", "");
+            command
+        });
+        assert_eq!(code, 2, "{words}");
+        assert!(words.contains("git cannot be run"), "{words}");
+    }
+
+    let folder = repository();
+    for arguments in [["--ab", "nonsense", NULL], ["--against", "nonsense", NULL]] {
+        let (code, words) = tool(folder.path(), &arguments);
+        assert_eq!(code, 2, "{words}");
+        assert!(words.contains("no such revision"), "{words}");
+    }
+    // What is committed there is what was just counted.
+    let against = ["--exact", "--against", "HEAD", NULL];
+    let (code, words) = tool(folder.path(), &against);
+    assert_eq!(code, 0, "{words}");
+
+    fs::write(folder.path().join("kernel/main.rs"), "changed").expect("written");
+    let (code, words) = tool(folder.path(), &["--ab", "HEAD", NULL]);
+    assert_eq!(code, 2, "{words}");
+    assert!(
+        words.contains("the working tree is changed") && words.contains("kernel/main.rs"),
+        "{words}"
+    );
+}
