@@ -6,9 +6,11 @@
 //! what is read here is the thread's.
 
 use core::arch::asm;
-use core::sync::atomic::{AtomicBool, Ordering};
 
-static FSGSBASE: AtomicBool = AtomicBool::new(false);
+use crate::cpu::Owned;
+
+/// Not atomic, so that it is tested where it lies.
+static FSGSBASE: Owned<bool> = Owned::new(false);
 
 /// Bases of a thread that is not running.
 #[derive(Clone, Copy, Debug, Default)]
@@ -20,12 +22,15 @@ pub(crate) struct Bases {
 
 /// CR4.FSGSBASE is set.
 pub(crate) fn set_available() {
-    FSGSBASE.store(true, Ordering::Relaxed);
+    // SAFETY: boot, one processor: nothing reads it meanwhile.
+    unsafe { FSGSBASE.0.get().write(true) };
 }
 
 /// CR4.FSGSBASE is set: what [`switch`] asks for.
+#[inline(always)]
 pub(crate) fn available() -> bool {
-    FSGSBASE.load(Ordering::Relaxed)
+    // SAFETY: nothing writes it after boot.
+    unsafe { FSGSBASE.0.get().read() }
 }
 
 /// Takes the bases of `previous` and gives the processor those of `next`.

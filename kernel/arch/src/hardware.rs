@@ -33,10 +33,6 @@ pub struct Hardware {
     /// Unix time at some tick since the base, once a resume has told one.
     resumed_epoch: Option<(u64, u64)>,
     running_root: PageFrame,
-    /// User memory is accessible in brackets only.
-    smap: bool,
-    /// Ring 3 sets its own FS and GS bases.
-    bases: bool,
 }
 
 impl Hardware {
@@ -64,8 +60,6 @@ impl Hardware {
             epoch,
             resumed_epoch: None,
             running_root: NO_ROOT,
-            smap: usercopy::smap(),
-            bases: bases::available(),
         })
     }
 
@@ -117,7 +111,11 @@ impl Machine for Hardware {
             self.running_root = tables.root_frame();
             tables.activate();
         }
-        user::switch(self.bases, previous.map(|context| &mut **context), next);
+        user::switch(
+            bases::available(),
+            previous.map(|context| &mut **context),
+            next,
+        );
     }
 
     #[inline(always)]
@@ -239,19 +237,19 @@ impl Machine for Hardware {
 
     #[inline(always)]
     fn read_user(&mut self, address: u64, buffer: &mut [u8]) -> Result<(), CopyFault> {
-        let copied = usercopy::read(self.smap, address, buffer);
+        let copied = usercopy::read(usercopy::smap(), address, buffer);
         outcome(copied, buffer.len())
     }
 
     #[inline(always)]
     fn write_user(&mut self, address: u64, bytes: &[u8]) -> Result<(), CopyFault> {
-        let copied = usercopy::write(self.smap, address, bytes);
+        let copied = usercopy::write(usercopy::smap(), address, bytes);
         outcome(copied, bytes.len())
     }
 
     #[inline(always)]
     fn read_user_four(&mut self, address: u64) -> [u64; 4] {
-        usercopy::read_four(self.smap, address)
+        usercopy::read_four(usercopy::smap(), address)
     }
 
     #[inline(always)]
@@ -260,7 +258,7 @@ impl Machine for Hardware {
         address: u64,
         words: &[u64; N],
     ) -> Result<(), CopyFault> {
-        match usercopy::write_words(self.smap, address, words) {
+        match usercopy::write_words(usercopy::smap(), address, words) {
             true => Ok(()),
             false => Err(word_fault()),
         }
@@ -276,28 +274,28 @@ impl Machine for Hardware {
         assert!(offset + length <= PAGE_BYTES);
         let to = direct::<u8>(frame.address() + offset as u64);
         // SAFETY: as in `write_frame`.
-        let copied = unsafe { usercopy::read_raw(self.smap, address, to, length) };
+        let copied = unsafe { usercopy::read_raw(usercopy::smap(), address, to, length) };
         outcome(copied, length)
     }
 
     #[inline(always)]
     fn probe_user(&mut self, address: u64, write: bool) -> bool {
-        usercopy::probe(self.smap, address, write)
+        usercopy::probe(usercopy::smap(), address, write)
     }
 
     #[inline(always)]
     fn read_user_inline(&mut self, address: u64, buffer: &mut [u8]) -> bool {
-        usercopy::read_inline(self.smap, address, buffer)
+        usercopy::read_inline(usercopy::smap(), address, buffer)
     }
 
     #[inline(always)]
     fn probe_user_all<const N: usize>(&mut self, addresses: [u64; N]) -> bool {
-        usercopy::probe_all(self.smap, addresses)
+        usercopy::probe_all(usercopy::smap(), addresses)
     }
 
     #[inline(always)]
     fn write_user_both(&mut self, bytes: (u64, &[u8]), words: (u64, &[u64])) -> bool {
-        usercopy::write_both(self.smap, bytes, words)
+        usercopy::write_both(usercopy::smap(), bytes, words)
     }
 
     fn ticks(&self) -> u64 {

@@ -8,11 +8,13 @@
 
 use core::arch::asm;
 use core::hint::cold_path;
-use core::sync::atomic::{AtomicBool, Ordering};
 
 use mayfly_core::frame::TrapFrame;
 
-static SMAP: AtomicBool = AtomicBool::new(false);
+use crate::cpu::Owned;
+
+/// Not atomic, so that it is tested where it lies.
+static SMAP: Owned<bool> = Owned::new(false);
 
 unsafe extern "C" {
     fn user_copy(to: *mut u8, from: *const u8, length: usize) -> usize;
@@ -45,13 +47,15 @@ macro_rules! fixup {
 }
 
 pub(crate) fn set_smap(on: bool) {
-    SMAP.store(on, Ordering::Relaxed);
+    // SAFETY: boot, one processor: nothing reads it meanwhile.
+    unsafe { SMAP.0.get().write(on) };
 }
 
-/// SMAP is on: what the functions here ask for, as `smap`, so that whoever
-/// copies often has it at hand.
+/// SMAP is on: what the functions here ask for, as `smap`.
+#[inline(always)]
 pub(crate) fn smap() -> bool {
-    SMAP.load(Ordering::Relaxed)
+    // SAFETY: nothing writes it after boot.
+    unsafe { SMAP.0.get().read() }
 }
 
 /// Copies user memory at `address` to `buffer`; says how many bytes were copied.
