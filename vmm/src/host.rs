@@ -4,7 +4,7 @@
 //! here is asked twice. Neighbour: `vm`, the only user.
 
 use std::io;
-use std::sync::OnceLock;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use kvm_bindings::{
     CpuId, KVM_CAP_SET_GUEST_DEBUG2, KVM_CAP_SPLIT_IRQCHIP, KVM_GUESTDBG_BLOCKIRQ,
@@ -20,6 +20,8 @@ use crate::cpuid::guest_cpuid;
 pub(crate) struct Host {
     kvm: Kvm,
     cpuid: OnceLock<CpuId>,
+    /// A machine that was made to ask it something: the next one to be made.
+    spare: Mutex<Option<(VmFd, VcpuFd)>>,
     /// Whether single-stepping can hold interrupts back.
     pub(crate) can_block_interrupts: bool,
 }
@@ -60,12 +62,28 @@ impl Host {
         Ok(Self {
             kvm,
             cpuid: OnceLock::new(),
+            spare: Mutex::default(),
             can_block_interrupts: debug > 0 && can_block,
         })
     }
 
+    /// A VM and its one vCPU.
+    pub(crate) fn create(&self) -> Result<(VmFd, VcpuFd), Error> {
+        let spare = self.spare().take();
+        if let Some(spare) = spare {
+            return Ok(spare);
+        }
+        let vm = self.create_vm()?;
+        let vcpu = self.create_vcpu(&vm)?;
+        Ok((vm, vcpu))
+    }
+
+    fn spare(&self) -> MutexGuard<'_, Option<(VmFd, VcpuFd)>> {
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// A VM with a local APIC in the kernel and an IOAPIC left to us.
-    pub(crate) fn create_vm(&self) -> Result<VmFd, Error> {
+    fn create_vm(&self) -> Result<VmFd, Error> {
         let vm = self.kvm.create_vm().map_err(Error::kvm("KVM_CREATE_VM"))?;
         let mut split = kvm_enable_cap {
             cap: KVM_CAP_SPLIT_IRQCHIP,
@@ -78,7 +96,7 @@ impl Host {
     }
 
     /// The one vCPU of `vm`, with its CPUID.
-    pub(crate) fn create_vcpu(&self, vm: &VmFd) -> Result<VcpuFd, Error> {
+    fn create_vcpu(&self, vm: &VmFd) -> Result<VcpuFd, Error> {
         let vcpu = vm.create_vcpu(0).map_err(Error::kvm("KVM_CREATE_VCPU"))?;
         let cpuid = match self.cpuid.get() {
             Some(cpuid) => cpuid,
@@ -111,7 +129,8 @@ impl Host {
     fn cpuid_digest(&self) -> Result<u32, Error> {
         // It is asked of a vCPU once, and then known.
         if self.cpuid.get().is_none() {
-            self.create_vcpu(&self.create_vm()?)?;
+            let asked = self.create()?;
+            *self.spare() = Some(asked);
         }
         let mut hasher = crc32fast::Hasher::new();
         for entry in self.cpuid.get().iter().flat_map(|cpuid| cpuid.as_slice()) {

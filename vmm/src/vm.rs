@@ -71,9 +71,8 @@ impl Vm {
         let host = Host::get()?;
         let memory = Memory::new(config.memory_bytes, modules)?;
         let start = boot::load(config, kernel, &memory)?;
-        let vm = host.create_vm()?;
+        let (vm, vcpu) = host.create()?;
         memory.register(&vm)?;
-        let vcpu = host.create_vcpu(&vm)?;
         if config.clock_divisor != 1 {
             host.slow_clock(&vcpu, config.clock_divisor)?;
         }

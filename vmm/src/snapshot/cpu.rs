@@ -4,8 +4,9 @@
 //! tells its guest so. Neighbour: the parent, which reads a stopped vCPU.
 
 use kvm_bindings::{
-    KVM_VCPUEVENT_VALID_NMI_PENDING, KVM_VCPUEVENT_VALID_SHADOW, Msrs, kvm_debugregs,
-    kvm_lapic_state, kvm_mp_state, kvm_msr_entry, kvm_regs, kvm_sregs, kvm_vcpu_events, kvm_xsave,
+    KVM_MP_STATE_RUNNABLE, KVM_VCPUEVENT_VALID_NMI_PENDING, KVM_VCPUEVENT_VALID_SHADOW, Msrs,
+    kvm_debugregs, kvm_lapic_state, kvm_mp_state, kvm_msr_entry, kvm_regs, kvm_sregs,
+    kvm_vcpu_events, kvm_xsave,
 };
 use kvm_ioctls::VcpuFd;
 use serde::{Deserialize, Serialize};
@@ -64,8 +65,27 @@ impl CpuState {
         })
     }
 
-    /// Makes another vCPU like the one that was read.
+    /// Makes a vCPU that was just made like the one that was read. Each request
+    /// takes microseconds, so it is not told what it is like anyway.
+    pub(super) fn write_new(&self, vcpu: &VcpuFd) -> Result<(), Error> {
+        self.write_registers(vcpu)?;
+        if self.owes_events() {
+            self.write_events(vcpu)?;
+        }
+        match self.run_state.mp_state {
+            KVM_MP_STATE_RUNNABLE => Ok(()),
+            _ => self.write_run_state(vcpu),
+        }
+    }
+
+    /// Makes any other vCPU like the one that was read.
     pub(super) fn write(&self, vcpu: &VcpuFd) -> Result<(), Error> {
+        self.write_registers(vcpu)?;
+        self.write_events(vcpu)?;
+        self.write_run_state(vcpu)
+    }
+
+    fn write_registers(&self, vcpu: &VcpuFd) -> Result<(), Error> {
         vcpu.set_sregs(&self.sregs)
             .map_err(Error::kvm("KVM_SET_SREGS"))?;
         vcpu.set_regs(&self.regs)
@@ -80,11 +100,36 @@ impl CpuState {
         }
         // After the registers: they say whether the local APIC is an x2APIC.
         vcpu.set_lapic(&self.lapic)
-            .map_err(Error::kvm("KVM_SET_LAPIC"))?;
+            .map_err(Error::kvm("KVM_SET_LAPIC"))
+    }
+
+    /// Something is pending or held back that no new vCPU has.
+    fn owes_events(&self) -> bool {
+        let it = &self.events;
+        let flags = [
+            it.exception.injected,
+            it.exception.pending,
+            it.interrupt.injected,
+            it.interrupt.shadow,
+            it.nmi.injected,
+            it.nmi.pending,
+            it.nmi.masked,
+            it.smi.smm,
+            it.smi.pending,
+            it.smi.latched_init,
+            it.triple_fault.pending,
+        ];
+        flags.iter().any(|flag| *flag != 0)
+    }
+
+    fn write_events(&self, vcpu: &VcpuFd) -> Result<(), Error> {
         let mut events = self.events;
         events.flags |= KVM_VCPUEVENT_VALID_NMI_PENDING | KVM_VCPUEVENT_VALID_SHADOW;
         vcpu.set_vcpu_events(&events)
-            .map_err(Error::kvm("KVM_SET_VCPU_EVENTS"))?;
+            .map_err(Error::kvm("KVM_SET_VCPU_EVENTS"))
+    }
+
+    fn write_run_state(&self, vcpu: &VcpuFd) -> Result<(), Error> {
         vcpu.set_mp_state(self.run_state)
             .map_err(Error::kvm("KVM_SET_MP_STATE"))
     }

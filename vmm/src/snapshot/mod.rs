@@ -84,10 +84,9 @@ impl Snapshot {
         let modules = [self.modules.as_slice(), more].concat();
         let ram = Arc::clone(&self.ram);
         let memory = Memory::over(ram, self.state.ram_bytes, sharing, &modules)?;
-        let vm = host.create_vm()?;
+        let (vm, vcpu) = host.create()?;
         memory.register(&vm)?;
-        let vcpu = host.create_vcpu(&vm)?;
-        self.state.cpu.write(&vcpu)?;
+        self.state.cpu.write_new(&vcpu)?;
         let bus = Bus::restore(&self.state.devices, &memory);
         Ok(Vm::of(Parts {
             vcpu,
