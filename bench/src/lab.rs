@@ -78,6 +78,16 @@ pub enum Task {
     ResetCall,
     /// A machine reset to its beginning, and answering a ping.
     Reset,
+    /// The tool as a process that runs nothing, from exec to exit.
+    Process,
+    /// The tool running a program in a copy of a machine on disk.
+    RunCached,
+    /// The tool running a program in a machine that boots.
+    RunCold,
+    /// A hundred tests with a machine each, as `cargo test` runs them.
+    Tests,
+    /// Memory of a process with one machine beyond the machine's own, in bytes.
+    Footprint,
 }
 
 /// What can run programs and count what they cost.
@@ -117,7 +127,8 @@ pub trait Lab {
     /// Whatever goes wrong in the machine.
     fn boot(&mut self) -> anyhow::Result<Option<Round>>;
 
-    /// Does a task once; ticks that it took.
+    /// Does a task once; ticks that it took, or bytes
+    /// ([`unit`](crate::suite::unit)).
     ///
     /// # Errors
     /// Whatever goes wrong with the machine.

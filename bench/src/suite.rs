@@ -38,6 +38,8 @@ const QUICK: u32 = 60;
 const SLOW: u32 = 12;
 /// Machines made, for times of one boot.
 const MACHINES: u32 = 8;
+/// The same of what takes long.
+const FEW: u32 = 3;
 
 const fn guest(
     name: &'static str,
@@ -72,6 +74,24 @@ const fn machine(name: &'static str, task: Task) -> Benchmark {
     }
 }
 
+const fn few(name: &'static str, task: Task) -> Benchmark {
+    Benchmark {
+        rounds: FEW,
+        ..machine(name, task)
+    }
+}
+
+/// What all times of machines are compared with: the least that the host can do.
+pub const FLOOR: &str = "machine/fork/floor";
+
+/// What a benchmark's samples are.
+pub fn unit(name: &str) -> &'static str {
+    match name.starts_with("machine/memory/") {
+        true => "bytes",
+        false => "ticks",
+    }
+}
+
 /// All of them, in the order in which they are run and shown.
 pub const ALL: &[Benchmark] = &[
     machine("machine/boot/kernel", Task::Boot),
@@ -87,6 +107,11 @@ pub const ALL: &[Benchmark] = &[
     machine("machine/fork/rate", Task::ForkRate),
     machine("machine/reset/ping", Task::Reset),
     machine("machine/reset/call", Task::ResetCall),
+    machine("machine/run/nothing", Task::Process),
+    machine("machine/run/cached", Task::RunCached),
+    machine("machine/run/cold", Task::RunCold),
+    few("machine/tests/hundred", Task::Tests),
+    few("machine/memory/process", Task::Footprint),
     xeneva("xeneva/lat_syscall/null", "null", QUICK),
     xeneva("xeneva/lat_syscall/getid", "getid", QUICK),
     xeneva("xeneva/lat_syscall/read", "read", QUICK),

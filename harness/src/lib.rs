@@ -79,6 +79,7 @@ mod phase;
 mod reaper;
 mod snapshot;
 mod stdin;
+mod turns;
 
 pub use backend::{BackendKind, Position};
 pub use cause::{Cause, ExitStatus};

@@ -3,11 +3,12 @@
 //! Purpose: KVM waits until nobody can look at a machine any more, which takes
 //! as long as making one; a test need not wait for that. Few machines wait to be
 //! taken down, so that memory is not held; beyond that, whoever drops one takes
-//! it down. The thread ends with the process, and what is left then goes with
-//! it. Neighbour: `client`, whose machines these are.
+//! it down. The last one is left until another one comes: it may be the only one,
+//! and ends with the process then, without a thread. Neighbour: `client`, whose
+//! machines these are.
 
-use std::sync::LazyLock;
 use std::sync::mpsc::{Sender, SyncSender, TrySendError, channel, sync_channel};
+use std::sync::{LazyLock, Mutex, PoisonError};
 use std::thread;
 
 use crate::backend::Backend;
@@ -22,6 +23,9 @@ enum Task {
     /// Say that all before is done.
     Tell(Sender<()>),
 }
+
+/// The machine that was dropped last.
+static LAST: Mutex<Option<Box<dyn Backend>>> = Mutex::new(None);
 
 static REAPER: LazyLock<Option<SyncSender<Task>>> = LazyLock::new(|| {
     let (sender, tasks) = sync_channel(WAITING_MAX);
@@ -44,6 +48,17 @@ pub(crate) fn take_down(machine: Box<dyn Backend>) {
     if !machine.can_end_later() {
         return;
     }
+    if let Some(earlier) = replace_last(Some(machine)) {
+        end(earlier);
+    }
+}
+
+fn replace_last(machine: Option<Box<dyn Backend>>) -> Option<Box<dyn Backend>> {
+    let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+    std::mem::replace(&mut *last, machine)
+}
+
+fn end(machine: Box<dyn Backend>) {
     if let Some(reaper) = &*REAPER
         && let Err(TrySendError::Full(task) | TrySendError::Disconnected(task)) =
             reaper.try_send(Task::End(machine))
@@ -54,6 +69,9 @@ pub(crate) fn take_down(machine: Box<dyn Backend>) {
 
 /// Waits until all machines that were dropped before hold nothing any more.
 pub fn settle() {
+    if let Some(last) = replace_last(None) {
+        end(last);
+    }
     let Some(reaper) = &*REAPER else { return };
     let (sender, done) = channel();
     if reaper.send(Task::Tell(sender)).is_ok() {

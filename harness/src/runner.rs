@@ -10,6 +10,7 @@ use crate::backend::{BackendKind, kvm};
 use crate::error::Error;
 use crate::microvm::Vm;
 use crate::options::VmOptions;
+use crate::turns;
 
 /// What a test body may return.
 pub trait Verdict {
@@ -45,6 +46,7 @@ pub fn run<V: Verdict>(name: &str, options: VmOptions, body: impl Fn(Vm) -> V) {
 }
 
 fn run_once<V: Verdict>(name: &str, options: VmOptions, body: impl Fn(Vm) -> V) {
+    let _turn = turns::take(options.memory_bytes);
     let vm = booted(name, options);
     let backend = vm.backend();
     let witness = vm.witness();

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use serde_json::{Map, Value, json};
 
 use crate::run::{Kept, Run};
+use crate::suite;
 
 /// Bencher metric format: a benchmark's measures, each with its value.
 pub fn bencher(run: &Run) -> Value {
@@ -17,7 +18,7 @@ pub fn bencher(run: &Run) -> Value {
         if let Some(ticks) = kept.quantile(0.5) {
             let bounds = (kept.quantile(0.1), kept.quantile(0.9));
             measures.insert(
-                "ticks".into(),
+                suite::unit(&kept.name).into(),
                 json!({"value": ticks, "lower_value": bounds.0, "upper_value": bounds.1}),
             );
         }
@@ -41,7 +42,7 @@ pub fn github(run: &Run) -> Value {
             (kept.quantile(0.5), kept.quantile(0.25), kept.quantile(0.75))
         {
             entries.push(json!({
-                "name": format!("{} (time)", kept.name), "unit": "ticks", "value": ticks,
+                "name": format!("{} (time)", kept.name), "unit": suite::unit(&kept.name), "value": ticks,
                 "range": high.saturating_sub(low).to_string(), "extra": run.testbed.host,
             }));
         }

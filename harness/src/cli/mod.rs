@@ -104,6 +104,9 @@ enum Command {
     /// Puts the terminal back when `shell` was killed.
     #[command(name = shell::tty::STAND_BY, hide = true)]
     StandBy,
+    /// Say how much memory this process holds beside a machine's, in bytes.
+    #[command(name = bench::whole::FOOTPRINT, hide = true)]
+    Footprint,
     /// Show which system calls are served and tested.
     Coverage(coverage::Options),
     /// Say what this host can do, and how to fix what it cannot.
@@ -139,6 +142,7 @@ pub(crate) fn main(cli: &Cli) -> Exit {
         Command::Bench(options) => bench::run(options, &mut say),
         Command::Shell(options) => shell::run(options, &mut say),
         Command::StandBy => shell::tty::stand_by().map(|()| Exit::Success),
+        Command::Footprint => footprint(&mut say),
         Command::Coverage(options) => coverage::run(options, &mut say),
         Command::Doctor => doctor::run(&mut say),
         Command::Completions { shell } => completions(*shell, &mut say),
@@ -163,6 +167,11 @@ fn colour(choice: clap::ColorChoice) {
         clap::ColorChoice::Never => anstream::ColorChoice::Never,
     };
     choice.write_global();
+}
+
+fn footprint(say: &mut Say) -> anyhow::Result<Exit> {
+    say.line(&bench::whole::tell_footprint()?.to_string())?;
+    Ok(Exit::Success)
 }
 
 fn completions(shell: Shell, say: &mut Say) -> anyhow::Result<Exit> {

@@ -16,6 +16,7 @@ use mayfly_bench::{Counters, Lab, Round, Task, Ticks};
 
 use super::machines;
 use super::pmu::Pmu;
+use super::show::Beside;
 
 /// Longest time of a program: counting takes a thousand times as long as running.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -46,6 +47,11 @@ impl Microvms {
     /// How calls enter the kernel here, if one was counted.
     pub(super) fn seen_entry(&self) -> Option<&'static str> {
         self.entry
+    }
+
+    /// What the figures that were measured last are seen beside.
+    pub(super) fn beside(&mut self) -> Beside {
+        self.machines.beside()
     }
 
     /// What a stretch of a run cost.

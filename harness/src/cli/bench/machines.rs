@@ -1,15 +1,20 @@
 //! What is measured of machines as a whole: boots, copies, resets.
 //!
-//! Neighbours: `lab` asks, `floor` is the least that the host can do.
+//! Neighbours: `lab` asks, `floor` is the least that the host can do, `whole` is
+//! what is measured from the outside.
 
 use std::time::{Duration, Instant};
 
+use anyhow::Context as _;
 use mayfly::prelude::*;
 use mayfly::{SnapshotUse, VmOptions};
 use mayfly_bench::Task;
+use tempfile::TempDir;
 
 use super::floor;
 use super::lab::options;
+use super::show::Beside;
+use super::whole::{self, Way};
 
 /// Copies made one after the other for the time of one.
 const RATE: u32 = 50;
@@ -21,12 +26,20 @@ pub(super) struct Machines {
     kept: Option<Vm>,
     /// TSC rate, in kHz, once it is known.
     khz: Option<u64>,
+    /// Ticks of floors.
+    floors: Vec<u64>,
+    /// Snapshots of the tool that is run.
+    cache: Option<TempDir>,
 }
 
 impl Machines {
     /// Does a task once; ticks that it took.
     pub(super) fn perform(&mut self, task: Task) -> anyhow::Result<u64> {
         let khz = self.khz()?;
+        if is_near_floor(task) {
+            // In turns with the task: a host that is busy is so for both.
+            self.floors.push(ticks(floor::once()?, khz));
+        }
         let time = match task {
             Task::Boot => {
                 let vm = cold()?;
@@ -46,9 +59,9 @@ impl Machines {
             // The first thing that it is asked for makes it.
             Task::Fork => timed(|| Ok(options().boot()?.reseed(0)?))?,
             Task::ForkPing => timed(|| Ok(options().boot()?.ping().map(drop)?))?,
-            Task::ForkCall => timed(|| call(&options().boot()?))?,
+            Task::ForkCall => timed(|| Ok(whole::call(&options().boot()?)?))?,
             Task::ForkRate => {
-                timed(|| (0..RATE).try_for_each(|_| call(&options().boot()?)))? / RATE
+                timed(|| (0..RATE).try_for_each(|_| Ok(whole::call(&options().boot()?)?)))? / RATE
             }
             Task::ForkHello => timed(|| hello(&options().boot()?))?,
             Task::Sibling => {
@@ -61,9 +74,25 @@ impl Machines {
                 })?
             }
             Task::Reset => self.reset(|vm| Ok(vm.ping().map(drop)?))?,
-            Task::ResetCall => self.reset(call)?,
+            Task::ResetCall => self.reset(|vm| Ok(whole::call(vm)?))?,
+            Task::Process => whole::run(Way::Not, self.cache()?)?,
+            Task::RunCached => whole::run(Way::Cached, self.cache()?)?,
+            Task::RunCold => whole::run(Way::Cold, self.cache()?)?,
+            Task::Tests => timed(|| whole::tests().map(drop))?,
+            Task::Footprint => return whole::footprint(self.cache()?),
         };
         Ok(ticks(time, khz))
+    }
+
+    /// What figures since the last time are seen beside: the median of the floors
+    /// that were taken in turns with them.
+    pub(super) fn beside(&mut self) -> Beside {
+        let mut floors = std::mem::take(&mut self.floors);
+        floors.sort_unstable();
+        Beside {
+            floor: floors.get(floors.len() / 2).copied(),
+            tsc_khz: self.khz.unwrap_or(0),
+        }
     }
 
     /// Resets a machine, and does some work in it.
@@ -80,6 +109,16 @@ impl Machines {
         Ok(start.elapsed())
     }
 
+    /// A folder for snapshots, in which there is one.
+    fn cache(&mut self) -> anyhow::Result<&TempDir> {
+        if self.cache.is_none() {
+            let cache = tempfile::tempdir()?;
+            whole::run(Way::Cached, &cache)?;
+            self.cache = Some(cache);
+        }
+        self.cache.as_ref().context("there is no folder")
+    }
+
     fn khz(&mut self) -> anyhow::Result<u64> {
         if let Some(khz) = self.khz {
             return Ok(khz);
@@ -87,6 +126,15 @@ impl Machines {
         let khz = u64::from(options().boot()?.ready().tsc_khz);
         Ok(*self.khz.insert(khz))
     }
+}
+
+/// A task of one machine, about as long as the floor.
+fn is_near_floor(task: Task) -> bool {
+    use Task::{Cold, Destroy, Floor, Fork, ForkCall, ForkPing, Reset, ResetCall, Sibling};
+    matches!(
+        task,
+        Cold | Destroy | Floor | Fork | ForkCall | ForkPing | Reset | ResetCall | Sibling
+    )
 }
 
 /// A machine that boots.
@@ -97,11 +145,6 @@ fn cold() -> anyhow::Result<Vm> {
 
 fn hello(vm: &Vm) -> anyhow::Result<()> {
     vm.spawn("patchwork-hello").trace(false).run()?;
-    Ok(())
-}
-
-fn call(vm: &Vm) -> anyhow::Result<()> {
-    vm.probe(Abi::Patchwork)?.call(patchwork::GETPID, args![])?;
     Ok(())
 }
 

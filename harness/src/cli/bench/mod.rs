@@ -13,6 +13,7 @@ mod machines;
 mod pmu;
 mod saved;
 mod show;
+pub(crate) mod whole;
 
 use std::path::{Path, PathBuf};
 
@@ -26,6 +27,7 @@ use mayfly_bench::{Benchmark, Error, Exact, Measured, Run, measure, suite};
 use super::exit::Exit;
 use super::say::Say;
 use lab::Microvms;
+use show::Beside;
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
@@ -277,7 +279,7 @@ fn all(
     if !options.times {
         counted = counting::all(&chosen, |benchmark, exact| {
             if shown && options.exact {
-                show::line(&of(benchmark, exact), 0, say)?;
+                show::line(&of(benchmark, exact), 0, Beside::default(), say)?;
             }
             Ok(())
         })?;
@@ -290,7 +292,7 @@ fn all(
             figures.times = Some(measure::times(&mut lab, benchmark, options.boots)?);
             figures.counters = measure::counters(&mut lab, benchmark)?;
             if shown {
-                show::line(&figures, options.boots, say)?;
+                show::line(&figures, options.boots, lab.beside(), say)?;
             }
         }
         measured.push(figures);

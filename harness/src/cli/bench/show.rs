@@ -3,6 +3,7 @@
 //! Neighbours: `mod` measures, `say` prints.
 
 use std::io;
+use std::time::Duration;
 
 use mayfly::notation::grouped;
 use mayfly_bench::baseline::Change;
@@ -12,6 +13,7 @@ use serde_json::json;
 
 use super::pmu;
 use crate::cli::say::{CARE, GOOD, QUIET, Say, WRONG, styled};
+use crate::cli::units;
 
 /// Functions shown of a change.
 const FUNCTIONS: usize = 6;
@@ -30,9 +32,44 @@ pub(super) fn header(exact: bool, say: &mut Say) -> io::Result<()> {
     say.line(&styled(QUIET, header))
 }
 
-pub(super) fn line(measured: &Measured, boots: u32, say: &mut Say) -> io::Result<()> {
+/// What figures of machines are seen beside.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Beside {
+    /// What the least machine took, in turns with what was measured.
+    pub(super) floor: Option<u64>,
+    pub(super) tsc_khz: u64,
+}
+
+impl Beside {
+    /// A median in words, and how it is to the floor.
+    fn words(self, name: &str, median: u64) -> String {
+        if suite::unit(name) == "bytes" {
+            return format!("{} KiB", grouped(median >> 10));
+        }
+        let time = units::time(Duration::from_nanos(self.nanoseconds(median)));
+        match self.floor {
+            None => time,
+            Some(floor) => {
+                let percent = median * 100 / floor.max(1);
+                format!("{time}, {}.{:02} floors", percent / 100, percent % 100)
+            }
+        }
+    }
+
+    fn nanoseconds(self, ticks: u64) -> u64 {
+        let time = u128::from(ticks) * 1_000_000 / u128::from(self.tsc_khz.max(1));
+        u64::try_from(time).unwrap_or(u64::MAX)
+    }
+}
+
+pub(super) fn line(
+    measured: &Measured,
+    boots: u32,
+    beside: Beside,
+    say: &mut Say,
+) -> io::Result<()> {
     if say.is_json() {
-        return say.json("benchmark", object(measured, boots, None));
+        return say.json("benchmark", object(measured, boots, beside));
     }
     let count = measured.exact.as_ref();
     let count = count.map_or_else(|| "n/a".into(), |it| grouped(it.instructions));
@@ -64,6 +101,10 @@ pub(super) fn line(measured: &Measured, boots: u32, say: &mut Say) -> io::Result
             grouped(counters.instructions)
         );
     }
+    if let (Some(times), "machine") = (&measured.times, suite::interface(&measured.name)) {
+        let words = beside.words(&measured.name, times.quantile(0.5));
+        line += &styled(QUIET, format!("  {words}"));
+    }
     if let Some((least, most)) = measured
         .exact
         .as_ref()
@@ -80,7 +121,7 @@ pub(super) fn line(measured: &Measured, boots: u32, say: &mut Say) -> io::Result
 }
 
 /// What `--message-format json` prints of a benchmark.
-pub(super) fn object(measured: &Measured, boots: u32, verdict: Option<&str>) -> serde_json::Value {
+fn object(measured: &Measured, boots: u32, beside: Beside) -> serde_json::Value {
     let exact = measured.exact.as_ref();
     let ticks = measured.times.as_ref().map(|times| {
         json!({
@@ -103,7 +144,9 @@ pub(super) fn object(measured: &Measured, boots: u32, verdict: Option<&str>) -> 
         "guest_instr": measured.counters.map(|it| it.instructions),
         "n": measured.times.as_ref().map_or(0, |it| it.histogram.len()),
         "boots": boots,
-        "verdict": verdict,
+        "unit": suite::unit(&measured.name),
+        "floor_ticks": beside.floor,
+        "verdict": null,
     })
 }
 
