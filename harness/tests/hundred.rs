@@ -1,4 +1,4 @@
-//! A hundred tests that do next to nothing: what a microVM for each of them costs.
+//! A hundred tests that do next to nothing: what a microVM for each costs.
 //!
 //! `cargo test -p mayfly --test hundred` says at its end how long they took
 //! together. Neighbours: `mayfly bench machine/tests` does the same without the
