@@ -161,6 +161,7 @@ pub const ALL: &[Benchmark] = &[
     veridian("veridian/lat_pagefault/anonymous", "fault", QUICK),
     veridian("veridian/lat_mmap/4k", "mmap-4k", QUICK),
     veridian("veridian/lat_mmap/1m", "mmap-1m", QUICK),
+    veridian("veridian/lat_mmap/page", "mmap-page", QUICK),
     veridian("veridian/lat_mprotect/4k", "mprotect", QUICK),
     veridian("veridian/lat_shm/attach", "shm", SLOW),
     veridian("veridian/lat_shm/handover_1m", "handover-1m", SLOW),
@@ -169,6 +170,7 @@ pub const ALL: &[Benchmark] = &[
     veridian("veridian/capability/transfer", "transfer", QUICK),
     veridian("veridian/lat_thread/create_join", "thread", SLOW),
     veridian("veridian/lat_proc/spawn", "spawn", SLOW),
+    veridian("veridian/lat_proc/spawn_small", "spawn-small", SLOW),
 ];
 
 impl Benchmark {

@@ -49,6 +49,9 @@ static TOTAL: AtomicU64 = AtomicU64::new(0);
 static ROUNDS: AtomicU64 = AtomicU64::new(0);
 /// Threads that have arrived.
 static ARRIVED: AtomicU64 = AtomicU64::new(0);
+/// Threads that a wake-up let through the gate, and those that found it open.
+static WOKEN: AtomicU64 = AtomicU64::new(0);
+static OPEN: AtomicU64 = AtomicU64::new(0);
 /// Opens when it is 1.
 static GATE: AtomicU64 = AtomicU64::new(0);
 
@@ -191,22 +194,26 @@ fn wave(checks: &mut Checks<'_, Patchwork>, count: u64) {
     let timed_out = waited == Err(Some(Errno::ETIMEDOUT));
     checks.holds(format_args!("a wait ends: {waited:?}"), timed_out);
     GATE.store(1, SeqCst);
-    let woken = patchwork::futex_wake(&GATE);
-    checks.equal(format_args!("woken"), woken.unwrap_or(NEVER), count);
+    let woken = patchwork::futex_wake(&GATE).unwrap_or(NEVER);
     let waited = patchwork::futex_wait(&GATE, 0, NEVER);
     let changed = waited == Err(Some(Errno::EAGAIN));
     checks.holds(format_args!("another value: {waited:?}"), changed);
     join(count);
+    checks.equal(format_args!("woken"), WOKEN.swap(0, SeqCst), woken);
+    // Whoever had arrived, and not begun to wait, found it open.
+    let open = OPEN.swap(0, SeqCst);
+    checks.equal(format_args!("gone through"), woken + open, count);
 }
 
 fn arrive(argument: u64) {
-    // The last one is about to wait when the main thread sees it: threads of
-    // one processor change places only when they wait, or rarely.
     ARRIVED.fetch_add(1, SeqCst);
     let _ = patchwork::futex_wake(&ARRIVED);
+    let mut woken = false;
     while GATE.load(SeqCst) == 0 {
-        let _ = patchwork::futex_wait(&GATE, 0, NEVER);
+        woken = patchwork::futex_wait(&GATE, 0, NEVER).is_ok();
     }
+    let how = if woken { &WOKEN } else { &OPEN };
+    how.fetch_add(1, SeqCst);
     over(argument);
 }
 

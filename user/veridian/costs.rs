@@ -27,6 +27,7 @@ const READ_WRITE: u64 = 3;
 const PRIVATE: u64 = 1;
 const SHARED: u64 = 2;
 const ANONYMOUS: u64 = 4;
+const POPULATE: u64 = 16;
 
 static STACK: Stack = Stack::new();
 
@@ -62,8 +63,9 @@ fn perform(rounds: &Rounds<'_, Veridian>) -> Result<i32> {
         b"call-64" => calls(rounds, 64, false)?,
         b"call-4096" => calls(rounds, MESSAGE_MAX, false)?,
         b"fault" => fault(rounds)?,
-        b"mmap-4k" => anonymous(rounds, PAGE),
-        b"mmap-1m" => anonymous(rounds, MEBIBYTE),
+        b"mmap-4k" => anonymous(rounds, PAGE, 0),
+        b"mmap-1m" => anonymous(rounds, MEBIBYTE, 0),
+        b"mmap-page" => anonymous(rounds, PAGE, POPULATE),
         b"mprotect" => protect(rounds)?,
         b"shm" => shared(rounds, PAGE)?,
         b"handover-1m" => shared(rounds, MEBIBYTE)?,
@@ -83,15 +85,8 @@ fn perform(rounds: &Rounds<'_, Veridian>) -> Result<i32> {
             let made = unsafe { thread::create(end, &STACK, 0) };
             made.map(|id| thread::join(id, FOREVER))
         }),
-        b"spawn" => {
-            let image = this_program();
-            rounds.run(|| {
-                if let Ok(id) = process::create(image, &[b"costs", b"end"], &[]) {
-                    let _ = process::start(id);
-                    let _ = process::wait(id, FOREVER);
-                }
-            })
-        }
+        b"spawn" => spawn(rounds, this_program()),
+        b"spawn-small" => spawn(rounds, &small()),
         b"yield" => yield_for_ever(0),
         b"serve" => serve(rounds)?,
         b"end" => 0,
@@ -231,9 +226,44 @@ fn fault(rounds: &Rounds<'_, Veridian>) -> Result<i32> {
     }))
 }
 
-fn anonymous(rounds: &Rounds<'_, Veridian>, length: u64) -> i32 {
+/// A child is made, started, and collected.
+fn spawn(rounds: &Rounds<'_, Veridian>, image: &[u8]) -> i32 {
     rounds.run(|| {
-        if let Ok(start) = map(length, PRIVATE | ANONYMOUS, 0) {
+        if let Ok(id) = process::create(image, &[b"costs", b"end"], &[]) {
+            let _ = process::start(id);
+            let _ = process::wait(id, FOREVER);
+        }
+    })
+}
+
+/// An executable that does nothing but end: an ELF header, a program header,
+/// and `mov eax, 1; xor edi, edi; syscall`.
+fn small() -> [u8; 129] {
+    const CODE: [u8; 9] = [0xb8, 1, 0, 0, 0, 0x31, 0xff, 0x0f, 0x05];
+    const BASE: u64 = 0x40_0000;
+    let mut file = [0; 129];
+    let mut put = |at: usize, bytes: &[u8]| file[at..at + bytes.len()].copy_from_slice(bytes);
+    put(0, b"\x7fELF\x02\x01\x01");
+    // An executable for x86_64, version 1.
+    put(16, &[2, 0, 62, 0, 1]);
+    put(24, &(BASE + 120).to_le_bytes());
+    // The program header follows; sizes of headers, and one of them.
+    put(32, &[64]);
+    put(52, &[64, 0, 56, 0, 1, 0, 64]);
+    // To be loaded, read and executed: all of the file.
+    put(64, &[1, 0, 0, 0, 5]);
+    put(80, &BASE.to_le_bytes());
+    put(88, &BASE.to_le_bytes());
+    put(96, &[129]);
+    put(104, &[129]);
+    put(112, &4096_u64.to_le_bytes());
+    put(120, &CODE);
+    file
+}
+
+fn anonymous(rounds: &Rounds<'_, Veridian>, length: u64, also: u64) -> i32 {
+    rounds.run(|| {
+        if let Ok(start) = map(length, PRIVATE | ANONYMOUS | also, 0) {
             unmap(start, length);
         }
     })

@@ -110,6 +110,21 @@ impl Frames {
         Ok(PageFrame(u64::from(frame)))
     }
 
+    /// The same for zeros, which are mostly at hand.
+    ///
+    /// # Errors
+    /// [`NoFrames`].
+    #[inline(always)]
+    pub(crate) fn allocate_zeros(&mut self, list: &mut FrameList) -> Result<PageFrame, NoFrames> {
+        let frame = self.fresh;
+        if self.zeros.head != 0 || frame >= self.end || !self.fresh_is_zero {
+            return self.allocate(list, Contents::Zero);
+        }
+        self.fresh = frame + 1;
+        push(self.links, list, frame);
+        Ok(PageFrame(u64::from(frame)))
+    }
+
     /// Takes the free frame that takes least work; says whether it is all zeros.
     fn take(&mut self, contents: Contents) -> Option<(u32, bool)> {
         if contents == Contents::Zero {

@@ -6,7 +6,7 @@ use alloc::rc::Rc;
 use mayfly_core::frame::TrapFrame;
 use mayfly_core::port::{
     Access, Contents, CopyFault, DeadFrames, FrameList, Machine, NoFrames, Owner, PAGE_BYTES,
-    PAGE_SIZE, PageFrame, Reason,
+    PAGE_SIZE, Page, PageFrame, Reason,
 };
 
 use crate::boot::{Boot, BootError, Epoch};
@@ -199,6 +199,20 @@ impl Machine for Hardware {
 
     fn unmap(&mut self, tables: &mut Tables, address: u64) -> Option<PageFrame> {
         tables.unmap(&mut self.frames, address)
+    }
+
+    fn new_page(
+        &mut self,
+        tables: &mut Tables,
+        address: u64,
+        contents: Contents,
+        access: Access,
+    ) -> Result<Page, NoFrames> {
+        tables.new_page(&mut self.frames, address, contents, access)
+    }
+
+    fn drop_page(&mut self, tables: &mut Tables, address: u64) {
+        tables.drop_page(&mut self.frames, address);
     }
 
     fn protect(&mut self, tables: &mut Tables, address: u64, access: Access) {

@@ -5,15 +5,15 @@
 //! space are on one list, so that releasing a space is one splice. An entry
 //! that leads to a table counts that table's entries in bits that are free for
 //! the system (SDM volume 3, table 4-19 and others), so that a table without
-//! entries is known and given back.
+//! entries is known and given back: all but the lowest that became so last, as
+//! what is unmapped and mapped in turns needs it again.
 
-use mayfly_core::port::{Access, Contents, FrameList, NoFrames, PAGE_SIZE, PageFrame};
+use mayfly_core::port::{Access, Contents, FrameList, NoFrames, PAGE_SIZE, Page, PageFrame};
 use mayfly_machine::layout;
 use x86_64::PhysAddr;
 use x86_64::VirtAddr;
 use x86_64::instructions::tlb;
 use x86_64::registers::control::{Cr3, Cr3Flags};
-use x86_64::structures::paging::page_table::PageTableEntry;
 use x86_64::structures::paging::{PageTableFlags, PhysFrame};
 
 use crate::direct;
@@ -24,6 +24,8 @@ use crate::frames::Frames;
 pub struct Tables {
     root: PageFrame,
     frames: FrameList,
+    /// An address whose lowest table may be empty; 0 if there is none.
+    idle: u64,
 }
 
 /// Flags of a table entry that leads to user pages.
@@ -34,6 +36,10 @@ const TABLE: PageTableFlags = PageTableFlags::PRESENT
 /// One in the count of a table's entries: bits 52 to 61 of the entry that leads to it.
 const COUNT_ONE: u64 = 1 << 52;
 const COUNT_MASK: u64 = 0x3ff << 52;
+/// Bits of an address that the lowest table and the page are found by.
+const TABLE_BITS: u32 = 21;
+/// Bits 12 to 51 of an entry: where it leads.
+const ADDRESS_MASK: u64 = 0xf_ffff_ffff_f000;
 
 impl Tables {
     /// Tables with nothing but the kernel half, which `kernel_root` has.
@@ -49,7 +55,11 @@ impl Tables {
             // SAFETY: an entry of the table that was just allocated.
             unsafe { entry(root, slot).write(half) };
         }
-        Ok(Self { root, frames: list })
+        Ok(Self {
+            root,
+            frames: list,
+            idle: 0,
+        })
     }
 
     /// Physical address of the root table.
@@ -78,7 +88,23 @@ impl Tables {
         frames: &mut Frames,
         contents: Contents,
     ) -> Result<PageFrame, NoFrames> {
-        frames.allocate(&mut self.frames, contents)
+        let page = frames.allocate(&mut self.frames, contents);
+        page.or_else(|_| {
+            self.spare(frames)?;
+            frames.allocate(&mut self.frames, contents)
+        })
+    }
+
+    /// No frame is left: gives back what is kept for nothing but speed.
+    #[cold]
+    fn spare(&mut self, frames: &mut Frames) -> Result<(), NoFrames> {
+        match core::mem::take(&mut self.idle) {
+            0 => Err(NoFrames),
+            idle => {
+                self.prune(frames, idle);
+                Ok(())
+            }
+        }
     }
 
     pub(crate) fn free_page(&mut self, frames: &mut Frames, frame: PageFrame) {
@@ -103,62 +129,176 @@ impl Tables {
         frame: PageFrame,
         access: Access,
     ) -> Result<(), NoFrames> {
-        let mut at = self.root;
-        let mut above = None;
-        for level in [3, 2, 1] {
-            let place = entry(at, slot(address, level));
-            // SAFETY: `at` is a table of this space, which `&mut self` has alone.
-            let entry = unsafe { &mut *place };
-            if entry.is_unused() {
-                let next = frames.allocate(&mut self.frames, Contents::Zero)?;
-                entry.set_addr(PhysAddr::new(next.address()), TABLE);
-                count_up(above);
-            }
-            at = frame_of(entry);
-            above = Some(place);
-        }
-        // SAFETY: as above; the lowest table.
-        let entry = unsafe { &mut *entry(at, slot(address, 0)) };
-        let replaced = !entry.is_unused();
-        entry.set_addr(PhysAddr::new(frame.address()), leaf_flags(access));
+        let Ok((above, place)) = self.leaf_to_be(frames, address) else {
+            self.spare(frames)?;
+            return self.map(frames, address, frame, access);
+        };
+        // SAFETY: an entry of the lowest table, which `&mut self` has alone; it is one word.
+        let leaf = unsafe { &mut *place };
+        let replaced = *leaf != 0;
+        *leaf = frame.address() | leaf_flags(access).bits();
         if replaced {
-            tlb::flush(VirtAddr::new(address));
+            flush(address);
         } else {
             count_up(above);
         }
         Ok(())
     }
 
+    pub(crate) fn new_page(
+        &mut self,
+        frames: &mut Frames,
+        address: u64,
+        contents: Contents,
+        access: Access,
+    ) -> Result<Page, NoFrames> {
+        let Ok((above, place)) = self.leaf_to_be(frames, address) else {
+            self.spare(frames)?;
+            return self.new_page(frames, address, contents, access);
+        };
+        // SAFETY: an entry of the lowest table, which `&mut self` has alone; it is one word.
+        let leaf = unsafe { &mut *place };
+        if *leaf != 0 {
+            return Ok(Page::Old(frame_of(*leaf), access_of(*leaf)));
+        }
+        let new = match contents {
+            Contents::Zero => frames.allocate_zeros(&mut self.frames),
+            other => frames.allocate(&mut self.frames, other),
+        };
+        let Ok(frame) = new else {
+            self.prune(frames, address);
+            self.spare(frames)?;
+            return self.new_page(frames, address, contents, access);
+        };
+        *leaf = frame.address() | leaf_flags(access).bits();
+        count_up(above);
+        Ok(Page::New(frame))
+    }
+
+    /// The entry of the lowest table for `address`, and the one that leads to
+    /// that table. Tables that are missing are made.
+    #[inline(always)]
+    fn leaf_to_be(
+        &mut self,
+        frames: &mut Frames,
+        address: u64,
+    ) -> Result<(*mut u64, *mut u64), NoFrames> {
+        let first = entry(self.root, slot(address, 3));
+        let second = self.way_down(frames, first, None, address, 2)?;
+        let third = self.way_down(frames, second, Some(first), address, 1)?;
+        let leaf = self.way_down(frames, third, Some(second), address, 0)?;
+        Ok((third, leaf))
+    }
+
+    /// The entry for `address` in the table of that level, which `place` leads
+    /// to; `above` leads to the table that `place` is in.
+    #[inline(always)]
+    fn way_down(
+        &mut self,
+        frames: &mut Frames,
+        place: *mut u64,
+        above: Option<*mut u64>,
+        address: u64,
+        level: u32,
+    ) -> Result<*mut u64, NoFrames> {
+        // SAFETY: an entry of a table of this space, which `&mut self` has alone.
+        let word = unsafe { *place };
+        let table = match word {
+            0 => self.new_table(frames, place, above, address)?,
+            word => frame_of(word),
+        };
+        Ok(entry(table, slot(address, level)))
+    }
+
+    /// Makes the table that `place` is to lead to.
+    #[inline(never)]
+    fn new_table(
+        &mut self,
+        frames: &mut Frames,
+        place: *mut u64,
+        above: Option<*mut u64>,
+        address: u64,
+    ) -> Result<PageFrame, NoFrames> {
+        let Ok(table) = frames.allocate_zeros(&mut self.frames) else {
+            self.prune(frames, address);
+            return Err(NoFrames);
+        };
+        // SAFETY: an entry of a table of this space, which `&mut self` has alone.
+        unsafe { *place = table.address() | TABLE.bits() };
+        if let Some(above) = above {
+            count_up(above);
+        }
+        Ok(table)
+    }
+
     pub(crate) fn unmap(&mut self, frames: &mut Frames, address: u64) -> Option<PageFrame> {
-        let [first, second, third, leaf] = self.path(address)?;
+        self.take_out(frames, address)
+    }
+
+    pub(crate) fn drop_page(&mut self, frames: &mut Frames, address: u64) {
+        if let Some(frame) = self.take_out(frames, address) {
+            frames.release(&mut self.frames, frame);
+        }
+    }
+
+    #[inline(always)]
+    fn take_out(&mut self, frames: &mut Frames, address: u64) -> Option<PageFrame> {
+        let [_, _, third, leaf] = self.path(address)?;
         // SAFETY: a leaf of this space, which `&mut self` has alone.
-        let entry = unsafe { &mut *leaf };
-        let frame = frame_of(entry);
-        entry.set_unused();
-        // Tables that have no entry any more are given back.
-        for place in [third, second, first] {
-            // SAFETY: an entry of a table of this space, which `&mut self` has
-            // alone; it is one word.
-            let word = unsafe { &mut *place.cast::<u64>() };
-            *word -= COUNT_ONE;
-            if *word & COUNT_MASK != 0 {
-                break;
+        let frame = frame_of(unsafe { leaf.replace(0) });
+        // SAFETY: an entry of a table of this space, which `&mut self` has alone.
+        let above = unsafe { &mut *third };
+        *above -= COUNT_ONE;
+        if *above & COUNT_MASK == 0 {
+            // It stays for what is mapped next, unless another does.
+            let other = core::mem::replace(&mut self.idle, address);
+            if (other ^ address) >> TABLE_BITS != 0 {
+                self.prune(frames, other);
             }
-            // SAFETY: as above.
-            let entry = unsafe { &mut *place };
-            frames.release_zeros(&mut self.frames, frame_of(entry));
-            entry.set_unused();
         }
         // The processor forgets the way through tables that went, too.
-        tlb::flush(VirtAddr::new(address));
+        flush(address);
         Some(frame)
     }
 
+    /// Gives back the tables on the way to an address that have no entry.
+    #[inline(never)]
+    fn prune(&mut self, frames: &mut Frames, address: u64) {
+        let mut way = [core::ptr::null_mut(); 3];
+        let mut length = 0;
+        let mut table = self.root;
+        for (place, level) in way.iter_mut().zip([3, 2, 1]) {
+            *place = entry(table, slot(address, level));
+            // SAFETY: `table` is a table of this space.
+            let word = unsafe { **place };
+            if word == 0 {
+                break;
+            }
+            table = frame_of(word);
+            length += 1;
+        }
+        let mut places = way[..length].iter().rev().peekable();
+        while let Some(place) = places.next() {
+            // SAFETY: an entry of a table of this space, which `&mut self` has alone.
+            let word = unsafe { &mut **place };
+            if *word & COUNT_MASK != 0 {
+                break;
+            }
+            frames.release_zeros(&mut self.frames, frame_of(*word));
+            *word = 0;
+            if let Some(above) = places.peek() {
+                // SAFETY: as above.
+                unsafe { ***above -= COUNT_ONE };
+            }
+        }
+    }
+
     pub(crate) fn protect(&mut self, address: u64, access: Access) {
-        if let Some(entry) = self.leaf(address) {
+        if let Some([.., leaf]) = self.path(address) {
             // SAFETY: a leaf of this space, which `&mut self` has alone.
-            unsafe { (*entry).set_flags(leaf_flags(access)) };
-            tlb::flush(VirtAddr::new(address));
+            let leaf = unsafe { &mut *leaf };
+            *leaf = frame_of(*leaf).address() | leaf_flags(access).bits();
+            flush(address);
         }
     }
 
@@ -170,11 +310,11 @@ impl Tables {
             let mut level = 3;
             while level > 0 {
                 // SAFETY: `table` is a table of this space.
-                let entry = unsafe { &*entry(table, slot(at, level)) };
-                if entry.is_unused() {
+                let word = unsafe { *entry(table, slot(at, level)) };
+                if word & COUNT_MASK == 0 {
                     break;
                 }
-                table = frame_of(entry);
+                table = frame_of(word);
                 level -= 1;
             }
             if level > 0 {
@@ -186,8 +326,8 @@ impl Tables {
             // SAFETY: that many entries follow in `table`, a lowest table of
             // this space; nobody changes it while it is borrowed.
             let entries = unsafe { core::slice::from_raw_parts(entry(table, slot(at, 0)), count) };
-            if let Some(found) = entries.iter().position(|entry| !entry.is_unused()) {
-                return Some((at + found as u64 * PAGE_SIZE, frame_of(&entries[found])));
+            if let Some(found) = entries.iter().position(|word| *word != 0) {
+                return Some((at + found as u64 * PAGE_SIZE, frame_of(entries[found])));
             }
             at = table_end;
         }
@@ -195,47 +335,40 @@ impl Tables {
     }
 
     pub(crate) fn lookup(&self, address: u64) -> Option<(PageFrame, Access)> {
-        let entry = self.leaf(address)?;
-        // SAFETY: a leaf of this space; nobody changes it while it is borrowed.
-        let entry = unsafe { &*entry };
-        let access = Access {
-            read: entry.flags().contains(PageTableFlags::PRESENT),
-            write: entry.flags().contains(PageTableFlags::WRITABLE),
-            execute: !entry.flags().contains(PageTableFlags::NO_EXECUTE),
-        };
-        Some((frame_of(entry), access))
-    }
-
-    /// The leaf entry for `address`, if it leads to a frame.
-    fn leaf(&self, address: u64) -> Option<*mut PageTableEntry> {
-        self.path(address).map(|[.., leaf]| leaf)
+        let [.., leaf] = self.path(address)?;
+        // SAFETY: a leaf of this space; nobody changes it meanwhile.
+        let word = unsafe { *leaf };
+        Some((frame_of(word), access_of(word)))
     }
 
     /// The entries on the way to `address`, the root's first, if the last one
     /// leads to a frame.
-    #[inline]
-    fn path(&self, address: u64) -> Option<[*mut PageTableEntry; 4]> {
+    #[inline(always)]
+    fn path(&self, address: u64) -> Option<[*mut u64; 4]> {
         let mut table = self.root;
         let mut path = [core::ptr::null_mut(); 4];
         for (place, level) in path.iter_mut().zip([3, 2, 1, 0]) {
             *place = entry(table, slot(address, level));
             // SAFETY: `table` is a table of this space.
-            let entry = unsafe { &**place };
-            if entry.is_unused() {
+            let word = unsafe { **place };
+            if word == 0 {
                 return None;
             }
-            table = frame_of(entry);
+            table = frame_of(word);
         }
         Some(path)
     }
 }
 
-/// Counts one more entry in the table that `above` leads to; the root's are not counted.
-fn count_up(above: Option<*mut PageTableEntry>) {
-    if let Some(above) = above {
-        // SAFETY: an entry is one word, in a table that the caller has alone.
-        unsafe { *above.cast::<u64>() += COUNT_ONE };
-    }
+/// Counts one more entry in the table that `above` leads to.
+fn count_up(above: *mut u64) {
+    // SAFETY: an entry of a table that the caller has alone.
+    unsafe { *above += COUNT_ONE };
+}
+
+/// The processor forgets what it knows of a page.
+fn flush(address: u64) {
+    tlb::flush(VirtAddr::new_truncate(address));
 }
 
 /// A page that cannot even be read is not present for the processor; its entry
@@ -248,6 +381,16 @@ fn leaf_flags(access: Access) -> PageTableFlags {
     flags
 }
 
+/// What a leaf lets ring 3 do.
+fn access_of(word: u64) -> Access {
+    let flags = PageTableFlags::from_bits_truncate(word);
+    Access {
+        read: flags.contains(PageTableFlags::PRESENT),
+        write: flags.contains(PageTableFlags::WRITABLE),
+        execute: !flags.contains(PageTableFlags::NO_EXECUTE),
+    }
+}
+
 /// The root that the loader made, with the kernel half.
 pub(crate) fn kernel_root() -> PageFrame {
     PageFrame(Cr3::read().0.start_address().as_u64() >> 12)
@@ -257,12 +400,13 @@ fn slot(address: u64, level: u32) -> usize {
     (address >> (12 + 9 * level) & 511) as usize
 }
 
-fn entry(frame: PageFrame, slot: usize) -> *mut PageTableEntry {
+/// An entry of a table: a word, 0 where it leads nowhere.
+fn entry(frame: PageFrame, slot: usize) -> *mut u64 {
     direct(frame.address() + slot as u64 * 8)
 }
 
-fn frame_of(entry: &PageTableEntry) -> PageFrame {
-    PageFrame(entry.addr().as_u64() >> 12)
+fn frame_of(word: u64) -> PageFrame {
+    PageFrame((word & ADDRESS_MASK) >> 12)
 }
 
 /// Makes the loader's own tables the running ones: no user half.

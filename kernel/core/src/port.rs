@@ -87,6 +87,15 @@ impl Access {
     }
 }
 
+/// What is mapped at an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Page {
+    /// A new frame.
+    New(PageFrame),
+    /// What was mapped there before, and what ring 3 may do with it.
+    Old(PageFrame, Access),
+}
+
 /// No frame is left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoFrames;
@@ -209,6 +218,35 @@ pub trait Machine {
     /// Removes the page at `address`, and the tables that are empty without
     /// it; says what it was mapped to.
     fn unmap(&mut self, tables: &mut Self::Tables, address: u64) -> Option<PageFrame>;
+    /// Maps a new frame that belongs to `tables` at `address`, if nothing is
+    /// mapped there.
+    ///
+    /// # Errors
+    /// [`NoFrames`], and nothing has changed.
+    fn new_page(
+        &mut self,
+        tables: &mut Self::Tables,
+        address: u64,
+        contents: Contents,
+        access: Access,
+    ) -> Result<Page, NoFrames> {
+        if let Some((frame, access)) = self.lookup(tables, address) {
+            return Ok(Page::Old(frame, access));
+        }
+        let frame = self.page(tables, contents)?;
+        if let Err(no_frames) = self.map(tables, address, frame, access) {
+            self.free_page(tables, frame);
+            return Err(no_frames);
+        }
+        Ok(Page::New(frame))
+    }
+    /// Removes the page at `address`, if there is one, and gives back its
+    /// frame, which belongs to `tables`.
+    fn drop_page(&mut self, tables: &mut Self::Tables, address: u64) {
+        if let Some(frame) = self.unmap(tables, address) {
+            self.free_page(tables, frame);
+        }
+    }
     /// What the page at `address` is mapped to.
     fn lookup(&self, tables: &Self::Tables, address: u64) -> Option<(PageFrame, Access)>;
     /// Changes what ring 3 may do with the page at `address`, if it is present.

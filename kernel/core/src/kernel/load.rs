@@ -137,7 +137,17 @@ impl<M: Machine> Source<'_, M> {
             match self {
                 Source::Bundle(_) if region.access.write => {}
                 Source::Bundle(_) => space.map_ahead(machine, region.start, MAP_AHEAD)?,
-                _ => {
+                Source::Memory {
+                    space: source,
+                    address,
+                    ..
+                } => {
+                    let from = address.checked_add(segment.file_offset);
+                    let from = from.ok_or(KernelError::BadAddress)?;
+                    let length = segment.file_size;
+                    space.fill_from(machine, segment.address, source, from, length)?;
+                }
+                Source::File(..) => {
                     let (from, length) = (segment.file_offset, segment.file_size);
                     self.copy(machine, from, length, |machine, done, bytes| {
                         space.fill(machine, segment.address + done, bytes)

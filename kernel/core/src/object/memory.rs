@@ -3,13 +3,16 @@
 //! - `pages.rs`: which frame a page gets. `ranges.rs`: mapping, unmapping and
 //!   protecting. `object.rs`: memory that spaces share; `mapping.rs`: how they
 //!   do, `whole.rs`: all of an object at once; `file.rs`: it as a file; `bytes.rs`: its bytes without a mapping.
+//! - `region.rs`: what a region promises. `near.rs`: short ways.
 
 mod bytes;
 mod file;
 mod mapping;
+mod near;
 mod object;
 mod pages;
 mod ranges;
+mod region;
 mod whole;
 
 pub use file::MemoryFile;
@@ -23,6 +26,7 @@ use pages::Limit;
 
 use crate::error::KernelError;
 use crate::port::{Access, Machine, NoFrames, PAGE_BYTES, PAGE_SIZE, PageFrame, USER_END};
+use crate::user;
 
 /// How an address is touched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,6 +86,8 @@ pub struct Space<M: Machine> {
     /// In descending order, so that a new stack or mapping moves few others:
     /// stacks grow from the top, mappings from the bottom. They do not overlap.
     regions: Vec<Region>,
+    /// Place of the region that was looked at last, as far as anybody knows.
+    near: usize,
     mappings: Mappings,
     limit: Limit,
 }
@@ -122,6 +128,7 @@ impl<M: Machine> Space<M> {
             tables: machine.tables()?,
             // An image, a stack, and some more.
             regions: Vec::with_capacity(8),
+            near: 0,
             mappings: Mappings::default(),
             limit: Limit {
                 frames_max,
@@ -215,12 +222,51 @@ impl<M: Machine> Space<M> {
     /// # Errors
     /// As [`touch`](Space::touch).
     pub fn fill(&mut self, machine: &mut M, address: u64, bytes: &[u8]) -> Result<(), KernelError> {
-        let end = address + bytes.len() as u64;
-        let region = self.region(address);
-        // Such pages are the space's own; those of a file are everyone's.
-        let own = region.filter(|it| end <= it.end && matches!(it.backing, Backing::Zero));
-        own.ok_or(KernelError::BadAddress)?;
+        self.check_own(address, bytes.len() as u64)?;
         self.put(machine, address, bytes, Touch::Read)
+    }
+
+    /// Such pages are the space's own; those of a file are everyone's.
+    fn check_own(&self, address: u64, length: u64) -> Result<(), KernelError> {
+        let end = address.checked_add(length).ok_or(KernelError::BadAddress)?;
+        let region = self.region(address);
+        let own = region.filter(|it| end <= it.end && matches!(it.backing, Backing::Zero));
+        own.map(|_| ()).ok_or(KernelError::BadAddress)
+    }
+
+    /// As [`fill`](Space::fill), from memory of the running space: copied once,
+    /// a page at a time.
+    ///
+    /// # Errors
+    /// As [`touch`](Space::touch), of either space.
+    pub fn fill_from(
+        &mut self,
+        machine: &mut M,
+        address: u64,
+        source: &mut Space<M>,
+        from: u64,
+        length: u64,
+    ) -> Result<(), KernelError> {
+        user::check_range(from, length)?;
+        if length == 0 {
+            return Ok(());
+        }
+        self.check_own(address, length)?;
+        let mut done = 0;
+        while done < length {
+            let offset = in_page(address + done);
+            let part = (length - done).min((PAGE_BYTES - offset) as u64);
+            let frame = self.touch(machine, address + done, Touch::Read)?;
+            let bytes = usize::try_from(part).unwrap_or(PAGE_BYTES);
+            match machine.read_user_to_frame(from + done, frame, offset, bytes) {
+                Ok(()) => done += part,
+                Err(fault) => {
+                    done += fault.copied as u64;
+                    source.touch(machine, fault.address, Touch::Read)?;
+                }
+            }
+        }
+        Ok(())
     }
 
     fn put(

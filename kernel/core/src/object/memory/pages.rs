@@ -8,7 +8,7 @@ use super::mapping::{MappingSlot, Mappings};
 use super::object::Charge;
 use super::{Backing, FilePart, Region, Space, Touch, in_page};
 use crate::error::KernelError;
-use crate::port::{Access, Contents, Machine, PAGE_SIZE, PageFrame};
+use crate::port::{Access, Contents, Machine, PAGE_SIZE, Page, PageFrame};
 
 /// Most frames a space may own, and what counts among them.
 #[derive(Debug)]
@@ -16,6 +16,15 @@ pub(super) struct Limit {
     pub(super) frames_max: u64,
     /// Frames of the objects that its process made.
     pub(super) charge: Option<Rc<Charge>>,
+}
+
+impl Limit {
+    /// One more frame may be had by a space that owns so many.
+    #[inline(always)]
+    pub(super) fn allows_one(&self, owned: u64) -> bool {
+        let charged = self.charge.as_ref().map_or(0, |charge| charge.frames());
+        owned.saturating_add(charged) < self.frames_max
+    }
 }
 
 /// What bringing in a page needs of a space.
@@ -51,12 +60,29 @@ impl<M: Machine> Space<M> {
         address: u64,
         touch: Touch,
     ) -> Result<(PageFrame, bool), KernelError> {
-        let at = self.place_of(address).ok_or(KernelError::BadAddress)?;
-        let region = &self.regions[at];
-        if !region.allows(touch) {
+        let at = self.find(address).ok_or(KernelError::BadAddress)?;
+        if !self.regions[at].allows(touch) {
             return Err(KernelError::BadAddress);
         }
         let page = address & !(PAGE_SIZE - 1);
+        match self.bring_in_zeros(machine, at, page)? {
+            Some(Page::New(frame)) => Ok((frame, true)),
+            Some(Page::Old(frame, access)) if access.write || touch != Touch::Write => {
+                Ok((frame, false))
+            }
+            _ => self.resolve_any(machine, at, page, touch),
+        }
+    }
+
+    /// The same, whatever the region at that place promises, and whatever is there.
+    fn resolve_any(
+        &mut self,
+        machine: &mut M,
+        at: usize,
+        page: u64,
+        touch: Touch,
+    ) -> Result<(PageFrame, bool), KernelError> {
+        let region = &self.regions[at];
         let present = machine.lookup(&self.tables, page);
         let mut pages = Pages {
             machine,
@@ -93,8 +119,12 @@ impl<M: Machine> Space<M> {
     ///
     /// # Errors
     /// [`KernelError::NoMemory`]; some pages may have come in.
-    pub fn populate(&mut self, machine: &mut M, range: Range<u64>) -> Result<(), KernelError> {
-        let at = self.place_of(range.start).ok_or(KernelError::BadAddress)?;
+    pub(super) fn populate(
+        &mut self,
+        machine: &mut M,
+        range: Range<u64>,
+    ) -> Result<(), KernelError> {
+        let at = self.find(range.start).ok_or(KernelError::BadAddress)?;
         if (range.end - range.start) / PAGE_SIZE > machine.frames_free() {
             return Err(KernelError::NoMemory);
         }
@@ -253,12 +283,10 @@ impl<M: Machine> Pages<'_, M> {
 
     /// Checks that the space may have one frame more.
     fn check_limit(&self) -> Result<(), KernelError> {
-        let Limit { frames_max, charge } = self.limit;
-        let charged = charge.as_ref().map_or(0, |charge| charge.frames());
-        if M::owned(self.tables).saturating_add(charged) >= *frames_max {
-            return Err(KernelError::NoMemory);
+        match self.limit.allows_one(M::owned(self.tables)) {
+            true => Ok(()),
+            false => Err(KernelError::NoMemory),
         }
-        Ok(())
     }
 }
 

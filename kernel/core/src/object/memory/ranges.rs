@@ -3,11 +3,10 @@
 
 use core::ops::Range;
 
-use super::mapping::Mappings;
 use super::pages::{drop_pages, protect_pages};
 use super::{Backing, Mapping, Region, Space, Touch};
 use crate::error::KernelError;
-use crate::port::{Access, Machine, PageFrame, USER_END};
+use crate::port::{Access, Machine, USER_END};
 
 impl<M: Machine> Space<M> {
     /// The lowest free range of `length` bytes, at or above `from`. Both are
@@ -107,15 +106,41 @@ impl<M: Machine> Space<M> {
         Ok(())
     }
 
-    fn insert(&mut self, at: usize, range: Range<u64>, access: Access, backing: Backing) {
+    #[inline(always)]
+    pub(super) fn insert(
+        &mut self,
+        at: usize,
+        range: Range<u64>,
+        access: Access,
+        backing: Backing,
+    ) {
+        let Range { start, end } = range;
         let region = Region {
-            start: range.start,
-            end: range.end,
+            start,
+            end,
             access,
             backing,
         };
+        let alone = self.is_alone(at, at, start, end);
+        if !alone && self.extend(at, &region) {
+            return;
+        }
         self.regions.insert(at, region);
-        self.join_around(at..at + 1);
+        self.near = at;
+        if !alone {
+            self.join_around(at..at + 1);
+        }
+    }
+
+    /// Neither what lies below the place `above`, nor what lies at `below`, touches that range.
+    #[inline(always)]
+    pub(super) fn is_alone(&self, above: usize, below: usize, start: u64, end: u64) -> bool {
+        let above = above.checked_sub(1).and_then(|at| self.regions.get(at));
+        above.is_none_or(|above| above.start != end)
+            && self
+                .regions
+                .get(below)
+                .is_none_or(|below| below.end != start)
     }
 
     /// Ends every promise in a range, and gives its pages back. `range` is
@@ -124,6 +149,9 @@ impl<M: Machine> Space<M> {
     /// # Errors
     /// [`KernelError::NoMemory`] when there are too many regions.
     pub fn unmap(&mut self, machine: &mut M, range: Range<u64>) -> Result<(), KernelError> {
+        if self.unmap_end(machine, range.start, range.end) {
+            return Ok(());
+        }
         // Only a region that is left on both sides needs a place more.
         if self.make_room(1).is_err() && self.is_inside_one(&range) {
             return Err(KernelError::NoMemory);
@@ -138,6 +166,15 @@ impl<M: Machine> Space<M> {
     /// [`KernelError::NotFound`] when nothing is there, [`KernelError::NoRoom`]
     /// when there are too many regions.
     pub fn unmap_mapped(&mut self, machine: &mut M, range: &Range<u64>) -> Result<(), KernelError> {
+        if self.unmap_end(machine, range.start, range.end) {
+            return Ok(());
+        }
+        self.unmap_any(machine, range)
+    }
+
+    /// The same, whatever is there.
+    #[inline(never)]
+    fn unmap_any(&mut self, machine: &mut M, range: &Range<u64>) -> Result<(), KernelError> {
         let places = self.overlapping(range);
         if places.is_empty() {
             return Err(KernelError::NotFound);
@@ -167,6 +204,19 @@ impl<M: Machine> Space<M> {
     /// [`KernelError::NoMemory`] when there are too many regions. Nothing has
     /// changed then.
     pub fn protect(
+        &mut self,
+        machine: &mut M,
+        range: Range<u64>,
+        change: impl Fn(Access) -> Access,
+    ) -> Result<(), KernelError> {
+        if self.find(range.start).is_some() && self.is_near(range.start, range.end) {
+            return self.protect_near(machine, change);
+        }
+        self.protect_any(machine, range, change)
+    }
+
+    /// The same, whatever regions lie in the range.
+    fn protect_any(
         &mut self,
         machine: &mut M,
         range: Range<u64>,
@@ -312,8 +362,8 @@ impl<M: Machine> Space<M> {
 
     /// Joins the regions at these places and their neighbours where they are
     /// one promise.
-    #[inline]
-    fn join_around(&mut self, places: Range<usize>) {
+    #[inline(never)]
+    pub(super) fn join_around(&mut self, places: Range<usize>) {
         let mut at = places.end;
         while at > 0 && at >= places.start {
             if let Some(below) = self.regions.get(at)
@@ -323,58 +373,6 @@ impl<M: Machine> Space<M> {
                 self.regions.remove(at);
             }
             at -= 1;
-        }
-    }
-}
-
-impl Region {
-    /// A program may touch it so.
-    pub(super) fn allows(&self, touch: Touch) -> bool {
-        match touch {
-            Touch::Read => self.access.read,
-            Touch::Write => self.access.write,
-            Touch::Execute => self.access.execute,
-        }
-    }
-
-    /// This region begins where `below` ends, and promises the same.
-    pub(super) fn goes_on_from(&self, below: &Region) -> bool {
-        let same = match (self.backing, below.backing) {
-            (Backing::Zero, Backing::Zero) | (Backing::Ones, Backing::Ones) => true,
-            (Backing::Object(this), Backing::Object(other)) => this == other,
-            _ => false,
-        };
-        self.start == below.end && same && self.access == below.access
-    }
-
-    /// The frame behind a page does not belong to the space: it is a file's or
-    /// an object's.
-    pub(super) fn lends(&self, mappings: &Mappings, page: u64, frame: PageFrame) -> bool {
-        match self.backing {
-            Backing::File(part) => part.frame_of(page) == Some(frame),
-            Backing::Object(slot) => {
-                let mapping = mappings.get(slot);
-                !mapping.manner.private
-                    || mapping.object.frame(mapping.page_at(page)) == Some(frame)
-            }
-            Backing::Zero | Backing::Ones => false,
-        }
-    }
-
-    /// Stores go to copies of the space's own.
-    pub(super) fn copies_on_write(&self, mappings: &Mappings) -> bool {
-        match self.backing {
-            Backing::File(_) => true,
-            Backing::Object(slot) => mappings.get(slot).manner.private,
-            Backing::Zero | Backing::Ones => false,
-        }
-    }
-
-    /// Programs may be given such an access.
-    fn may_become(&self, mappings: &Mappings, access: Access) -> bool {
-        match self.backing {
-            Backing::Object(slot) => mappings.get(slot).manner.most.contains(access),
-            _ => true,
         }
     }
 }

@@ -63,6 +63,11 @@ fn map<P: Port>(
         return map_object(kernel, running, &file, address, length, access(write));
     }
     let backing = backing(&file.node)?;
+    if let (0, Some(length)) = (address, whole_pages(length)) {
+        let space = &mut process.space;
+        let mapped = space.map_anywhere(USER_START, length, access(write), backing);
+        return mapped.map_err(|_| KernelError::NoMemory);
+    }
     let range = place(&process.space, address, length)?;
     let start = range.start;
     process
@@ -107,8 +112,7 @@ fn place<M: Machine>(
     match (address, length) {
         (_, 0) => Err(KernelError::InvalidArgument),
         (0, length) => {
-            let length = length.checked_next_multiple_of(PAGE_SIZE);
-            let found = length.and_then(|length| {
+            let found = whole_pages(length).and_then(|length| {
                 let start = space.find_free(USER_START, length)?;
                 Some(start..start + length)
             });
@@ -116,6 +120,12 @@ fn place<M: Machine>(
         }
         (address, length) => Ok(pages(address, length)),
     }
+}
+
+/// A length in whole pages, if it is not none and not too many.
+fn whole_pages(length: u64) -> Option<u64> {
+    let length = length.checked_next_multiple_of(PAGE_SIZE);
+    length.filter(|length| *length > 0)
 }
 
 /// What the memory of a mapped file holds at first.

@@ -60,6 +60,50 @@ pub(crate) fn mmap<P: Port>(
     Handle(token): Handle,
     offset: u64,
 ) -> Flow {
+    // Memory of its own, anywhere: nothing but its length can be wrong.
+    let other = flags & !POPULATE ^ (PRIVATE | ANONYMOUS);
+    if address | token | offset | other | prot & !(READ | WRITE) == 0 {
+        return answer(map_plain(kernel, running, length, prot, flags));
+    }
+    map_any(
+        kernel,
+        running,
+        (address, length),
+        (prot, flags),
+        token,
+        offset,
+    )
+}
+
+/// The commonest request: pages of zeros, wherever there is room.
+#[inline(always)]
+fn map_plain<P: Port>(
+    kernel: &mut Kernel<P>,
+    running: &mut Running<P>,
+    length: u64,
+    prot: u64,
+    flags: u64,
+) -> Result<u64, KernelError> {
+    let length = whole_pages(length)?;
+    let access = access(prot)?;
+    let space = &mut running.process.space;
+    let start = space.map_anywhere(CHOICE_START, length, access, Backing::Zero)?;
+    if flags & POPULATE != 0 {
+        space.populate_new(&mut kernel.machine, start, start + length)?;
+    }
+    Ok(start)
+}
+
+/// Any other request, and whatever is wrong with it.
+#[inline(never)]
+fn map_any<P: Port>(
+    kernel: &mut Kernel<P>,
+    running: &mut Running<P>,
+    (address, length): (u64, u64),
+    (prot, flags): (u64, u64),
+    token: u64,
+    offset: u64,
+) -> Flow {
     let request = Request::new(address, length, prot, flags, offset);
     answer(request.and_then(|request| map(kernel, running, &request, token)))
 }
@@ -128,9 +172,8 @@ fn map<P: Port>(
             space.map_object(machine, range.clone(), request.access, mapping)?;
         }
     }
-    if request.has(POPULATE) && space.populate(machine, range.clone()).is_err() {
-        space.unmap(machine, range)?;
-        return Err(KernelError::NoMemory);
+    if request.has(POPULATE) {
+        space.populate_new(machine, range.start, range.end)?;
     }
     Ok(start)
 }
