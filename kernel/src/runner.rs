@@ -37,6 +37,10 @@ pub(crate) fn run(kernel: &mut Kernel<Pc>, agent: &mut Agent) -> ! {
         match kernel.dispatch() {
             Some(running) => {
                 kernel.run_on(running);
+                // The end of one thread's slice is not to be the next one's.
+                if kernel.took_long() {
+                    apic::admit();
+                }
             }
             // What a request led to is told before the processor sleeps.
             None if kernel.host.events.is_empty() => {

@@ -4,6 +4,8 @@
 //!   more thread, or one more endpoint.
 //! - `processes N`: children that are not started, until the table of N is full,
 //!   or for 0 until memory is.
+//! - `mesh`: a process connects its endpoints with each other until it has all
+//!   channels that it may have; another one is not held up.
 //! - `channels`: processes of many endpoints that are all connected with one.
 
 #![cfg_attr(target_os = "none", no_std, no_main)]
@@ -11,6 +13,7 @@
 use mayfly_abi::veridian::{SyscallError, nr};
 use mayfly_user::check::Checks;
 use mayfly_user::veridian::family::{self, Child, GRANTS, Link};
+use mayfly_user::veridian::image::this_program;
 use mayfly_user::veridian::thread::{FOREVER, STACK_SIZE, Stack};
 use mayfly_user::veridian::{ipc, process};
 use mayfly_user::{Process, System, Veridian, stub, veridian};
@@ -36,10 +39,14 @@ fn run(process: &Process<Veridian>) -> i32 {
             Err(_) => 90,
         };
     }
+    if what == b"pair" {
+        return if pair().is_ok() { 7 } else { 1 };
+    }
     let mut checks = Checks::new(process, "limits");
     match what {
         b"threads" => threads(&mut checks),
         b"channels" => channels(&mut checks),
+        b"mesh" => mesh(&mut checks),
         b"processes" => processes(&mut checks, arguments.number(2).unwrap_or(0)),
         _ => checks.holds(format_args!("an argument says what to do"), false),
     }
@@ -185,6 +192,46 @@ fn channels(checks: &mut Checks<'_, Veridian>) {
     let exhausted = Err(Some(SyscallError::ResourceExhausted));
     checks.holds(format_args!("one more: {more:?}"), more == exhausted);
     end(checks, &children);
+}
+
+/// Endpoints of a mesh, and the channels that it gets to.
+const CORNERS: usize = 70;
+const MESH: u64 = 2048;
+
+fn mesh(checks: &mut Checks<'_, Veridian>) {
+    let mut corners = [(0, 0); CORNERS];
+    let (mut made, mut refused) = (0, None);
+    'all: for at in 0..CORNERS {
+        let Ok(new) = ipc::endpoint_create() else {
+            return checks.holds(format_args!("endpoint {at}"), false);
+        };
+        corners[at] = (new.endpoint_id, new.capability);
+        for (id, token) in &corners[..at] {
+            let ends = [new.endpoint_id, *id];
+            match ipc::channel_create(ends, [new.capability, *token]) {
+                Ok(_) => made += 1,
+                Err(error) => {
+                    refused = error;
+                    break 'all;
+                }
+            }
+        }
+    }
+    checks.equal(format_args!("channels of one process"), made, MESH);
+    let full = refused == Some(SyscallError::ResourceExhausted);
+    checks.holds(format_args!("one more: {refused:?}"), full);
+    // A child of the same program, with channels of its own.
+    let end = process::create(this_program(), &[b"x", b"pair"], &[]);
+    let ended = end.and_then(|id| process::start(id).and_then(|()| process::wait(id, FOREVER)));
+    let code = ended.map(|ended| ended.exit_code);
+    checks.holds(format_args!("another process: {code:?}"), code == Ok(7));
+}
+
+/// Connects two endpoints of this process.
+fn pair() -> Answer<()> {
+    let [one, other] = [ipc::endpoint_create()?, ipc::endpoint_create()?];
+    let ends = [one.endpoint_id, other.endpoint_id];
+    ipc::channel_create(ends, [one.capability, other.capability]).map(|_| ())
 }
 
 /// Bytes of the smallest image that loads: a page of headers, and two of code.

@@ -10,6 +10,7 @@
 //! - `many N`: N children, one after the other.
 //! - `forget N`: N children that are never started.
 //! - `heir`: a child's child is started and waited for by whoever has its token.
+//! - `peak`: a child tells the most memory that it had, not its last.
 //! - `times`: how long children have run and made calls.
 
 #![cfg_attr(target_os = "none", no_std, no_main)]
@@ -19,6 +20,7 @@ use mayfly_user::check::Checks;
 use mayfly_user::veridian::capability::{create, derive, kind, revoke, right, validate};
 use mayfly_user::veridian::family::{self, Link, decimal};
 use mayfly_user::veridian::image::this_program;
+use mayfly_user::veridian::memory::{self, PAGE, map, mmap, prot};
 use mayfly_user::veridian::process;
 use mayfly_user::veridian::thread::FOREVER;
 use mayfly_user::{Process, Veridian, say, veridian};
@@ -41,6 +43,7 @@ fn run(process: &Process<Veridian>) -> i32 {
         b"forget" => forget(&mut checks, number(2)),
         b"heir" => heir(&mut checks),
         b"times" => times(&mut checks),
+        b"peak" => peak(&mut checks),
         // What children do.
         b"echo" => {
             for argument in arguments.iter().skip(2) {
@@ -52,6 +55,7 @@ fn run(process: &Process<Veridian>) -> i32 {
             let code = arguments.number(2).map(i32::try_from);
             return code.and_then(Result::ok).unwrap_or(-1);
         }
+        b"swell" => return swell(number(2)).map_or(1, |()| 0),
         b"fall" => fall(),
         b"spin" => return spin(number(2), number(3)),
         b"testator" => return testator(number(2)).map_or(1, |()| 0),
@@ -60,6 +64,27 @@ fn run(process: &Process<Veridian>) -> i32 {
         _ => checks.holds(format_args!("an argument says what to do"), false),
     }
     checks.finish()
+}
+
+/// What a child had for a moment counts, and what another never had does not.
+fn peak(checks: &mut Checks<'_, Veridian>) {
+    let [least, most] = [&b"1"[..], b"200"].map(|pages| {
+        let id = child(checks, &[b"x", b"swell", pages], &[]);
+        finish(checks, id).peak_memory_bytes
+    });
+    let more = most.saturating_sub(least);
+    // The tables of 200 pages are one or two.
+    let fits = (199 * PAGE..=202 * PAGE).contains(&more);
+    checks.holds(format_args!("a peak of {more} bytes more"), fits);
+}
+
+/// Has so many pages for a moment.
+fn swell(pages: u64) -> Answer {
+    let flags = map::PRIVATE | map::ANONYMOUS | map::POPULATE;
+    let length = pages * PAGE;
+    let place = mmap(0, length, prot::READ | prot::WRITE, flags, None, 0)?;
+    // SAFETY: nothing refers to those pages.
+    unsafe { memory::munmap(place, length) }
 }
 
 /// Makes a child of this program.

@@ -155,6 +155,17 @@ fn threads_cannot_fill_the_kernel(vm: Vm) -> Result<()> {
     run_timeout = "60s",
     covers = "veridian IPC_CHANNEL_CREATE ResourceExhausted"
 )]
+fn a_process_that_has_all_its_channels_leaves_others_theirs(vm: Vm) -> Result<()> {
+    let before = vm.stats()?;
+    limits(&vm, &["mesh"])?;
+    assert_eq!(vm.stats()?.objects, before.objects);
+    Ok(())
+}
+
+#[mayfly::test(
+    run_timeout = "60s",
+    covers = "veridian IPC_CHANNEL_CREATE ResourceExhausted"
+)]
 fn an_endpoint_has_1024_channels(vm: Vm) -> Result<()> {
     let before = vm.stats()?;
     limits(&vm, &["channels"])?;

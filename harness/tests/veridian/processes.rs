@@ -26,6 +26,13 @@ fn t06_a_child_is_made_started_waited_for_and_collected(vm: Vm) -> Result<()> {
 }
 
 #[mayfly::test(covers = "veridian PROCESS_WAIT")]
+fn the_most_memory_that_a_child_had_is_told(vm: Vm) -> Result<()> {
+    let out = processes(&vm, &["peak"])?;
+    assert_eq!(out.stdout_text(), "processes ok\n", "{:?}", out.cause);
+    Ok(())
+}
+
+#[mayfly::test(covers = "veridian PROCESS_WAIT")]
 fn t05_a_fault_ends_the_child_alone_and_its_creator_reads_how(vm: Vm) -> Result<()> {
     let out = processes(&vm, &["fault"])?;
     assert_eq!(out.stdout_text(), "processes ok\n", "{:?}", out.cause);

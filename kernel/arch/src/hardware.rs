@@ -155,6 +155,10 @@ impl Machine for Hardware {
         tables.owned()
     }
 
+    fn most_owned(tables: &Tables) -> u64 {
+        tables.most_owned()
+    }
+
     fn release(&mut self, tables: Tables) {
         if self.running_root == tables.root_frame() {
             self.running_root = NO_ROOT;

@@ -24,6 +24,8 @@ use crate::frames::Frames;
 pub struct Tables {
     root: PageFrame,
     frames: FrameList,
+    /// Most frames of that list before some were given back.
+    most: u32,
     /// An address whose lowest table may be empty; 0 if there is none.
     idle: u64,
 }
@@ -58,6 +60,7 @@ impl Tables {
         Ok(Self {
             root,
             frames: list,
+            most: 0,
             idle: 0,
         })
     }
@@ -76,6 +79,11 @@ impl Tables {
     /// Frames that belong to this space.
     pub fn owned(&self) -> u64 {
         u64::from(self.frames.count)
+    }
+
+    /// Most frames that belonged to it at a time.
+    pub fn most_owned(&self) -> u64 {
+        u64::from(self.most.max(self.frames.count))
     }
 
     /// Gives back everything.
@@ -108,6 +116,7 @@ impl Tables {
     }
 
     pub(crate) fn free_page(&mut self, frames: &mut Frames, frame: PageFrame) {
+        self.most = self.most.max(self.frames.count);
         frames.release(&mut self.frames, frame);
     }
 
@@ -244,6 +253,8 @@ impl Tables {
     #[inline(always)]
     fn take_out(&mut self, frames: &mut Frames, address: u64) -> Option<PageFrame> {
         let [_, _, third, leaf] = self.path(address)?;
+        // There are never more than just before some go.
+        self.most = self.most.max(self.frames.count);
         // SAFETY: a leaf of this space, which `&mut self` has alone.
         let frame = frame_of(unsafe { leaf.replace(0) });
         // SAFETY: an entry of a table of this space, which `&mut self` has alone.

@@ -177,6 +177,11 @@ pub trait Machine {
     fn root(tables: &Self::Tables) -> u64;
     /// Frames that belong to the tables: pages and the tables themselves.
     fn owned(tables: &Self::Tables) -> u64;
+    /// Most frames that belonged to the tables at a time, or as far as that is
+    /// known those of now.
+    fn most_owned(tables: &Self::Tables) -> u64 {
+        Self::owned(tables)
+    }
     /// Gives back the tables and every frame that belongs to them. If they are
     /// the running ones, the kernel goes on without a user half.
     fn release(&mut self, tables: Self::Tables);

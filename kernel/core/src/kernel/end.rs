@@ -140,7 +140,7 @@ impl<P: Port> Kernel<P> {
             status,
             user_time: self.machine.nanoseconds(user),
             kernel_time: self.machine.nanoseconds(spent.calls),
-            memory: P::Machine::owned(process.space.tables()) * PAGE_SIZE,
+            memory: P::Machine::most_owned(process.space.tables()) * PAGE_SIZE,
         };
         for entry in self.records.end(process.id, process.key, ended) {
             self.wake_entry(entry);

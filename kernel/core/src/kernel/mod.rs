@@ -76,6 +76,8 @@ pub struct Kernel<P: Port> {
     armed: Option<u64>,
     /// The timer fires by the end of the running thread's slice.
     sliced: bool,
+    /// A call has given up the processor before it was done.
+    long: bool,
     /// The thread that was handed the processor: it runs next.
     next: Option<ThreadKey>,
     /// Thread whose vector registers and tables the machine has.
@@ -205,6 +207,7 @@ impl<P: Port> Kernel<P> {
             timers: Timers::default(),
             armed: None,
             sliced: false,
+            long: false,
             next: None,
             loaded: None,
             ids: start::Ids::default(),

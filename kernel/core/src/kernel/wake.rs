@@ -1,6 +1,6 @@
 //! Who goes on: waking parked threads, and the timer.
 
-use super::Kernel;
+use super::{Flow, Kernel, Running};
 use crate::object::thread::{ThreadKey, Wait};
 use crate::object::wait::{Entry, WaitQueue};
 use crate::port::{Machine, Port};
@@ -56,6 +56,27 @@ impl<P: Port> Kernel<P> {
             self.arm(deadline);
         }
         self.expire_shares();
+    }
+
+    /// Lets others have a turn in the middle of a call that takes long: it is
+    /// made again, and finds in `Thread::done` how far it has come.
+    pub(crate) fn go_on_later(&mut self, running: &mut Running<P>, done: u64) -> Flow {
+        running.thread.done = done;
+        running.thread.park(Wait::Retry);
+        self.long = true;
+        Flow::Preempt
+    }
+
+    /// A call took long: interrupts may wait that are nothing to whoever runs
+    /// next. Says so once.
+    pub fn took_long(&mut self) -> bool {
+        core::mem::take(&mut self.long)
+    }
+
+    /// The timer would have fired, were interrupts let in: a slice is over, or
+    /// a sleep.
+    pub(crate) fn is_due(&self) -> bool {
+        self.armed.is_some_and(|armed| armed <= self.machine.now())
     }
 
     /// Makes sure that the running thread's slice has an end.

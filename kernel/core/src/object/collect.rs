@@ -27,7 +27,7 @@ pub struct Ended {
     pub user_time: u64,
     /// Nanoseconds in its calls.
     pub kernel_time: u64,
-    /// Bytes of memory that it had.
+    /// Most bytes of memory that it had at a time.
     pub memory: u64,
 }
 

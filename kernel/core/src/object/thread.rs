@@ -29,6 +29,8 @@ pub struct Thread<P: Port> {
     pub wait_number: u32,
     /// When the call that it is parked in gives up, if it has such a time.
     pub deadline: Option<u64>,
+    /// How much of a long call is done, whose rest it is to have a turn for.
+    pub done: u64,
     /// That time has come.
     pub timed_out: bool,
     /// A note has ended its wait.
@@ -56,6 +58,7 @@ impl<P: Port> Thread<P> {
             wait: None,
             wait_number: 0,
             deadline: None,
+            done: 0,
             timed_out: false,
             interrupted: false,
             signalled: false,

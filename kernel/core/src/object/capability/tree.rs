@@ -16,6 +16,10 @@ use crate::slab::{Key, Table};
 /// of the kernel's heap.
 pub const NODES_MAX: usize = 32 << 10;
 
+/// Most of them that are on their way in messages: processes that have no
+/// message of theirs received leave the others' tokens alone.
+const SENT_MAX: usize = NODES_MAX / 4;
+
 /// Key of a node; stale once its capability is gone.
 pub type NodeKey = Key<NodeMark>;
 
@@ -66,6 +70,8 @@ pub struct Removed {
 #[derive(Default)]
 pub struct Tree {
     nodes: Table<NodeMark, Node>,
+    /// Nodes that are on their way.
+    sent: usize,
     /// Serial number of the last token.
     serial: u32,
 }
@@ -84,8 +90,7 @@ impl Tree {
     /// Gives `holder`, whose tokens are `tokens`, a capability; says its token.
     ///
     /// # Errors
-    /// [`KernelError::NoRoom`] when it holds too many,
-    /// [`KernelError::NoMemory`] when there is no memory for one more.
+    /// [`KernelError::NoRoom`] when it holds too many, or all do.
     #[inline]
     pub fn insert(
         &mut self,
@@ -103,14 +108,19 @@ impl Tree {
     /// Sends a copy of a capability on its way, as a child of it.
     ///
     /// # Errors
-    /// [`KernelError::NoMemory`] when there are too many.
+    /// [`KernelError::NoRoom`] when there are too many.
     pub fn send_off(
         &mut self,
         object: Object,
         rights: Rights,
         parent: NodeKey,
     ) -> Result<NodeKey, KernelError> {
-        self.add(Place::OnItsWay { object, rights }, Some(parent))
+        if self.sent >= SENT_MAX {
+            return Err(KernelError::NoRoom);
+        }
+        let node = self.add(Place::OnItsWay { object, rights }, Some(parent))?;
+        self.sent += 1;
+        Ok(node)
     }
 
     /// Gives a capability that is on its way to `holder`; says its token.
@@ -135,6 +145,7 @@ impl Tree {
         let held = Place::Held { holder, slot };
         match core::mem::replace(&mut found.place, held) {
             Place::OnItsWay { object, rights } => {
+                self.sent -= 1;
                 Ok(Some(tokens.fill(slot, serial, node, object, rights)))
             }
             place @ Place::Held { .. } => {
@@ -187,6 +198,9 @@ impl Tree {
             self.give_to(first_child, parent);
         }
         let place = self.nodes.remove(node)?.place;
+        if matches!(place, Place::OnItsWay { .. }) {
+            self.sent -= 1;
+        }
         Some(Removed {
             node,
             place,
@@ -249,7 +263,7 @@ impl Tree {
     #[inline]
     fn add(&mut self, place: Place, parent: Option<NodeKey>) -> Result<NodeKey, KernelError> {
         if self.nodes.len() >= NODES_MAX {
-            return Err(KernelError::NoMemory);
+            return Err(KernelError::NoRoom);
         }
         let key = self.nodes.reserve();
         let node = Node {

@@ -42,6 +42,10 @@ pub const QUEUE_MAX: usize = 64;
 pub const ENDPOINTS_MAX: usize = 256;
 /// Channels of an endpoint.
 pub const CHANNELS_MAX: usize = 1024;
+/// Channels of a process's endpoints together, and of all there are: a process
+/// that makes as many as it can leaves the others theirs.
+pub const PROCESS_CHANNELS_MAX: usize = 2048;
+const ALL_CHANNELS_MAX: usize = 16 << 10;
 /// Pages that are kept for the next messages.
 const SPARE_MAX: usize = 4;
 /// Most messages that keep room in a queue that is empty.
@@ -142,6 +146,8 @@ pub struct Holdings {
 pub struct Ipc {
     endpoints: Table<EndpointMark, Endpoint>,
     channels: Table<ChannelMark, Channel>,
+    /// Channels of each process, by the index of its key.
+    charged: Vec<u16>,
     /// Pages of messages that are queued.
     pages_used: u64,
     /// Pages for the next ones.
@@ -280,8 +286,8 @@ impl Ipc {
     ///
     /// # Errors
     /// [`KernelError::NotFound`] when one is closed, [`KernelError::Exists`]
-    /// when they are connected already, [`KernelError::NoRoom`] when one has
-    /// too many channels, [`KernelError::NoMemory`].
+    /// when they are connected already, [`KernelError::NoRoom`] when one, its
+    /// process, or all have too many channels, [`KernelError::NoMemory`].
     pub fn connect(&mut self, sides: [EndpointKey; 2]) -> Result<ChannelKey, KernelError> {
         let [one, other] = sides;
         let lists = [self.channels_of(one)?, self.channels_of(other)?];
@@ -297,6 +303,12 @@ impl Ipc {
         if lists.iter().any(|list| list.len() >= CHANNELS_MAX) {
             return Err(KernelError::NoRoom);
         }
+        let owners = self.owners(sides);
+        let full = |owner: &ProcessKey| self.channels_charged(*owner) >= PROCESS_CHANNELS_MAX;
+        if self.channels.len() >= ALL_CHANNELS_MAX || owners.iter().flatten().any(full) {
+            return Err(KernelError::NoRoom);
+        }
+        self.make_room_to_charge(&owners)?;
         for side in sides {
             let endpoint = self.endpoints.get_mut(side).ok_or(KernelError::NotFound)?;
             let more = endpoint.channels.try_reserve(1);
@@ -309,7 +321,38 @@ impl Ipc {
                 endpoint.channels.push(key);
             }
         }
+        self.charge(&owners, |count| count.saturating_add(1));
         Ok(key)
+    }
+
+    /// The processes that a channel counts for: one or two.
+    fn owners(&self, sides: [EndpointKey; 2]) -> [Option<ProcessKey>; 2] {
+        let [one, other] = sides.map(|key| self.endpoints.get(key).map(|it| it.owner));
+        [one, other.filter(|_| other != one)]
+    }
+
+    /// Channels of a process's endpoints.
+    pub fn channels_charged(&self, owner: ProcessKey) -> usize {
+        let count = self.charged.get(owner.index() as usize);
+        count.copied().unwrap_or(0).into()
+    }
+
+    fn make_room_to_charge(&mut self, owners: &[Option<ProcessKey>]) -> Result<(), KernelError> {
+        let indices = owners.iter().flatten().map(|owner| owner.index() as usize);
+        let length = indices.max().unwrap_or(0) + 1;
+        let missing = length.saturating_sub(self.charged.len());
+        let room = self.charged.try_reserve(missing);
+        room.map_err(|_| KernelError::NoMemory)?;
+        self.charged.resize(self.charged.len() + missing, 0);
+        Ok(())
+    }
+
+    fn charge(&mut self, owners: &[Option<ProcessKey>], change: impl Fn(u16) -> u16) {
+        for owner in owners.iter().flatten() {
+            if let Some(count) = self.charged.get_mut(owner.index() as usize) {
+                *count = change(*count);
+            }
+        }
     }
 
     fn channels_of(&self, key: EndpointKey) -> Result<&[ChannelKey], KernelError> {
@@ -325,17 +368,22 @@ impl Ipc {
     /// Ends an endpoint and its channels; what was queued and who waited is
     /// the caller's to deal with.
     pub fn close(&mut self, key: EndpointKey) -> Option<Endpoint> {
-        let endpoint = self.endpoints.remove(key)?;
+        let channels = core::mem::take(&mut self.endpoints.get_mut(key)?.channels);
         self.gone += 1;
-        for channel in &endpoint.channels {
-            let Some(ended) = self.channels.remove(*channel) else {
+        for channel in channels {
+            let Some(ended) = self.channels.remove(channel) else {
                 continue;
             };
+            let owners = self.owners(ended.sides);
+            self.charge(&owners, |count| count.saturating_sub(1));
             let peer = ended.opposite(key);
             if let Some(peer) = peer.and_then(|peer| self.endpoints.get_mut(peer)) {
-                peer.channels.retain(|other| other != channel);
+                peer.channels.retain(|other| *other != channel);
             }
         }
-        Some(endpoint)
+        self.endpoints.remove(key)
     }
 }
+
+#[cfg(test)]
+mod tests;

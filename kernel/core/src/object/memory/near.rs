@@ -4,8 +4,6 @@
 //! pages of zeros of their own. Neighbours: `ranges.rs` and `pages.rs` do what
 //! is left: any range, any page.
 
-use core::ops::Range;
-
 use super::pages::{drop_pages, protect_pages};
 use super::{Backing, Region, Space};
 use crate::error::KernelError;
@@ -141,35 +139,17 @@ impl<M: Machine> Space<M> {
         Ok(())
     }
 
-    /// Brings in all pages of a new mapping, or takes it back.
-    ///
-    /// # Errors
-    /// [`KernelError::NoMemory`].
+    /// Brings in all of a new mapping, if that is one page of zeros; says
+    /// whether it is there.
     #[inline(always)]
-    pub fn populate_new(
-        &mut self,
-        machine: &mut M,
-        start: u64,
-        end: u64,
-    ) -> Result<(), KernelError> {
+    pub fn populate_one(&mut self, machine: &mut M, start: u64, length: u64) -> bool {
         let near = self.regions.get(self.near);
-        let within = near.is_some_and(|near| near.start <= start && end <= near.end);
-        if within && end - start == PAGE_SIZE {
-            let new = self.bring_in_zeros(machine, self.near, start);
-            if matches!(new, Ok(Some(Page::New(_)))) {
-                return Ok(());
-            }
+        let within = near.is_some_and(|near| near.start <= start && start < near.end);
+        if length != PAGE_SIZE || !within {
+            return false;
         }
-        self.populate_any(machine, start..end)
-    }
-
-    #[inline(never)]
-    fn populate_any(&mut self, machine: &mut M, range: Range<u64>) -> Result<(), KernelError> {
-        if self.populate(machine, range.clone()).is_ok() {
-            return Ok(());
-        }
-        self.unmap(machine, range)?;
-        Err(KernelError::NoMemory)
+        let new = self.bring_in_zeros(machine, self.near, start);
+        matches!(new, Ok(Some(Page::New(_))))
     }
 
     /// Brings in a page of a region of the space's own zeros, if it is not

@@ -115,20 +115,23 @@ impl<M: Machine> Space<M> {
         self.bring_in_all(machine, at, start..end)
     }
 
-    /// Brings in all pages of a region, whose promises are new.
+    /// Brings in the pages of a range that are not there, whatever their regions allow.
     ///
     /// # Errors
-    /// [`KernelError::NoMemory`]; some pages may have come in.
-    pub(super) fn populate(
-        &mut self,
-        machine: &mut M,
-        range: Range<u64>,
-    ) -> Result<(), KernelError> {
-        let at = self.find(range.start).ok_or(KernelError::BadAddress)?;
-        if (range.end - range.start) / PAGE_SIZE > machine.frames_free() {
-            return Err(KernelError::NoMemory);
+    /// [`KernelError::NoMemory`], [`KernelError::BadAddress`] where no region
+    /// is; some pages may have come in.
+    pub fn populate(&mut self, machine: &mut M, range: Range<u64>) -> Result<(), KernelError> {
+        let mut page = range.start;
+        while page < range.end {
+            let at = self.find(page).ok_or(KernelError::BadAddress)?;
+            let there = self.bring_in_zeros(machine, at, page)?.is_some()
+                || machine.lookup(&self.tables, page).is_some();
+            if !there {
+                self.bring_in_all(machine, at, page..page + PAGE_SIZE)?;
+            }
+            page += PAGE_SIZE;
         }
-        self.bring_in_all(machine, at, range)
+        Ok(())
     }
 
     fn bring_in_all(

@@ -4,6 +4,8 @@
 //! console of a process that another interface's program made is what that one
 //! has as its standard streams.
 
+use core::mem;
+
 use mayfly_abi::table::{Handle, Input, Output};
 
 use super::error::answer;
@@ -13,9 +15,14 @@ use crate::object::capability::{Object, Rights};
 use crate::object::file::{FileRef, Node};
 use crate::object::{stream, transfer};
 use crate::port::Port;
+use crate::user;
 
 /// Longest buffer of a call (specs/veridian.md §2.7).
 const COUNT_MAX: u64 = 256 << 20;
+/// Bytes of memory that are copied between two looks at the clock, and before
+/// whoever waits has a turn, the host among them.
+const PART: u64 = 16 << 10;
+const TURN: u64 = 1 << 20;
 /// Standard streams, as other interfaces number them.
 const INPUT: u64 = 0;
 const OUTPUT: u64 = 1;
@@ -43,6 +50,7 @@ fn read_checked<P: Port>(
     count: u64,
     offset: u64,
 ) -> Result<Flow, KernelError> {
+    let done = mem::take(&mut running.thread.done);
     check_count(count, offset)?;
     let capability = running.process.capabilities.find(token)?;
     let memory = match &capability.object {
@@ -55,9 +63,20 @@ fn read_checked<P: Port>(
         return Ok(Flow::Return(0));
     }
     if let Some(object) = memory {
-        let space = &mut running.process.space;
-        let length = object.read(&mut kernel.machine, space, buffer, offset, count)?;
-        return Ok(Flow::Return(length));
+        user::check_range(buffer, count)?;
+        let mut at = done;
+        loop {
+            let (machine, space) = (&mut kernel.machine, &mut running.process.space);
+            let part = PART.min(count - at);
+            let read = object.read(machine, space, buffer + at, offset + at, part)?;
+            at += read;
+            if read < part || at == count {
+                return Ok(Flow::Return(at));
+            }
+            if at - done >= TURN || kernel.is_due() {
+                return Ok(kernel.go_on_later(running, at));
+            }
+        }
     }
     let input = running.process.capabilities.console_input.clone();
     transfer::check_output(kernel, running, buffer, count)?;
@@ -138,6 +157,7 @@ fn write_checked<P: Port>(
     count: u64,
     offset: u64,
 ) -> Result<Flow, KernelError> {
+    let done = mem::take(&mut running.thread.done);
     check_count(count, offset)?;
     let capability = running.process.capabilities.find(token)?;
     let target = match &capability.object {
@@ -155,8 +175,24 @@ fn write_checked<P: Port>(
             None => stream::write(kernel, running, stream, buffer, count),
         },
         Err(object) => {
-            let space = &mut running.process.space;
-            object.write(&mut kernel.machine, space, buffer, offset, count)
+            user::check_range(buffer, count)?;
+            let mut at = done;
+            loop {
+                let (machine, space) = (&mut kernel.machine, &mut running.process.space);
+                let part = PART.min(count - at);
+                let written = match object.write(machine, space, buffer + at, offset + at, part) {
+                    // The end of the memory.
+                    Err(KernelError::NoRoom) if at > 0 => 0,
+                    written => written?,
+                };
+                at += written;
+                if written < part || at == count {
+                    return Ok(Flow::Return(at));
+                }
+                if at - done >= TURN || kernel.is_due() {
+                    return Ok(kernel.go_on_later(running, at));
+                }
+            }
         }
     };
     written.map(Flow::Return)

@@ -9,6 +9,7 @@ use core::ops::Range;
 use mayfly_abi::table::{Address, Bits, Handle};
 
 use super::error::answer;
+use super::populate::{populate, populate_rest};
 use crate::error::KernelError;
 use crate::kernel::{Flow, Kernel, Running};
 use crate::object::capability::{Capability, Object, Rights};
@@ -60,10 +61,14 @@ pub(crate) fn mmap<P: Port>(
     Handle(token): Handle,
     offset: u64,
 ) -> Flow {
+    if running.thread.done != 0 {
+        return populate_rest(kernel, running, length);
+    }
     // Memory of its own, anywhere: nothing but its length can be wrong.
     let other = flags & !POPULATE ^ (PRIVATE | ANONYMOUS);
     if address | token | offset | other | prot & !(READ | WRITE) == 0 {
-        return answer(map_plain(kernel, running, length, prot, flags));
+        let mapped = map_plain(kernel, running, length, prot, flags);
+        return mapped.unwrap_or_else(|error| answer(Err(error)));
     }
     map_any(
         kernel,
@@ -83,15 +88,15 @@ fn map_plain<P: Port>(
     length: u64,
     prot: u64,
     flags: u64,
-) -> Result<u64, KernelError> {
+) -> Result<Flow, KernelError> {
     let length = whole_pages(length)?;
     let access = access(prot)?;
     let space = &mut running.process.space;
     let start = space.map_anywhere(CHOICE_START, length, access, Backing::Zero)?;
-    if flags & POPULATE != 0 {
-        space.populate_new(&mut kernel.machine, start, start + length)?;
+    if flags & POPULATE != 0 && !space.populate_one(&mut kernel.machine, start, length) {
+        return populate(kernel, running, start..start + length);
     }
-    Ok(start)
+    Ok(Flow::Return(start))
 }
 
 /// Any other request, and whatever is wrong with it.
@@ -105,7 +110,8 @@ fn map_any<P: Port>(
     offset: u64,
 ) -> Flow {
     let request = Request::new(address, length, prot, flags, offset);
-    answer(request.and_then(|request| map(kernel, running, &request, token)))
+    let mapped = request.and_then(|request| map(kernel, running, &request, token));
+    mapped.unwrap_or_else(|error| answer(Err(error)))
 }
 
 impl Request {
@@ -148,7 +154,7 @@ fn map<P: Port>(
     running: &mut Running<P>,
     request: &Request,
     token: u64,
-) -> Result<u64, KernelError> {
+) -> Result<Flow, KernelError> {
     let tokens = &running.process.capabilities;
     let capability = match token {
         0 if request.has(ANONYMOUS) => None,
@@ -172,10 +178,10 @@ fn map<P: Port>(
             space.map_object(machine, range.clone(), request.access, mapping)?;
         }
     }
-    if request.has(POPULATE) {
-        space.populate_new(machine, range.start, range.end)?;
+    match request.has(POPULATE) {
+        true => populate(kernel, running, range),
+        false => Ok(Flow::Return(start)),
     }
-    Ok(start)
 }
 
 /// What a token lets a program map; nothing for memory that is only charged.
@@ -288,7 +294,7 @@ fn protect<P: Port>(
 }
 
 /// A length in whole pages; none and too many are none.
-fn whole_pages(length: u64) -> Result<u64, KernelError> {
+pub(super) fn whole_pages(length: u64) -> Result<u64, KernelError> {
     let length = length.checked_next_multiple_of(PAGE_SIZE);
     length
         .filter(|length| *length > 0)

@@ -7,6 +7,7 @@ pub mod error;
 pub(crate) mod file;
 pub(crate) mod ipc;
 pub(crate) mod memory;
+mod populate;
 pub(crate) mod process;
 pub(crate) mod start;
 pub(crate) mod thread;
