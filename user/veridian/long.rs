@@ -19,8 +19,8 @@ use mayfly_user::{Process, Veridian, veridian};
 mayfly_user::program!(Veridian, run);
 
 /// Bytes that are read and written, and that are brought in.
-const COPIED: u64 = 3 << 20;
-const POPULATED: u64 = 6 << 20;
+const COPIED: u64 = (1 << 20) + (64 << 10);
+const POPULATED: u64 = (4 << 20) + (64 << 10);
 const ANONYMOUS: u64 = map::PRIVATE | map::ANONYMOUS;
 const READ_WRITE: u64 = prot::READ | prot::WRITE;
 
@@ -43,7 +43,7 @@ fn calls(checks: &mut Checks<'_, Veridian>) -> Result<(), Option<SyscallError>> 
     let object = create(kind::MEMORY, COPIED, right::READ | right::WRITE, space)?;
     let place = mmap(0, COPIED, READ_WRITE, ANONYMOUS, None, 0)?;
     // SAFETY: the memory is new, and nothing else refers to it.
-    let bytes = unsafe { core::slice::from_raw_parts_mut(place as *mut u8, COPIED as usize) };
+    let bytes = unsafe { core::slice::from_raw_parts_mut(place as *mut u8, size(COPIED)) };
     // Another number in each page.
     for (page, number) in bytes.chunks_exact_mut(4096).zip(1_u64..) {
         page[..8].copy_from_slice(&number.to_le_bytes());
@@ -67,11 +67,15 @@ fn calls(checks: &mut Checks<'_, Veridian>) -> Result<(), Option<SyscallError>> 
         mmap(0, POPULATED, READ_WRITE, flags, None, 0)
     })?;
     // SAFETY: the memory is new, and nothing else refers to it.
-    let bytes = unsafe { core::slice::from_raw_parts(populated as *const u8, POPULATED as usize) };
+    let bytes = unsafe { core::slice::from_raw_parts(populated as *const u8, size(POPULATED)) };
     let zeros = bytes.chunks_exact(4096).all(|page| page[..8] == [0; 8]);
     checks.holds(format_args!("new pages are zeros"), zeros);
     OVER.store(1, SeqCst);
     thread::join(other, FOREVER).map(|_| ())
+}
+
+fn size(bytes: u64) -> usize {
+    usize::try_from(bytes).unwrap_or(usize::MAX)
 }
 
 /// Makes a call; the other thread has a turn before it is over.

@@ -48,7 +48,8 @@ fn populate_from<P: Port>(
     while next < pages {
         if next - first >= TURN || (next > first && kernel.is_due()) {
             // Page numbers of user memory and of frames have no more bits than fit.
-            return Ok(kernel.go_on_later(running, start / PAGE_SIZE << DONE_BITS | next));
+            let done = (start / PAGE_SIZE) << DONE_BITS | next;
+            return Ok(kernel.go_on_later(running, done));
         }
         let end = pages.min(next + PART);
         let part = start + next * PAGE_SIZE..start + end * PAGE_SIZE;
