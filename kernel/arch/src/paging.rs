@@ -6,18 +6,21 @@
 //! that leads to a table counts that table's entries in bits that are free for
 //! the system (SDM volume 3, table 4-19 and others), so that a table without
 //! entries is known and given back: all but the lowest that became so last, as
-//! what is unmapped and mapped in turns needs it again.
+//! what is unmapped and mapped in turns needs it again. `entry.rs` has the words.
+
+mod entry;
 
 use mayfly_core::port::{Access, Contents, FrameList, NoFrames, PAGE_SIZE, Page, PageFrame};
 use mayfly_machine::layout;
 use x86_64::PhysAddr;
-use x86_64::VirtAddr;
-use x86_64::instructions::tlb;
 use x86_64::registers::control::{Cr3, Cr3Flags};
-use x86_64::structures::paging::{PageTableFlags, PhysFrame};
+use x86_64::structures::paging::PhysFrame;
 
-use crate::direct;
 use crate::frames::Frames;
+use entry::{
+    COUNT_MASK, COUNT_ONE, TABLE, TABLE_BITS, access_of, count_up, entry, flush, frame_of,
+    leaf_flags, slot,
+};
 
 /// Page tables of one address space and the frames that belong to it.
 #[derive(Debug)]
@@ -29,19 +32,6 @@ pub struct Tables {
     /// An address whose lowest table may be empty; 0 if there is none.
     idle: u64,
 }
-
-/// Flags of a table entry that leads to user pages.
-const TABLE: PageTableFlags = PageTableFlags::PRESENT
-    .union(PageTableFlags::WRITABLE)
-    .union(PageTableFlags::USER_ACCESSIBLE);
-
-/// One in the count of a table's entries: bits 52 to 61 of the entry that leads to it.
-const COUNT_ONE: u64 = 1 << 52;
-const COUNT_MASK: u64 = 0x3ff << 52;
-/// Bits of an address that the lowest table and the page are found by.
-const TABLE_BITS: u32 = 21;
-/// Bits 12 to 51 of an entry: where it leads.
-const ADDRESS_MASK: u64 = 0xf_ffff_ffff_f000;
 
 impl Tables {
     /// Tables with nothing but the kernel half, which `kernel_root` has.
@@ -267,7 +257,6 @@ impl Tables {
                 self.prune(frames, other);
             }
         }
-        // The processor forgets the way through tables that went, too.
         flush(address);
         Some(frame)
     }
@@ -302,6 +291,8 @@ impl Tables {
                 unsafe { ***above -= COUNT_ONE };
             }
         }
+        // The processor forgets the way through tables that went, too.
+        flush(address);
     }
 
     pub(crate) fn protect(&mut self, address: u64, access: Access) {
@@ -371,53 +362,9 @@ impl Tables {
     }
 }
 
-/// Counts one more entry in the table that `above` leads to.
-fn count_up(above: *mut u64) {
-    // SAFETY: an entry of a table that the caller has alone.
-    unsafe { *above += COUNT_ONE };
-}
-
-/// The processor forgets what it knows of a page.
-fn flush(address: u64) {
-    tlb::flush(VirtAddr::new_truncate(address));
-}
-
-/// A page that cannot even be read is not present for the processor; its entry
-/// keeps the frame.
-fn leaf_flags(access: Access) -> PageTableFlags {
-    let mut flags = PageTableFlags::USER_ACCESSIBLE;
-    flags.set(PageTableFlags::PRESENT, access.read);
-    flags.set(PageTableFlags::WRITABLE, access.write);
-    flags.set(PageTableFlags::NO_EXECUTE, !access.execute);
-    flags
-}
-
-/// What a leaf lets ring 3 do.
-fn access_of(word: u64) -> Access {
-    let flags = PageTableFlags::from_bits_truncate(word);
-    Access {
-        read: flags.contains(PageTableFlags::PRESENT),
-        write: flags.contains(PageTableFlags::WRITABLE),
-        execute: !flags.contains(PageTableFlags::NO_EXECUTE),
-    }
-}
-
 /// The root that the loader made, with the kernel half.
 pub(crate) fn kernel_root() -> PageFrame {
     PageFrame(Cr3::read().0.start_address().as_u64() >> 12)
-}
-
-fn slot(address: u64, level: u32) -> usize {
-    (address >> (12 + 9 * level) & 511) as usize
-}
-
-/// An entry of a table: a word, 0 where it leads nowhere.
-fn entry(frame: PageFrame, slot: usize) -> *mut u64 {
-    direct(frame.address() + slot as u64 * 8)
-}
-
-fn frame_of(word: u64) -> PageFrame {
-    PageFrame((word & ADDRESS_MASK) >> 12)
 }
 
 /// Makes the loader's own tables the running ones: no user half.
