@@ -58,7 +58,7 @@ extern "C" fn start(start_info: u64, direct: u64) -> ! {
 }
 
 fn find_console(options: &Options) -> Console {
-    for (base, gsi) in options.mmio_devices.into_iter().flatten() {
+    for &(base, gsi) in options.mmio_devices.iter().flatten() {
         match Console::start(base) {
             Ok(console) => {
                 apic::route(gsi);
