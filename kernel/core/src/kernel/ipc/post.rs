@@ -281,7 +281,8 @@ impl<P: Port> Kernel<P> {
     /// An endpoint can queue one more message.
     pub(super) fn has_room(&mut self, endpoint: Option<EndpointKey>) -> Result<(), KernelError> {
         let endpoint = endpoint.and_then(|key| self.ipc.endpoint(key));
-        endpoint.ok_or(KernelError::NotFound)?.make_room()
+        let endpoint = endpoint.ok_or(KernelError::NotFound)?;
+        endpoint.make_room(&self.machine)
     }
 
     /// Why a message cannot be sent: its memory comes before the state of

@@ -30,7 +30,7 @@ use alloc::vec::Vec;
 use crate::error::KernelError;
 use crate::object::process::ProcessKey;
 use crate::object::thread::ThreadKey;
-use crate::port::PAGE_BYTES;
+use crate::port::{Machine, PAGE_BYTES};
 use crate::slab::{Key, Table};
 use reply::SERIAL_MAX;
 
@@ -80,13 +80,17 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// Makes sure that a message can be appended.
+    /// Makes sure that a message can be appended; takes more room only if the
+    /// heap has enough.
     ///
     /// # Errors
     /// [`KernelError::Busy`] when the queue is full, [`KernelError::NoMemory`].
-    pub fn make_room(&mut self) -> Result<(), KernelError> {
+    pub fn make_room(&mut self, machine: &impl Machine) -> Result<(), KernelError> {
         if self.queue.len() >= QUEUE_MAX {
             return Err(KernelError::Busy);
+        }
+        if self.queue.len() == self.queue.capacity() && machine.heap_low() {
+            return Err(KernelError::NoMemory);
         }
         self.queue.try_reserve(1).map_err(|_| KernelError::NoMemory)
     }

@@ -251,7 +251,9 @@ fn a_buffer_that_goes_while_its_thread_waits_hurts_nobody() {
 fn a_message_that_has_no_memory_is_not_sent() {
     let (mut world, channel) = two();
     world.bench.kernel.machine.heap_low = true;
-    assert_eq!(world.send(0, channel, 65), OutOfMemory.word());
+    for length in [8, 65] {
+        assert_eq!(world.send(0, channel, length), OutOfMemory.word());
+    }
     let made = world.make(0, nr::IPC_ENDPOINT_CREATE, &[TOLD]).unwrap();
     assert_eq!(made.0, OutOfMemory.word());
     // Who waits needs none.
@@ -263,6 +265,9 @@ fn a_message_that_has_no_memory_is_not_sent() {
     world.bench.kernel.machine.heap_low = false;
     assert_eq!(world.send(0, channel, 65), 0);
     assert_eq!(world.bench.kernel.ipc_count().2, 1);
+    // There is room for a small one in what the queue has.
+    world.bench.kernel.machine.heap_low = true;
+    assert_eq!(world.send(0, channel, 8), 0);
 }
 
 #[test]
