@@ -142,7 +142,9 @@ impl<P: Port> Kernel<P> {
             kernel_time: self.machine.nanoseconds(spent.calls),
             memory: P::Machine::most_owned(process.space.tables()) * PAGE_SIZE,
         };
-        for entry in self.records.end(process.id, process.key, ended) {
+        // Its record is under the id that its creator was told.
+        let id = process.alias.map_or(process.id, |(_, id)| id);
+        for entry in self.records.end(id, process.key, ended) {
             self.wake_entry(entry);
         }
         if process.calls == 0 {

@@ -94,7 +94,7 @@ impl Records {
         self.records.get(&id)
     }
 
-    /// The process ended that had this id; says whom that wakes.
+    /// The process ended that its creator knows by this id; says whom that wakes.
     pub fn end(&mut self, id: u64, process: ProcessKey, ended: Ended) -> Vec<Entry> {
         let record = self.records.get_mut(&id);
         // Another interface may know another process by that id.
