@@ -44,7 +44,8 @@ fn another_process_ends_a_pause(vm: Vm) -> Result<()> {
     let paused = vm.spawn("xeneva-threads").arg("paused").start()?;
     paused.wait_for_stdout(|said| said.ends_with(b"\n"))?;
     let pid = String::from_utf8(paused.stdout_so_far()).expect("digits");
-    holds(&vm, &["signal", pid.trim(), "3"])?;
+    // One: it may end before a second could come.
+    holds(&vm, &["signal", pid.trim()])?;
     assert_eq!(paused.wait()?.stdout_text(), format!("{pid}threads ok\n"));
     Ok(())
 }
