@@ -128,6 +128,8 @@ fn command(line: &str, heading: &str) {
     let output = Command::new("sh")
         .args(["-c", words])
         .env("PATH", format!("{folder}:{path}"))
+        // As a reader has it.
+        .env_remove("MAYFLY_BACKEND")
         .current_dir(root())
         .stdin(Stdio::null())
         .output()
