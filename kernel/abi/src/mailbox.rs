@@ -14,45 +14,69 @@ pub const STOP_BEFORE_ENTRY: u64 = 2;
 /// Bytes from its entry to the one that takes all registers from the mailbox.
 pub const LOADING_ENTRY: u64 = 128;
 
-/// What lies at the beginning of the page.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[repr(C)]
-pub struct Mailbox {
-    /// RAX of the call.
-    pub rax: u64,
-    /// RDX of the call.
-    pub rdx: u64,
-    /// RAX after it.
-    pub result: u64,
-    /// Time stamp before it.
-    pub before_tsc: u64,
-    /// Time stamp after it.
-    pub after_tsc: u64,
-    /// Error code of the call as its ABI counts them, 0 for success. This word
-    /// and those below are used only if the host puts the call here.
-    pub error: u64,
-    /// Number of the call.
-    pub number: u64,
-    /// Unix time now, in seconds; 0 if the host has put no call here.
-    pub epoch: u64,
-    /// Registers of the call.
-    pub rdi: u64,
-    /// See above.
-    pub rsi: u64,
-    /// See above.
-    pub r8: u64,
-    /// See above.
-    pub r9: u64,
-    /// See above.
-    pub r10: u64,
-    /// See above.
-    pub r12: u64,
-    /// See above.
-    pub r13: u64,
-    /// See above.
-    pub r14: u64,
-    /// See above.
-    pub r15: u64,
+/// A structure of words that lie one behind the other, and the same as an array.
+macro_rules! words {
+    ($(#[$outer:meta])* $name:ident { $($(#[$inner:meta])* $word:ident,)* }) => {
+        $(#[$outer])*
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        #[repr(C)]
+        pub struct $name {
+            $($(#[$inner])* pub $word: u64,)*
+        }
+
+        impl $name {
+            /// Its words, in their order.
+            pub fn words(&self) -> [u64; WORDS] {
+                [$(self.$word),*]
+            }
+
+            /// One of such words.
+            pub fn from_words([$($word),*]: [u64; WORDS]) -> Self {
+                Self { $($word),* }
+            }
+        }
+    };
+}
+
+words! {
+    /// What lies at the beginning of the page.
+    Mailbox {
+        /// RAX of the call.
+        rax,
+        /// RDX of the call.
+        rdx,
+        /// RAX after it.
+        result,
+        /// Time stamp before it.
+        before_tsc,
+        /// Time stamp after it.
+        after_tsc,
+        /// Error code of the call as its ABI counts them, 0 for success. This word
+        /// and those below are used only if the host puts the call here.
+        error,
+        /// Number of the call.
+        number,
+        /// Unix time now, in seconds; 0 if the host has put no call here.
+        epoch,
+        /// RDI of the call.
+        rdi,
+        /// RSI of the call.
+        rsi,
+        /// R8 of the call.
+        r8,
+        /// R9 of the call.
+        r9,
+        /// R10 of the call.
+        r10,
+        /// R12 of the call.
+        r12,
+        /// R13 of the call.
+        r13,
+        /// R14 of the call.
+        r14,
+        /// R15 of the call.
+        r15,
+    }
 }
 
 /// Words of a mailbox.
@@ -73,71 +97,6 @@ impl Mailbox {
             Register::R13 => &mut self.r13,
             Register::R14 => &mut self.r14,
             Register::R15 => &mut self.r15,
-        }
-    }
-
-    /// Its words, in their order.
-    pub fn words(&self) -> [u64; WORDS] {
-        [
-            self.rax,
-            self.rdx,
-            self.result,
-            self.before_tsc,
-            self.after_tsc,
-            self.error,
-            self.number,
-            self.epoch,
-            self.rdi,
-            self.rsi,
-            self.r8,
-            self.r9,
-            self.r10,
-            self.r12,
-            self.r13,
-            self.r14,
-            self.r15,
-        ]
-    }
-
-    /// A mailbox of such words.
-    pub fn from_words(words: [u64; WORDS]) -> Self {
-        let [
-            rax,
-            rdx,
-            result,
-            before_tsc,
-            after_tsc,
-            error,
-            number,
-            epoch,
-            rdi,
-            rsi,
-            r8,
-            r9,
-            r10,
-            r12,
-            r13,
-            r14,
-            r15,
-        ] = words;
-        Self {
-            rax,
-            rdx,
-            result,
-            before_tsc,
-            after_tsc,
-            error,
-            number,
-            epoch,
-            rdi,
-            rsi,
-            r8,
-            r9,
-            r10,
-            r12,
-            r13,
-            r14,
-            r15,
         }
     }
 }

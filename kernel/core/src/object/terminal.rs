@@ -114,7 +114,7 @@ impl Terminal {
         address: u64,
         count: u64,
     ) -> Result<Flow, KernelError> {
-        let mut discipline = self.discipline.borrow_mut();
+        let discipline = self.discipline.borrow();
         let editor = self.editor.get().filter(|_| discipline.is_raw());
         if editor.is_some_and(|editor| editor != running.process.key) {
             // A job that was just started, and is not in the foreground yet.
@@ -129,10 +129,12 @@ impl Terminal {
         if !discipline.is_readable() {
             return Ok(running.wait_in(&self.readable));
         }
-        let bytes = discipline.read(usize::try_from(count).unwrap_or(usize::MAX));
+        let bytes = discipline.next(usize::try_from(count).unwrap_or(usize::MAX));
         drop(discipline);
         let space = &mut running.process.space;
+        // What a bad buffer did not get, the next reader does.
         user::write(&mut kernel.machine, space, address, &bytes)?;
+        self.discipline.borrow_mut().consume(bytes.len());
         if kernel.host.terminal_waits() {
             // Bytes that there was no room for before.
             kernel.typing();

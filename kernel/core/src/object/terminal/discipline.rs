@@ -101,24 +101,28 @@ impl Discipline {
         }
     }
 
-    /// Takes what one read of at most `most` bytes gets: what was typed, no
-    /// further than to the end of a line. Nothing at all is an end.
-    pub fn read(&mut self, most: usize) -> Vec<u8> {
-        if self.raw {
+    /// What one read of at most `most` bytes gets: what was typed, no further
+    /// than to the end of a line. Nothing at all is an end.
+    pub fn next(&self, most: usize) -> Vec<u8> {
+        let length = if self.raw {
             let is_end = |byte: &u8| matches!(byte, b'\r' | b'\n');
             let end = self.ready.iter().position(is_end);
-            let length = end.map_or(self.ready.len(), |end| end + 1).min(most);
-            return self.ready.drain(..length).collect();
-        }
-        let Some(part) = self.parts.front_mut() else {
-            return Vec::new();
+            end.map_or(self.ready.len(), |end| end + 1)
+        } else {
+            self.parts.front().copied().unwrap_or(0)
         };
-        let length = most.min(*part);
-        *part -= length;
-        if *part == 0 {
-            self.parts.pop_front();
+        self.ready.iter().take(length.min(most)).copied().collect()
+    }
+
+    /// A reader has the first `length` bytes of [`next`](Self::next).
+    pub fn consume(&mut self, length: usize) {
+        self.ready.drain(..length);
+        if let Some(part) = self.parts.front_mut() {
+            *part -= length;
+            if *part == 0 {
+                self.parts.pop_front();
+            }
         }
-        self.ready.drain(..length).collect()
     }
 
     fn cook(&mut self, byte: u8, typed: &mut Typed) {
@@ -149,7 +153,7 @@ impl Discipline {
                     self.erase(&mut typed.echo);
                 }
             }
-            key::RETURN | b'\n' => {
+            key::RETURN | b'\n' if self.kept() < KEPT_MAX => {
                 self.line.push(b'\n');
                 typed.echo.extend(b"\r\n");
                 self.deliver();

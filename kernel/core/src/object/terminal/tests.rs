@@ -85,6 +85,15 @@ fn a_machine_without_one_has_no_terminal() {
 }
 
 #[test]
+fn a_buffer_that_cannot_be_written_leaves_the_line_for_the_next_reader() {
+    let (mut bench, key, _) = shell();
+    types(&mut bench, b"kept\r");
+    assert_eq!(bench.call(key, nr::READ, &[0, 0x10, 100]), patchwork::ERR);
+    assert_eq!(error(&mut bench, key), Some(Errno::EFAULT));
+    assert_eq!(read(&mut bench, key).as_deref(), Some(&b"kept\r"[..]));
+}
+
+#[test]
 fn who_edits_lines_reads_keys_as_they_are() {
     let (mut bench, key, _) = shell();
     assert_eq!(bench.kernel.host.line, Some(Line::Console));

@@ -5,6 +5,13 @@ use proptest::prelude::*;
 
 use super::*;
 
+/// One read of at most `most` bytes.
+fn read(it: &mut Discipline, most: usize) -> Vec<u8> {
+    let bytes = it.next(most);
+    it.consume(bytes.len());
+    bytes
+}
+
 fn lines() -> Discipline {
     Discipline::default()
 }
@@ -26,8 +33,8 @@ fn a_line_is_read_when_it_is_complete() {
         (&typed.echo[..], typed.readable),
         (&b"lo\r\nmore"[..], true)
     );
-    assert_eq!(it.read(3), b"hel");
-    assert_eq!(it.read(100), b"lo\n");
+    assert_eq!(read(&mut it, 3), b"hel");
+    assert_eq!(read(&mut it, 100), b"lo\n");
     assert!(!it.is_readable());
 }
 
@@ -35,12 +42,12 @@ fn a_line_is_read_when_it_is_complete() {
 fn an_end_is_read_once_and_delivers_what_was_typed() {
     let mut it = lines();
     it.typed(b"ab\x04\x04");
-    assert_eq!(it.read(100), b"ab");
+    assert_eq!(read(&mut it, 100), b"ab");
     assert!(it.is_readable());
-    assert_eq!(it.read(100), b"");
+    assert_eq!(read(&mut it, 100), b"");
     assert!(!it.is_readable());
     it.typed(b"x\n");
-    assert_eq!(it.read(100), b"x\n");
+    assert_eq!(read(&mut it, 100), b"x\n");
 }
 
 #[test]
@@ -50,12 +57,12 @@ fn the_key_that_interrupts_drops_what_was_typed() {
     assert!(typed.interrupt && !typed.readable && typed.echo.ends_with(b"^C\r\n"));
     assert!(!it.is_readable());
     it.typed(b"x\n");
-    assert_eq!(it.read(100), b"x\n");
+    assert_eq!(read(&mut it, 100), b"x\n");
 }
 
 #[test]
 fn keys_edit_the_line() {
-    for (typed, read) in [
+    for (typed, expected) in [
         (&b"abc\x7f\x08d\n"[..], &b"ad\n"[..]),
         (b"one two\x17three\n", b"one three\n"),
         (b"one two  \x17\n", b"one \n"),
@@ -68,7 +75,7 @@ fn keys_edit_the_line() {
     ] {
         let mut it = lines();
         it.typed(typed);
-        assert_eq!(it.read(100), read, "{typed:?}");
+        assert_eq!(read(&mut it, 100), expected, "{typed:?}");
     }
 }
 
@@ -78,15 +85,42 @@ fn a_line_that_is_too_long_rings_and_can_still_be_ended() {
     it.typed(&[b'a'; LINE_MAX]);
     assert_eq!(it.typed(b"b").echo, [BELL]);
     it.typed(b"\n");
-    assert_eq!(it.read(KEPT_MAX).len(), LINE_MAX + 1);
+    assert_eq!(read(&mut it, KEPT_MAX).len(), LINE_MAX + 1);
+}
+
+#[test]
+fn lines_that_nobody_reads_ring_in_the_end_and_are_all_there() {
+    let mut it = lines();
+    let mut typed = 0;
+    while typed < KEPT_MAX && it.typed(b"\r").echo != [BELL] {
+        typed += 1;
+    }
+    assert_eq!((typed, it.line.len()), (KEPT_MAX / 2, 0));
+    for _ in 0..typed {
+        assert_eq!(read(&mut it, 100), b"\n");
+    }
+    it.typed(b"x\r");
+    assert_eq!(read(&mut it, 100), b"x\n");
+}
+
+#[test]
+fn what_no_reader_got_is_still_there() {
+    let mut it = lines();
+    it.typed(b"one\rtwo\r");
+    assert_eq!(
+        (it.next(100), it.next(2)),
+        (b"one\n".to_vec(), b"on".to_vec())
+    );
+    assert_eq!(read(&mut it, 100), b"one\n");
+    assert_eq!(read(&mut it, 100), b"two\n");
 }
 
 #[test]
 fn raw_bytes_are_read_to_the_end_of_a_line() {
     let mut it = raw();
     it.typed(b"a\x03\x1b[A\rrest");
-    assert_eq!(it.read(100), b"a\x03\x1b[A\r");
-    assert_eq!(it.read(100), b"rest");
+    assert_eq!(read(&mut it, 100), b"a\x03\x1b[A\r");
+    assert_eq!(read(&mut it, 100), b"rest");
     assert!(!it.is_readable());
 }
 
@@ -96,9 +130,9 @@ fn what_was_typed_ahead_is_taken_as_the_new_mode_takes_it() {
     it.typed(b"x\x7fy\rtail");
     let typed = it.set_raw(false);
     assert_eq!(typed.echo, b"x\x08 \x08y\r\ntail");
-    assert_eq!(it.read(100), b"y\n");
+    assert_eq!(read(&mut it, 100), b"y\n");
     it.set_raw(true);
-    assert_eq!(it.read(100), b"tail");
+    assert_eq!(read(&mut it, 100), b"tail");
     it.typed(b"\x03");
     assert!(it.set_raw(false).interrupt);
 }
@@ -171,7 +205,7 @@ proptest! {
         }
         for part in parts {
             prop_assert!(it.is_readable());
-            prop_assert_eq!(it.read(usize::MAX), part);
+            prop_assert_eq!(read(&mut it, usize::MAX), part);
         }
         prop_assert!(!it.is_readable());
     }
@@ -181,17 +215,17 @@ proptest! {
         typed in vec(any::<u8>(), 0..300), cut in 1..50usize, most in 1..50usize,
     ) {
         let mut it = raw();
-        let mut read = Vec::new();
+        let mut all = Vec::new();
         for part in typed.chunks(cut) {
             it.typed(part);
-            let part = it.read(most);
+            let part = read(&mut it, most);
             prop_assert!(part.iter().rev().skip(1).all(|byte| !b"\r\n".contains(byte)));
-            read.extend(part);
+            all.extend(part);
         }
         while it.is_readable() {
-            read.extend(it.read(most));
+            all.extend(read(&mut it, most));
         }
-        prop_assert_eq!(read, typed);
+        prop_assert_eq!(all, typed);
     }
 
     #[test]
@@ -202,7 +236,7 @@ proptest! {
         for (raw, bytes) in typed {
             it.set_raw(raw);
             it.typed(&bytes);
-            prop_assert!(it.ready.len() + it.line.len() <= KEPT_MAX + LINE_MAX + 1);
+            prop_assert!(it.kept() <= KEPT_MAX + 1);
             prop_assert!(it.parts.len() <= KEPT_MAX);
         }
     }
