@@ -219,7 +219,7 @@ impl Host for Link {
     }
 
     fn called(&mut self) {
-        self.console.send(Port::Control, &CALLED);
+        self.console.send_known(Port::Control, &CALLED);
     }
 }
 

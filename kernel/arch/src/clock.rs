@@ -45,7 +45,12 @@ impl Clock {
 
     /// Ticks since the base: what [`Clock::resume`] needs.
     pub fn elapsed(&self) -> u64 {
-        ticks().wrapping_sub(self.base_tsc)
+        self.elapsed_at(ticks())
+    }
+
+    /// Ticks from the base to the moment that is `ticks`.
+    pub(crate) fn elapsed_at(&self, ticks: u64) -> u64 {
+        ticks.wrapping_sub(self.base_tsc)
     }
 
     /// Goes on as if only `elapsed` ticks had passed since the base.

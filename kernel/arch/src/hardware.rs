@@ -343,7 +343,7 @@ impl Machine for Hardware {
         let ticks = clock::ticks().wrapping_sub(since);
         self.clock.skip(ticks);
         if epoch != 0 {
-            self.resumed_epoch = Some((epoch, self.clock.elapsed()));
+            self.resumed_epoch = Some((epoch, self.clock.elapsed_at(since.wrapping_add(ticks))));
         }
         ticks
     }

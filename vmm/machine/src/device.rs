@@ -21,7 +21,19 @@ pub const MMIO_PARAMETER: &str = "virtio_mmio.device=";
 pub const PORT_COUNT: usize = 3;
 /// Names of the ports, in the order of their numbers on Mayfly's own VMM.
 /// Guests find a port by its name, not by its number.
-pub const PORT_NAMES: [&str; PORT_COUNT] = [PORT_CONSOLE, PORT_CONTROL, PORT_TRACE];
+pub const PORT_NAMES: [&str; PORT_COUNT] = {
+    let mut names = [""; PORT_COUNT];
+    names[CONSOLE_PLACE] = PORT_CONSOLE;
+    names[CONTROL_PLACE] = PORT_CONTROL;
+    names[TRACE_PLACE] = PORT_TRACE;
+    names
+};
+/// Place of [`PORT_CONSOLE`] among them.
+pub const CONSOLE_PLACE: usize = 0;
+/// Place of [`PORT_CONTROL`] among them.
+pub const CONTROL_PLACE: usize = 1;
+/// Place of [`PORT_TRACE`] among them.
+pub const TRACE_PLACE: usize = 2;
 /// Terminal of the guest; the only port that is a console in virtio's sense.
 pub const PORT_CONSOLE: &str = "mayfly.console";
 /// Requests and answers (`kernel/wire`).

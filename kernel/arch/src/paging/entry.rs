@@ -9,10 +9,17 @@ use x86_64::structures::paging::PageTableFlags;
 
 use crate::direct;
 
-/// Flags of a table entry that leads to user pages.
+/// Flags of a table entry that leads to user pages. Nobody asks whether pages
+/// were accessed: with the bits set beforehand, no processor has to, which writes
+/// to tables that copies of a machine share.
 pub(super) const TABLE: PageTableFlags = PageTableFlags::PRESENT
     .union(PageTableFlags::WRITABLE)
-    .union(PageTableFlags::USER_ACCESSIBLE);
+    .union(PageTableFlags::USER_ACCESSIBLE)
+    .union(PageTableFlags::ACCESSED);
+/// Flags of every leaf.
+const LEAF: PageTableFlags = PageTableFlags::USER_ACCESSIBLE
+    .union(PageTableFlags::ACCESSED)
+    .union(PageTableFlags::DIRTY);
 
 /// One in the count of a table's entries: bits 52 to 61 of the entry that leads to it.
 pub(super) const COUNT_ONE: u64 = 1 << 52;
@@ -36,7 +43,7 @@ pub(super) fn flush(address: u64) {
 /// A page that cannot even be read is not present for the processor; its entry
 /// keeps the frame.
 pub(super) fn leaf_flags(access: Access) -> PageTableFlags {
-    let mut flags = PageTableFlags::USER_ACCESSIBLE;
+    let mut flags = LEAF;
     flags.set(PageTableFlags::PRESENT, access.read);
     flags.set(PageTableFlags::WRITABLE, access.write);
     flags.set(PageTableFlags::NO_EXECUTE, !access.execute);

@@ -6,7 +6,10 @@
 
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use mayfly_machine::device::{PORT_CONSOLE, PORT_CONTROL, PORT_COUNT, PORT_NAMES, PORT_TRACE};
+use mayfly_machine::device::{
+    CONSOLE_PLACE, CONTROL_PLACE, PORT_CONTROL, PORT_COUNT, PORT_NAMES, TRACE_PLACE,
+};
+use mayfly_machine::layout::KERNEL_BASE;
 
 use super::mmio::{DeviceError, Registers};
 use super::queue::{Memory, Queue, SIZE};
@@ -87,16 +90,14 @@ pub enum Port {
 }
 
 impl Port {
+    /// Its place in `PORT_NAMES`.
+    #[inline(always)]
     fn index(self) -> usize {
-        let name = match self {
-            Port::Console => PORT_CONSOLE,
-            Port::Control => PORT_CONTROL,
-            Port::Trace => PORT_TRACE,
-        };
-        PORT_NAMES
-            .iter()
-            .position(|candidate| *candidate == name)
-            .expect("every port has a name in the machine's list")
+        match self {
+            Port::Console => CONSOLE_PLACE,
+            Port::Control => CONTROL_PLACE,
+            Port::Trace => TRACE_PLACE,
+        }
     }
 }
 
@@ -227,12 +228,29 @@ impl Console {
     }
 
     /// Sends bytes of the kernel's own memory.
-    #[inline(never)]
+    #[inline(always)]
     pub fn send(&mut self, port: Port, bytes: &[u8]) {
+        self.send_on(self.numbers[port.index()], bytes);
+    }
+
+    #[inline(never)]
+    fn send_on(&mut self, number: Option<u8>, bytes: &[u8]) {
+        let length = u32::try_from(bytes.len()).expect("messages are shorter than 4 GiB");
+        if let Some(id) = number {
+            let queue = receive_queue(id) + 1;
+            self.queues[queue].offer_one(physical(bytes), length);
+            self.await_transmission(queue);
+        }
+    }
+
+    /// Sends bytes of the kernel's image, in as few instructions as can be.
+    #[inline(always)]
+    pub fn send_known(&mut self, port: Port, bytes: &'static [u8]) {
         let length = u32::try_from(bytes.len()).expect("messages are shorter than 4 GiB");
         if let Some(id) = self.numbers[port.index()] {
             let queue = receive_queue(id) + 1;
-            self.queues[queue].offer_one(physical(bytes), length);
+            let address = bytes.as_ptr() as u64 - KERNEL_BASE;
+            self.queues[queue].offer_one(address, length);
             self.await_transmission(queue);
         }
     }

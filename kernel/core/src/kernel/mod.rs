@@ -132,6 +132,8 @@ pub enum Flow {
     Return(u64),
     /// Back to ring 3 with registers as they are.
     Resume,
+    /// A call is awaited in the mailbox of this probe, standing still.
+    Await,
     /// Others have a turn first; then back with this result.
     Yield(u64),
     /// Others have a turn first; then back with registers as they are.
@@ -284,11 +286,14 @@ impl<P: Port> Kernel<P> {
         loop {
             if flow == Flow::Resume {
                 flow = self.run_ring_3::<ON>(&mut running);
+            } else if flow == Flow::Await {
+                flow = self.await_call(&mut running);
+                continue;
             }
             if ON {
                 flow = self.pass_on(&mut running, flow);
             }
-            if !(ON && flow == Flow::Resume) {
+            if !(ON && (flow == Flow::Resume || flow == Flow::Await)) {
                 return self.leave(running, flow);
             }
         }
@@ -336,7 +341,7 @@ impl<P: Port> Kernel<P> {
                 P::Machine::registers_mut(&mut running.context).rax = value;
                 self.ready.push(running.thread.key, running.thread.priority);
             }
-            Flow::Resume | Flow::Preempt => {
+            Flow::Resume | Flow::Await | Flow::Preempt => {
                 self.ready.push(running.thread.key, running.thread.priority);
             }
             Flow::Park | Flow::HandOver => {}

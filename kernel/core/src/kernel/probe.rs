@@ -197,7 +197,8 @@ impl<P: Port> Kernel<P> {
 
     /// Stands still, until the machine or a copy of it goes on: to ring 3 if a
     /// call is in the mailbox by then.
-    pub(crate) fn await_call(&mut self, running: &mut Running<P>) -> Flow {
+    #[inline(never)]
+    pub(super) fn await_call(&mut self, running: &mut Running<P>) -> Flow {
         let tables = running.process.space.tables();
         let Some((mailbox, _)) = self.machine.lookup(tables, MAILBOX) else {
             return running.park(Wait::Request, None);
@@ -240,18 +241,22 @@ impl<P: Port> Kernel<P> {
             self.host.event(Event::ProbeReturned { process });
             return running.park(Wait::Request, None);
         };
-        // The call itself may have put another page there.
-        let now = self.machine.lookup(process.space.tables(), MAILBOX);
-        if now.is_some_and(|(frame, _)| frame == mailbox) {
-            let number = word(&self.machine, mailbox, offset_of!(Mailbox, number));
-            let result = word(&self.machine, mailbox, offset_of!(Mailbox, result));
-            let errno = running.thread.errno;
-            let error = personality::error_code(process.abi, number, result, errno);
-            self.machine.write_frame(
-                mailbox,
-                offset_of!(Mailbox, error),
-                &u64::from(error).to_le_bytes(),
-            );
+        let number = word(&self.machine, mailbox, offset_of!(Mailbox, number));
+        let result = word(&self.machine, mailbox, offset_of!(Mailbox, result));
+        let errno = running.thread.errno;
+        // No interface spells a failure as a positive number.
+        let error = match result.cast_signed() {
+            1.. => 0,
+            _ => personality::error_code(process.abi, number, result, errno),
+        };
+        if error != 0 {
+            // The call itself may have put another page there.
+            let now = self.machine.lookup(process.space.tables(), MAILBOX);
+            if now.is_some_and(|(frame, _)| frame == mailbox) {
+                let error = u64::from(error).to_le_bytes();
+                self.machine
+                    .write_frame(mailbox, offset_of!(Mailbox, error), &error);
+            }
         }
         self.host.called();
         running.park(Wait::Request, None)

@@ -26,7 +26,7 @@ pub(crate) fn resume<P: Port>(
 fn resume_other<P: Port>(kernel: &mut Kernel<P>, running: &mut Running<P>, wait: Wait) -> Flow {
     match (wait, running.process.abi) {
         (Wait::Request, _) => Flow::Resume,
-        (Wait::Mailbox, _) => kernel.await_call(running),
+        (Wait::Mailbox, _) => Flow::Await,
         (Wait::Start | Wait::Load, _) if running.process.loaded => Flow::Resume,
         (Wait::Start | Wait::Load, Abi::Patchwork) => patchwork::spawn::load(kernel, running),
         // These load what they make before they start it.
