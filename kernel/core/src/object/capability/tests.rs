@@ -2,6 +2,7 @@
 
 mod model;
 
+use super::tree::SENT_MAX;
 use super::{Capabilities, Kind, Object, Rights, SLOTS_MAX, Tree};
 use crate::error::KernelError;
 use crate::object::process::{ProcessKey, ProcessMark};
@@ -50,6 +51,31 @@ fn the_kind_is_asked_before_the_rights() {
     assert_eq!(
         check(Kind::Process, Rights::WRITE),
         Err(KernelError::BadHandle)
+    );
+}
+
+#[test]
+fn messages_hold_only_a_part_of_all_capabilities() {
+    let mut tree = Tree::default();
+    let mut tokens = Capabilities::default();
+    let holder = holders(1)[0];
+    let token = tree.insert(holder, &mut tokens, CONSOLE, Rights::ALL, None);
+    let parent = tokens.find(token.unwrap()).unwrap().node;
+    let send = |tree: &mut Tree| tree.send_off(CONSOLE, Rights::READ, parent);
+    let sent: Vec<_> = (0..SENT_MAX).map(|_| send(&mut tree).unwrap()).collect();
+    assert_eq!(send(&mut tree), Err(KernelError::NoRoom));
+    // One that is received makes room, and so does one that is revoked.
+    let mut other = Capabilities::default();
+    tree.deliver(sent[0], holder, &mut other).unwrap().unwrap();
+    assert!(send(&mut tree).is_ok());
+    assert_eq!(send(&mut tree), Err(KernelError::NoRoom));
+    tree.take_leaf(sent[1]).unwrap();
+    assert!(send(&mut tree).is_ok());
+    assert_eq!(send(&mut tree), Err(KernelError::NoRoom));
+    // All others can still be held.
+    assert!(
+        tree.insert(holder, &mut other, CONSOLE, Rights::ALL, None)
+            .is_ok()
     );
 }
 

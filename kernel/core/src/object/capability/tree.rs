@@ -18,7 +18,7 @@ pub const NODES_MAX: usize = 32 << 10;
 
 /// Most of them that are on their way in messages: processes that have no
 /// message of theirs received leave the others' tokens alone.
-const SENT_MAX: usize = NODES_MAX / 4;
+pub(super) const SENT_MAX: usize = NODES_MAX / 4;
 
 /// Key of a node; stale once its capability is gone.
 pub type NodeKey = Key<NodeMark>;
