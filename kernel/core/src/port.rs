@@ -10,7 +10,7 @@ mod host;
 mod page;
 
 pub use frames::{DeadFrames, FrameList};
-pub use host::{Host, Line, NewChild};
+pub use host::{Host, Line, NewChild, PROGRAM_MAX};
 pub use page::{Access, Contents, Page, PageFrame};
 
 use alloc::rc::Rc;

@@ -70,6 +70,7 @@ impl RunQueue {
     /// Appends a thread, which is in no queue, to the queue of its priority.
     #[inline]
     pub fn push(&mut self, thread: ThreadKey, priority: u8) {
+        debug_assert!(!self.contains(thread), "it is queued already");
         if self.is_empty() {
             self.only = Some((thread, priority));
         } else {

@@ -14,7 +14,7 @@ use crate::object::process::{Gate, Process};
 use crate::object::store::Store;
 use crate::object::thread::Thread;
 use crate::personality::{self, Arguments};
-use crate::port::{Host, Machine, NewChild, PAGE_SIZE, Port};
+use crate::port::{Host, Machine, NewChild, PAGE_SIZE, PROGRAM_MAX, Port};
 use crate::user;
 
 /// Pages of a read-only segment that are mapped before the program runs.
@@ -206,12 +206,13 @@ impl<P: Port> Kernel<P> {
 
     /// Tells the host what a child is.
     pub(super) fn name(&mut self, process: &Process<P>) {
+        let program = Arguments::new(&process.arguments).first();
         self.host.child(&NewChild {
             process: process.number,
             parent: process.parent,
             root: P::Machine::root(process.space.tables()),
             abi: process.abi,
-            program: Arguments::new(&process.arguments).first(),
+            program: &program[..program.len().min(PROGRAM_MAX)],
         });
     }
 

@@ -2,6 +2,7 @@
 //! a token, an endpoint or a process is over.
 
 use alloc::boxed::Box;
+use core::mem;
 
 use super::ipc::{Brought, Parcel};
 use super::{Kernel, Running};
@@ -9,7 +10,7 @@ use crate::error::KernelError;
 use crate::object::capability::{Object, Tree};
 use crate::object::ipc::{Arrival, EndpointKey, Exchange, Stage, small_length};
 use crate::object::process::Process;
-use crate::object::thread::{Thread, ThreadKey};
+use crate::object::thread::{Thread, ThreadKey, Wait};
 use crate::object::wait::Entry;
 use crate::port::Port;
 use crate::user;
@@ -115,11 +116,9 @@ impl<P: Port> Kernel<P> {
                 let told = exchange.tell(&mut self.machine, &mut running.process);
                 told.err().unwrap_or(KernelError::TooSmall)
             }
-            Stage::Done(outcome) => outcome.err().unwrap_or(KernelError::Interrupted),
-            stage => {
-                self.withdraw(stage, running.thread.key);
-                KernelError::TimedOut
-            }
+            Stage::Done(Err(error)) => error,
+            // Whoever ends a wait says how.
+            _ => KernelError::Interrupted,
         }
     }
 
@@ -137,6 +136,19 @@ impl<P: Port> Kernel<P> {
         if let Some(caller) = running.process.settle(arrival.reply()) {
             self.fail(caller, KernelError::Interrupted);
         }
+    }
+
+    /// The time of a thread's receive or call has come: from now on it waits for
+    /// nothing, even if others have a turn before it.
+    #[cold]
+    pub(super) fn give_up(&mut self, key: ThreadKey) {
+        let thread = self.threads.get_mut(key);
+        let Some(exchange) = thread.and_then(|thread| thread.exchange.as_deref_mut()) else {
+            return;
+        };
+        let timed_out = Stage::Done(Err(KernelError::TimedOut));
+        let stage = mem::replace(&mut exchange.stage, timed_out);
+        self.withdraw(stage, key);
     }
 
     /// Takes a thread, or its request, out of where it waits.
@@ -187,6 +199,8 @@ impl<P: Port> Kernel<P> {
             };
             let stage = exchange.stage;
             let pending = matches!(stage, Stage::Receiving(_) | Stage::Queued(_));
+            // One that waits for something else now has its last exchange still.
+            let pending = pending && thread.wait == Some(Wait::Exchange);
             if pending && exchange.wanted.token == token && self.waits(entry) {
                 self.withdraw(stage, *key);
                 self.fail(entry, KernelError::BadHandle);

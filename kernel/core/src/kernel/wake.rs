@@ -49,6 +49,9 @@ impl<P: Port> Kernel<P> {
             if let Some(thread) = self.threads.get_mut(key) {
                 // A sleep has no other end.
                 thread.timed_out = thread.wait != Some(Wait::Sleep);
+                if thread.wait == Some(Wait::Exchange) {
+                    self.give_up(key);
+                }
             }
             self.wake(key);
         }

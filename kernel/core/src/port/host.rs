@@ -22,9 +22,12 @@ pub struct NewChild<'a> {
     pub root: u64,
     /// Its interface.
     pub abi: mayfly_abi::Abi,
-    /// Its argv\[0\].
+    /// Its argv\[0\], at most [`PROGRAM_MAX`] bytes of it.
     pub program: &'a [u8],
 }
+
+/// Bytes of an argv\[0\] that the host is told.
+pub const PROGRAM_MAX: usize = 256;
 
 /// The host side: what programs and the kernel tell it.
 pub trait Host {

@@ -128,7 +128,8 @@ impl<P: Port> Kernel<P> {
             cold_path();
             return None;
         }
-        if thread.call.is_some() {
+        // One that was told has gone on, and its exchange is its last one still.
+        if thread.wait != Some(Wait::Exchange) || thread.call.is_some() {
             cold_path();
             return None;
         }

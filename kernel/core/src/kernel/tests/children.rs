@@ -6,13 +6,14 @@ use mayfly_abi::patchwork::nr;
 use proptest::prelude::*;
 
 use crate::error::KernelError;
-use crate::fake::bench::{Bench, call, interrupt, pause};
+use crate::fake::bench::{Bench, call, interrupt, pause, request};
 use crate::fake::image::{DATA, ENTRY, Elf, Pe, TEXT, TEXT_SIZE, pattern};
-use crate::kernel::{Child, LoadError, Source};
+use crate::kernel::{Child, LoadError, Source, SpawnRequest};
 use crate::loader::ImageError;
 use crate::object::file::Handles;
 use crate::object::namespace::View;
 use crate::object::process::{Cause, ProcessKey};
+use crate::port::PROGRAM_MAX;
 
 /// Address of an image in its maker's memory, in the zeros behind its data.
 const IMAGE: u64 = DATA + 0x400;
@@ -51,6 +52,32 @@ fn load(
         loaded = kernel.load_child(child, &mut source);
     });
     loaded
+}
+
+#[test]
+fn the_host_is_told_no_more_of_a_name_than_a_message_holds() {
+    let mut bench = Bench::new();
+    let asked = SpawnRequest {
+        traced: true,
+        ..request("veridian")
+    };
+    let maker = bench.kernel.spawn(&asked).unwrap();
+    let mut made = None;
+    bench.with_process(maker, |kernel, running| {
+        let long = Child {
+            arguments: [&b"x".repeat(600)[..], b"\0"].concat(),
+            ..child()
+        };
+        made = Some(kernel.create_child(running, long).unwrap().0);
+    });
+    let elf = Elf::program(Some(Abi::Veridian)).build();
+    bench.poke(maker, IMAGE, &elf);
+    assert_eq!(
+        load(&mut bench, maker, made.unwrap(), elf.len() as u64),
+        Ok(())
+    );
+    let (.., program) = bench.kernel.host.children.last().expect("it is traced");
+    assert_eq!(program[..], [b'x'; PROGRAM_MAX]);
 }
 
 #[test]

@@ -126,6 +126,47 @@ fn a_revoked_token_ends_the_waits_with_it() {
 }
 
 #[test]
+fn a_token_is_revoked_when_the_wait_with_it_is_over_already() {
+    let (mut world, _) = two();
+    let token = world.lend(1, 0, Rights::READ);
+    let endpoint = world.parties[1].endpoint;
+    let waits = [endpoint, IN, 8, 1000, token, TOLD];
+    assert!(world.make(0, nr::IPC_RECEIVE, &waits).is_none());
+    let own = world.parties[1].token;
+    // The other one's turn begins before that time comes.
+    let turn = world.turn(|world, _, _| {
+        world.bench.advance(1000);
+        Some((nr::CAPABILITY_REVOKE, vec![own]))
+    });
+    let (whose, outcome) = turn.unwrap();
+    assert_eq!((whose, outcome.unwrap().0), (1, 0));
+    assert_eq!(world.goes_on(0).0, Timeout.word());
+    // It is queued once: its next wait has an end of its own.
+    assert!(world.receive(0, 8, NEVER).is_none());
+    world.has_all_turns(1);
+}
+
+#[test]
+fn a_token_is_revoked_that_the_wait_before_was_with() {
+    let (mut world, _) = two();
+    let token = world.lend(1, 0, Rights::READ);
+    let endpoint = world.parties[1].endpoint;
+    let waits = [endpoint, IN, 8, 1000, token, TOLD];
+    assert!(world.make(0, nr::IPC_RECEIVE, &waits).is_none());
+    world.bench.advance(1000);
+    assert_eq!(world.goes_on(0).0, Timeout.word());
+    world.poke(0, OUT, &[0_u64, 1000].map(u64::to_le_bytes).concat());
+    assert!(world.make(0, nr::NANOSLEEP, &[OUT]).is_none());
+    let own = world.parties[1].token;
+    world.make(1, nr::CAPABILITY_REVOKE, &[own]);
+    // It sleeps on.
+    world.has_all_turns(1);
+    world.bench.advance(1000);
+    let turns = [(); 2].map(|()| world.turn(|_, _, _| None).unwrap().0);
+    assert!(turns.contains(&0));
+}
+
+#[test]
 fn the_last_token_of_an_endpoint_ends_it_for_who_waits() {
     let (mut world, channel) = two();
     assert!(world.call(0, channel, 8, 8, NEVER).is_none());

@@ -341,3 +341,26 @@ fn a_client_and_its_server_see_the_same_on_short_ways() {
     let fine = seen.0.iter().filter(|(.., result, _, _)| *result == 0);
     assert_eq!(fine.count(), 60);
 }
+
+/// A reply is told once: whoever had it and yields is not told it again by a
+/// server that receives.
+#[test]
+fn a_reply_that_was_told_is_not_told_again() {
+    let words = Words {
+        to: 0,
+        length: 8,
+        room: 64,
+        timeout: u64::MAX,
+        passes: false,
+        with_lent: false,
+        shifts: [0; 3],
+        lost: None,
+    };
+    let to_first = Words { to: 1, ..words };
+    let server = [Act::Receive(words), Act::Reply(words), Act::Yield].repeat(6);
+    for yields in 0..4 {
+        let call = [vec![Act::Call(to_first)], vec![Act::Yield; yields]].concat();
+        let plan = [server.clone(), call.repeat(6), vec![]];
+        assert_eq!(play(&plan, true), play(&plan, false), "{yields}");
+    }
+}

@@ -209,6 +209,14 @@ impl World {
         panic!("its turn does not come");
     }
 
+    /// Nobody else could run but that process, which idles.
+    pub(super) fn has_all_turns(&mut self, at: usize) {
+        for _ in 0..4 {
+            let turn = self.turn(|_, _, _| None);
+            assert_eq!(turn.expect("it could").0, at);
+        }
+    }
+
     /// SEND of the first bytes at [`OUT`]; says its result word.
     pub(super) fn send(&mut self, at: usize, channel: u64, length: u64) -> u64 {
         let token = self.parties[at].token;
