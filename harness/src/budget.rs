@@ -13,6 +13,8 @@ use std::path::{Path, PathBuf};
 
 use mayfly_bench::functions::{self, Growth, Profile};
 
+use crate::backend::BackendKind;
+use crate::error::Error;
 use crate::metering::Spent;
 use crate::symbols::Kernel;
 use crate::{profile, snippet};
@@ -40,7 +42,8 @@ pub struct Place {
 /// Checks a count, the path of which is in `spent` if it was kept.
 ///
 /// # Errors
-/// The report, when it is over its budget.
+/// The report, when it is over its budget, or when nothing was counted though
+/// the tests' back end counts.
 pub fn check(
     place: Place,
     count: Option<u64>,
@@ -48,8 +51,7 @@ pub fn check(
     spent: Option<&Spent>,
 ) -> Result<(), String> {
     let Some(count) = count else {
-        eprintln!("n/a: kernel_instr: this back end does not count instructions");
-        return Ok(());
+        return uncounted(place, BackendKind::from_environment());
     };
     let (file, key) = (place.file(), place.key());
     let path = spent.map_or(&[][..], |spent| &spent.path);
@@ -85,6 +87,22 @@ pub fn check(
             list(&functions::growth(&Profile::new(), &now), &mut report);
         }
     }
+    report.push('\n');
+    report.push_str(snippet::at(place.file, place.line).trim_end());
+    Err(report)
+}
+
+/// What no count means: nothing to check on QEMU; anywhere else the test checks
+/// nothing, though it says that it does.
+fn uncounted(place: Place, backend: Result<BackendKind, Error>) -> Result<(), String> {
+    if matches!(backend, Ok(BackendKind::Qemu)) {
+        eprintln!("n/a: kernel_instr: QEMU does not count instructions");
+        return Ok(());
+    }
+    let mut report = format!("nothing was counted: {} has no kernel_instr", place.what);
+    report += "\n  a budget in a helper: #[mayfly::test(meter)] on its test";
+    report += "\n  a machine of the test's own: VmOptions::default().meter(true)";
+    report += "\n  a count taken from a program's run: it has no such call";
     report.push('\n');
     report.push_str(snippet::at(place.file, place.line).trim_end());
     Err(report)
@@ -198,6 +216,22 @@ mod tests {
             "{second}"
         );
         assert_eq!(check(place, Some(2), 2, None), Ok(()));
-        assert_eq!(check(place, None, 2, None), Ok(()));
+    }
+
+    #[test]
+    fn what_was_not_counted_is_within_no_budget() {
+        let place = Place {
+            package: "none",
+            module: "budget",
+            what: "call",
+            file: "harness/src/budget.rs",
+            line: 1,
+        };
+        let report = uncounted(place, Ok(BackendKind::Kvm)).unwrap_err();
+        assert!(report.starts_with("nothing was counted: call"), "{report}");
+        assert!(report.contains("#[mayfly::test(meter)]"), "{report}");
+        assert_eq!(uncounted(place, Ok(BackendKind::Qemu)), Ok(()));
+        let counts = matches!(BackendKind::from_environment(), Ok(BackendKind::Kvm));
+        assert_eq!(check(place, None, 2, None).is_err(), counts);
     }
 }

@@ -25,8 +25,9 @@ macro_rules! args {
 /// Fails the test when a call cost more than it may, and names the functions that
 /// grew since they were agreed on ([`mod@crate::budget`]).
 ///
-/// A machine that cannot count (QEMU) gives no number; the check then says so
-/// on standard error and passes: not applicable.
+/// A machine that cannot count (QEMU) gives no number; where `MAYFLY_BACKEND`
+/// says so, the check says on standard error that it is not applicable, and
+/// passes. On KVM it fails without a number: nothing was metered.
 ///
 /// ```
 /// # let call = mayfly::probe::CallResult {

@@ -8,6 +8,7 @@ pub use crate::{
     Abi, BackendKind, Cause, Command, Error, ExitStatus, Output, Phase, Process, Result, Vm,
     VmOptions, args, budget,
 };
+pub use mayfly_abi::mailbox::BUFFER;
 pub use mayfly_abi::patchwork::nr as patchwork;
 pub use mayfly_abi::veridian::nr as veridian;
 pub use mayfly_abi::xeneva::nr as xeneva;

@@ -292,14 +292,8 @@ fn a_machine_that_is_over_takes_no_requests(vm: Vm) -> Result<()> {
 #[mayfly::test]
 fn a_process_that_uses_too_much_memory_ends_alone(vm: Vm) -> Result<()> {
     let out = vm.spawn("patchwork-overflow").frames_max(24).run()?;
-    assert!(
-        matches!(
-            out.cause,
-            Cause::OutOfMemory | Cause::Killed | Cause::Fault { .. }
-        ),
-        "{}",
-        out.cause
-    );
+    // Its frames end long before its stack does.
+    assert_eq!(out.cause, Cause::OutOfMemory);
     assert!(vm.spawn("patchwork-hello").run()?.status.success());
     Ok(())
 }

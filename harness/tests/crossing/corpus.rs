@@ -92,6 +92,18 @@ fn images() -> impl Iterator<Item = (usize, Vec<u8>)> {
     (0..IMAGES).map(move |number| (number, mutated(&mut random, whole[number % 3])))
 }
 
+/// What became of an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    Refused,
+    Loaded,
+    /// It ended in a way that either may have.
+    Unknown,
+}
+
+/// Status of a child of PatchworkOS whose image is none.
+const ESPAWNFAIL: &[u8] = b"138";
+
 /// Who is given the images.
 struct Makers<'vm> {
     xeneva: Probe<'vm>,
@@ -110,7 +122,7 @@ impl<'vm> Makers<'vm> {
 
     /// Gives one of them an image. Whether it runs or not is theirs to say, but
     /// a refusal is of the documented kind.
-    fn give(&self, to: Abi, number: usize, bytes: &[u8]) -> Result<()> {
+    fn give(&self, to: Abi, number: usize, bytes: &[u8]) -> Result<Fate> {
         match to {
             Abi::Xeneva => self.load_exec(number, bytes),
             Abi::Patchwork => self.spawn(number, bytes),
@@ -140,7 +152,7 @@ impl<'vm> Makers<'vm> {
     }
 
     /// ProcessLoadExec: with a refusal the slot is gone.
-    fn load_exec(&self, number: usize, bytes: &[u8]) -> Result<()> {
+    fn load_exec(&self, number: usize, bytes: &[u8]) -> Result<Fate> {
         self.write(bytes)?;
         let create = args![0, text("image")];
         let slot = self.xeneva.call(xeneva::CreateProcess, create)?;
@@ -152,11 +164,13 @@ impl<'vm> Makers<'vm> {
             let over = self.xeneva.call(xeneva::ProcessWaitForTermination, wait)?;
             assert_eq!(over.value, 0, "image {number}: its slot is over");
         }
-        self.remove()
+        self.remove()?;
+        Ok(loaded.result.map_or(Fate::Refused, |_| Fate::Loaded))
     }
 
-    /// SPAWN: the image is loaded in the child's first turn.
-    fn spawn(&self, number: usize, bytes: &[u8]) -> Result<()> {
+    /// SPAWN: the image is loaded in the child's first turn; its status says how
+    /// that went.
+    fn spawn(&self, number: usize, bytes: &[u8]) -> Result<Fate> {
         self.write(bytes)?;
         let argument = BUFFER + 16;
         let mut array = argument.to_le_bytes().to_vec();
@@ -166,12 +180,33 @@ impl<'vm> Makers<'vm> {
             .patchwork
             .call(patchwork::SPAWN, args![input(array), 0])?;
         assert!(spawned.result.is_ok(), "image {number}: {spawned:?}");
+        let path = format!("/proc/{}/wait", spawned.value);
+        let wait = self.patchwork.call(patchwork::OPEN, args![text(&path)])?;
+        let wait = wait.result.expect("it is new");
         self.patchwork.call(patchwork::YIELD, args![])?;
-        self.remove()
+        let pollfd = [wait, 1].map(u64::to_le_bytes).concat();
+        let poll = args![inout(pollfd), 1, 0];
+        let ended = self.patchwork.call(patchwork::POLL, poll)?.result == Ok(1);
+        // What is refused ends in its first turn, which it had.
+        let mut fate = Fate::Loaded;
+        if ended {
+            let read = args![wait, out(16), 16];
+            let read = self.patchwork.call(patchwork::READ, read)?;
+            let length = usize::try_from(read.value).expect("a length");
+            fate = match &read.buffers[0][..length] {
+                ESPAWNFAIL => Fate::Refused,
+                b"0" => Fate::Loaded,
+                // A fault's status is an error's, too.
+                _ => Fate::Unknown,
+            };
+        }
+        self.patchwork.call(patchwork::CLOSE, args![wait])?;
+        self.remove()?;
+        Ok(fate)
     }
 
     /// PROCESS_CREATE.
-    fn process_create(&self, number: usize, bytes: &[u8]) -> Result<()> {
+    fn process_create(&self, number: usize, bytes: &[u8]) -> Result<Fate> {
         let create = args![input(bytes), bytes.len(), 0, 0, 0, 0];
         match self.veridian.call(veridian::PROCESS_CREATE, create)?.result {
             Ok(child) => {
@@ -182,13 +217,14 @@ impl<'vm> Makers<'vm> {
                     matches!(waited.result, Ok(0) | Err("Timeout")),
                     "{waited:?}"
                 );
+                Ok(Fate::Loaded)
             }
             Err(error) => {
                 let known = ["InvalidParameter", "NotSupported", "OutOfMemory"];
                 assert!(known.contains(&error), "image {number}: {error}");
+                Ok(Fate::Refused)
             }
         }
-        Ok(())
     }
 
     /// Ends them, and whatever came of the images.
@@ -198,9 +234,6 @@ impl<'vm> Makers<'vm> {
         self.veridian.close()
     }
 }
-
-/// Address of a probe's buffer.
-const BUFFER: u64 = 0x10_0001_0000;
 
 #[mayfly::test(
     run_timeout = "30s",
@@ -218,13 +251,14 @@ fn malformed_images_harm_nothing(vm: Vm) -> Result<()> {
     let all = mayfly::rounds(&vm, 0, 1) == 1;
     let images: Vec<(usize, Vec<u8>)> = images().collect();
     assert!(images.len() >= 200);
+    let mut fates = Vec::new();
     for batch in images.chunks(BATCH) {
         let makers = Makers::new(&vm)?;
         for (number, bytes) in batch {
             for (way, abi) in Abi::ALL.into_iter().enumerate() {
                 // Where ring 0 is interpreted, each image goes one way.
                 if all || number / 3 % 3 == way {
-                    makers.give(abi, *number, bytes)?;
+                    fates.push((abi, makers.give(abi, *number, bytes)?));
                 }
             }
         }
@@ -240,6 +274,9 @@ fn malformed_images_harm_nothing(vm: Vm) -> Result<()> {
         );
     }
     for abi in Abi::ALL {
+        for fate in [Fate::Refused, Fate::Loaded] {
+            assert!(fates.contains(&(abi, fate)), "{abi:?}: none was {fate:?}");
+        }
         let hello = vm.spawn(&format!("{}-hello", abi.name())).arg("x").run()?;
         assert!(hello.status.success(), "{abi:?}");
     }

@@ -66,8 +66,27 @@ fn of_veridian(vm: &Vm, name: &str) -> Result<String> {
     Ok(String::from_utf8_lossy(&probe.stdout_so_far()).into_owned())
 }
 
-/// Address of a probe's buffer.
-const BUFFER: u64 = 0x10_0001_0000;
+#[mayfly::test(covers = "veridian PROCESS_CREATE, veridian PROCESS_START, veridian PROCESS_WAIT")]
+fn veridian_makes_the_others_of_images(vm: Vm) -> Result<()> {
+    let probe = vm.probe(Abi::Veridian)?;
+    for program in ["xeneva-unknown", "patchwork-unknown"] {
+        let before = probe.stdout_so_far().len();
+        let image = needed(image::program(program).expect("bundled").bytes);
+        let arguments = args![input(image), image.len(), 0, 0, 0, 0];
+        let made = probe.call(veridian::PROCESS_CREATE, arguments)?;
+        let child = made.result.expect("a child");
+        probe.call(veridian::PROCESS_START, args![child])?;
+        let arguments = args![child, u64::MAX, out(48)];
+        let ended = probe.call(veridian::PROCESS_WAIT, arguments)?;
+        assert_eq!(ended.result, Ok(0));
+        assert_eq!(
+            &probe.stdout_so_far()[before..],
+            b"unknown ok\n",
+            "{program}"
+        );
+    }
+    Ok(())
+}
 
 /// An executable without what follows its segments: symbols, for the most part.
 pub(crate) fn needed(file: &[u8]) -> &[u8] {

@@ -13,9 +13,6 @@ use super::proc::{says, tell};
 const SUSPEND: u32 = 1;
 const EMPTY_ENV: u32 = 16;
 
-/// Address of a probe's buffer.
-const BUFFER: u64 = 0x10_0001_0000;
-
 /// Starts a program; its id.
 fn spawn(probe: &Probe<'_>, arguments: &[&str], flags: u32) -> Result<u64> {
     let array = (arguments.len() as u64 + 1) * 8;

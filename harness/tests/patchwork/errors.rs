@@ -214,7 +214,12 @@ fn what_is_beyond_a_narrow_argument_does_not_count(vm: Vm) -> Result<()> {
     assert_eq!(bind.result, Ok(0));
     assert_eq!(stat(&probe, "/tmp/patchwork-hello")?.0, 0);
     // The probe's buffer, where the array begins with the address of what follows it.
-    let argv = [&(0x10_0001_0010_u64).to_le_bytes()[..], &[0; 8], b"/none\0"].concat();
+    let argv = [
+        &(mayfly_abi::mailbox::BUFFER + 16).to_le_bytes()[..],
+        &[0; 8],
+        b"/none\0",
+    ]
+    .concat();
     let spawn = probe.call(patchwork::SPAWN, args![input(argv), HIGH])?;
     assert!(spawn.result.is_ok());
     // A descriptor and a length are whole words.

@@ -6,9 +6,6 @@
 
 use mayfly::prelude::*;
 
-/// Address of a probe's buffer.
-const BUFFER: u64 = 0x10_0001_0000;
-
 fn spawn(vm: &Vm, arguments: &[&str]) -> Result<Output> {
     vm.spawn("patchwork-spawn")
         .args(arguments.iter().copied())

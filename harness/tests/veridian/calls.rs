@@ -66,6 +66,12 @@ fn a_clock_that_cannot_be_read_says_why(vm: Vm) -> Result<()> {
         assert_eq!(call.result, Err("InvalidParameter"), "{clock:#x}");
         assert_eq!(call.buffers, [vec![0; 16]], "nothing is written on error");
     }
+    // The times of a process and of a thread have numbers, and nobody keeps them.
+    for clock in [2, 3] {
+        let call = probe.call(veridian::CLOCK_GET, args![clock, out(16)])?;
+        assert_eq!(call.result, Err("NotSupported"), "{clock}");
+        assert_eq!(call.buffers, [vec![0; 16]], "nothing is written on error");
+    }
     for address in BAD {
         let call = probe.call(veridian::CLOCK_GET, args![1, address])?;
         assert_eq!(call.result, Err("InvalidAddress"), "{address:#x}");
@@ -76,14 +82,22 @@ fn a_clock_that_cannot_be_read_says_why(vm: Vm) -> Result<()> {
     Ok(())
 }
 
-#[mayfly::test(covers = "veridian CLOCK_GET InvalidAddress")]
+#[mayfly::test(
+    covers = "veridian CLOCK_GET InvalidAddress, veridian NANOSLEEP InvalidAddress, veridian CLOCK_GET InvalidParameter"
+)]
 fn a_structure_must_be_aligned(vm: Vm) -> Result<()> {
     let probe = vm.probe(Abi::Veridian)?;
-    let unaligned = args![out(32), Arg::Inside(0, 4)];
-    // The first argument is then no clock; a number is, so pass it by itself.
-    let call = probe.call(veridian::CLOCK_GET, unaligned)?;
+    let unaligned = BUFFER + 4;
+    for clock in [0, 1] {
+        let call = probe.call(veridian::CLOCK_GET, args![clock, unaligned])?;
+        assert_eq!(call.result, Err("InvalidAddress"));
+        let aligned = probe.call(veridian::CLOCK_GET, args![clock, BUFFER + 8])?;
+        assert_eq!(aligned.result, Ok(0), "eight bytes are enough");
+    }
+    // An address is no clock, wherever the time is to go.
+    let call = probe.call(veridian::CLOCK_GET, args![out(32), Arg::Inside(0, 4)])?;
     assert_eq!(call.result, Err("InvalidParameter"));
-    let call = probe.call(veridian::NANOSLEEP, args![0x10_0001_0004_u64])?;
+    let call = probe.call(veridian::NANOSLEEP, args![unaligned])?;
     assert_eq!(call.result, Err("InvalidAddress"));
     Ok(())
 }

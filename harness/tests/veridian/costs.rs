@@ -32,8 +32,10 @@ fn cost(vm: &Vm, arguments: &[&str], calls: &[u64]) -> Result<Cost> {
         stays.sort_unstable();
         stays.get(stays.len() / 2).copied()
     });
+    let kernel_instr: Option<u64> = parts.sum();
+    assert_eq!(kernel_instr.is_some(), vm.backend() == BackendKind::Kvm);
     Ok(Cost {
-        kernel_instr: parts.sum(),
+        kernel_instr,
         spent: None,
     })
 }

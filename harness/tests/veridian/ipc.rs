@@ -21,7 +21,7 @@ fn an_endpoint_has_an_id_and_a_token(vm: Vm) -> Result<()> {
     let all = READ | WRITE | EXECUTE | GRANT | REVOKE;
     let valid = probe.call(veridian::CAPABILITY_VALIDATE, args![first, all])?;
     assert_eq!(valid.result, Ok(0));
-    for address in BAD.into_iter().chain([0, 0x10_0001_0004]) {
+    for address in BAD.into_iter().chain([0, BUFFER + 4]) {
         let call = probe.call(veridian::IPC_ENDPOINT_CREATE, args![address])?;
         assert_eq!(call.result, Err("InvalidAddress"), "{address:#x}");
     }

@@ -6,7 +6,7 @@
 use mayfly::prelude::*;
 
 /// A page of the probe's buffer, which is writable and not executable.
-const STACK: u64 = 0x10_0001_0000;
+const STACK: u64 = BUFFER;
 
 fn threads(vm: &Vm, arguments: &[&str]) -> Result<Output> {
     vm.spawn("veridian-threads")

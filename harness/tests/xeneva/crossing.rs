@@ -4,7 +4,6 @@
 //! standard streams of its maker lead, and files are given by SetFileToProcess.
 //! Neighbours: `processes.rs` has the services one by one.
 
-use mayfly::image;
 use mayfly::prelude::*;
 
 use crate::slots::{self, ARGS, create, load, wait};
@@ -57,45 +56,6 @@ fn patchwork_starts_xeneva_which_starts_the_others(vm: Vm) -> Result<()> {
         }
     }
     Ok(())
-}
-
-#[mayfly::test(covers = "veridian PROCESS_CREATE, veridian PROCESS_START, veridian PROCESS_WAIT")]
-fn veridian_starts_the_others(vm: Vm) -> Result<()> {
-    let probe = vm.probe(Abi::Veridian)?;
-    for program in ["xeneva-unknown", "patchwork-unknown"] {
-        let before = probe.stdout_so_far().len();
-        let image = needed(image::program(program).expect("bundled").bytes);
-        let arguments = args![input(image), image.len(), 0, 0, 0, 0];
-        let made = probe.call(veridian::PROCESS_CREATE, arguments)?;
-        let child = made.result.expect("a child");
-        probe.call(veridian::PROCESS_START, args![child])?;
-        let arguments = args![child, u64::MAX, out(48)];
-        let ended = probe.call(veridian::PROCESS_WAIT, arguments)?;
-        assert_eq!(ended.result, Ok(0));
-        assert_eq!(
-            &probe.stdout_so_far()[before..],
-            b"unknown ok\n",
-            "{program}"
-        );
-    }
-    Ok(())
-}
-
-/// An executable without what follows its segments: symbols, for the most part.
-fn needed(file: &[u8]) -> &[u8] {
-    if !file.starts_with(b"\x7fELF") {
-        return file;
-    }
-    let word = |at: usize| {
-        let word = u64::from_le_bytes(*file[at..].first_chunk().expect("a word"));
-        usize::try_from(word).expect("a file fits memory")
-    };
-    let headers = usize::from(file[56]);
-    let ends = (0..headers).map(|index| {
-        let header = word(32) + index * 56;
-        word(header + 8) + word(header + 32)
-    });
-    &file[..ends.max().expect("a segment")]
 }
 
 fn set_file(probe: &Probe<'_>, fd: u64, dest: u64, pid: u64) -> Result<slots::Answer> {

@@ -7,8 +7,6 @@ use mayfly::prelude::*;
 
 /// A program that prints its arguments.
 pub(crate) const ARGS: &str = "/bin/xeneva-args.exe";
-/// Address of a probe's buffer.
-const BUFFER: u64 = 0x10_0001_0000;
 
 /// Result of a service.
 pub(crate) type Answer = core::result::Result<u64, &'static str>;

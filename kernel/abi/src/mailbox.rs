@@ -9,6 +9,8 @@ use crate::convention::Register;
 
 /// Address of the page in the probe's memory.
 pub const ADDRESS: u64 = 0x10_0000_0000;
+/// Address of the buffer that its calls' pointers lead into.
+pub const BUFFER: u64 = 0x10_0001_0000;
 /// Bytes from the undefined instruction that a probe stops at to its entry.
 pub const STOP_BEFORE_ENTRY: u64 = 2;
 /// Bytes from its entry to the one that takes all registers from the mailbox.

@@ -9,7 +9,7 @@ use core::mem::offset_of;
 
 use mayfly_abi::Abi;
 use mayfly_abi::convention::{Place, Register};
-use mayfly_abi::mailbox::{ADDRESS as MAILBOX, LOADING_ENTRY, Mailbox, STOP_BEFORE_ENTRY};
+use mayfly_abi::mailbox::{ADDRESS as MAILBOX, BUFFER, LOADING_ENTRY, Mailbox, STOP_BEFORE_ENTRY};
 
 use super::{Flow, Input, Kernel, Running, SpawnError, SpawnRequest};
 use crate::error::KernelError;
@@ -27,8 +27,6 @@ const PROGRAM: &str = "probe";
 const EXTENSION: u64 = MAILBOX + 0x800;
 /// Words of the mailbox: RAX, RDX in; result, time before and after out.
 const MAILBOX_WORDS: usize = 5;
-/// Address of the buffer that arguments can point into, and its size.
-const BUFFER: u64 = 0x10_0001_0000;
 /// Largest buffer of a call, in bytes.
 const BUFFER_MAX: u64 = 1 << 20;
 /// Room above the stack pointer that stack arguments are written to.
