@@ -110,8 +110,7 @@ impl Prepared {
                     let base = base.ok_or_else(|| {
                         too_much(format!("argument {other} is no earlier pointer"))
                     })?;
-                    let base = u32::try_from(base).unwrap_or(u32::MAX);
-                    *word = message::Arg::Buffer(base.saturating_add(*into));
+                    *word = message::Arg::Buffer(short(base).saturating_add(*into));
                     offsets.push(None);
                     continue;
                 }
@@ -119,23 +118,23 @@ impl Prepared {
                 Arg::Out(size) => (&[][..], *size),
             };
             let offset = length.next_multiple_of(ALIGN);
+            if size > BUFFERS_MAX || offset + size > BUFFERS_MAX {
+                return Err(too_much("the buffers are too long".into()));
+            }
             if !contents.is_empty() {
                 bytes.resize(offset, 0);
                 bytes.extend_from_slice(contents);
             }
-            length = offset.saturating_add(size);
-            let at = u32::try_from(offset).map_err(|_| too_much("buffers too long".into()))?;
-            *word = message::Arg::Buffer(at);
+            length = offset + size;
+            *word = message::Arg::Buffer(short(offset));
             offsets.push(Some(offset));
         }
-        let buffer_len = u32::try_from(length).ok();
-        let length = buffer_len.filter(|length| *length as usize <= BUFFERS_MAX);
         Ok(Self {
             words,
             // At most ARGUMENTS_MAX, which fits.
             count: u8::try_from(arguments.len()).unwrap_or(u8::MAX),
             bytes,
-            length: length.ok_or_else(|| too_much("the buffers are too long".into()))?,
+            length: short(length),
             offsets,
         })
     }
@@ -179,6 +178,11 @@ impl Prepared {
     }
 }
 
+/// A place in the buffers, which are at most [`BUFFERS_MAX`] bytes.
+fn short(place: usize) -> u32 {
+    u32::try_from(place).unwrap_or(u32::MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -209,6 +213,17 @@ mod tests {
     fn too_many_arguments_are_refused() {
         let error = Prepared::new(&[const { Arg::Value(0) }; 10]).err().unwrap();
         assert_eq!(error.kind(), "usage");
-        assert!(Prepared::new(&[Arg::Out(1 << 20)]).is_err());
+    }
+
+    #[test]
+    fn buffers_that_are_too_long_are_refused_before_they_are_made() {
+        let refused = |arguments: &[Arg]| Prepared::new(arguments).err().unwrap().kind();
+        for first in [BUFFERS_MAX + 1, 1 << 40, usize::MAX] {
+            assert_eq!(refused(&[out(first)]), "usage");
+            assert_eq!(refused(&[out(first), out(1)]), "usage");
+            assert_eq!(refused(&[out(first), input(*b"x")]), "usage");
+        }
+        assert_eq!(refused(&[out(BUFFERS_MAX), input(*b"x")]), "usage");
+        assert!(Prepared::new(&[out(BUFFERS_MAX - 16), input(*b"x")]).is_ok());
     }
 }

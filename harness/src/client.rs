@@ -12,8 +12,7 @@ use mayfly_abi::Abi;
 use mayfly_abi::mailbox::Mailbox;
 use mayfly_machine::exit;
 use mayfly_vmm::Snapshot;
-use mayfly_wire::message::{Event, Exited, Request};
-use mayfly_wire::trace::{self, Record};
+use mayfly_wire::message::{Exited, Request};
 use mayfly_wire::{BODY_MAX, frame};
 
 use crate::backend::{Backend, Counting, End, Stop, Stream};
@@ -26,7 +25,6 @@ use crate::reaper;
 use crate::report::{Death, DeathCause};
 use crate::snapshot::cannot_copy;
 use crate::stdin::{Feeds, Source, Stdin};
-use crate::transcript::Call;
 
 /// A machine and what it has told.
 pub(crate) struct Client {
@@ -144,7 +142,12 @@ impl Client {
             if let Some(found) = found(&mut self.journal) {
                 return Ok(found);
             }
-            let stop = self.step(doing, deadline)?;
+            let is_late = Instant::now() >= deadline;
+            let stop = match self.step(doing, deadline)? {
+                // Who has something to say for ever is out of time, too.
+                Stop::Output if is_late => Stop::Deadline(None),
+                stop => stop,
+            };
             self.drain()?;
             match stop {
                 Stop::Output => {}
@@ -306,58 +309,6 @@ impl Client {
         backend.run(deadline)
     }
 
-    /// Takes in everything that came out of the machine.
-    fn drain(&mut self) -> Result<()> {
-        self.take_texts();
-        let Some(backend) = self.backend.as_mut() else {
-            return Ok(());
-        };
-        self.frames.extend(backend.take(Stream::Control));
-        self.records.extend(backend.take(Stream::Trace));
-        self.cut_frames()?;
-        self.cut_records();
-        Ok(())
-    }
-
-    fn cut_frames(&mut self) -> Result<()> {
-        let mut rest = self.frames.as_slice();
-        let broken = |why: String| {
-            Error::broken(
-                "the guest does not keep to the wire protocol",
-                why,
-                "rebuild kernel and harness together; they share kernel/wire",
-            )
-        };
-        loop {
-            let (body, following) = match frame::split(rest) {
-                Ok(Some(parts)) => parts,
-                Ok(None) => break,
-                Err(error) => return Err(broken(format!("{error:?}"))),
-            };
-            let event: Event<'_> = frame::decode(body)
-                .map_err(|error| broken(format!("{error:?} event of {} bytes", body.len())))?;
-            self.journal.apply(event);
-            rest = following;
-        }
-        let used = self.frames.len() - rest.len();
-        self.frames.drain(..used);
-        Ok(())
-    }
-
-    fn cut_records(&mut self) {
-        let mut rest = self.records.as_slice();
-        while let Some((fixed, following)) = rest.split_first_chunk::<{ trace::FIXED }>() {
-            let record = Record::from_bytes(fixed);
-            let Some((detail, following)) = following.split_at_checked(record.detail.into()) else {
-                break;
-            };
-            self.journal.record(Call::new(record, detail.into()));
-            rest = following;
-        }
-        let used = self.records.len() - rest.len();
-        self.records.drain(..used);
-    }
-
     /// Notes that the machine is over and says what that means.
     fn end(&mut self, end: End) -> DeathCause {
         let cause = match end {
@@ -393,6 +344,7 @@ pub(crate) fn framed(what: &str, request: &Request<'_>) -> Result<Vec<u8>> {
     Ok(buffer)
 }
 
+mod intake;
 mod screen;
 
 #[cfg(test)]

@@ -72,14 +72,14 @@ impl<'vm> Probe<'vm> {
         };
         let metered = options.meter && self.vm.client().meter(Some(counting))?;
         let returned = self.returned(number, &prepared);
-        let spent = if metered {
+        let spent = metered.then(|| -> Result<Option<Spent>> {
             self.vm.client().meter(None)?;
             let visits = self.vm.client().take_visits();
-            metering::of_call(&visits, self.abi, self.root, number)
-        } else {
-            None
-        };
+            Ok(metering::of_call(&visits, self.abi, self.root, number))
+        });
+        // How the machine ended says more than that a meter cannot be asked now.
         let returned = returned?;
+        let spent = spent.transpose()?.flatten();
         Ok(CallResult {
             value: returned.value,
             result: self.result(&returned),
@@ -232,11 +232,24 @@ pub fn number_of(abi: Abi, name: &str) -> Result<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{BackendKind, VmOptions};
+    use mayfly_abi::patchwork::nr as patchwork;
 
     #[test]
     fn calls_are_found_by_name_and_near_names_are_told() {
         assert_eq!(number_of(Abi::Patchwork, "write").unwrap(), 13);
         let error = number_of(Abi::Veridian, "YELD").unwrap_err().to_string();
         assert!(error.contains("YIELD is close"), "{error}");
+    }
+
+    #[test]
+    fn a_panic_in_a_call_that_is_counted_is_told_whole() {
+        let options = VmOptions::default().backend(BackendKind::Kvm).meter(true);
+        let vm = options.boot().unwrap();
+        let probe = vm.probe(Abi::Patchwork).unwrap();
+        vm.panic_for_test(probe.pid()).unwrap();
+        let error = probe.call(patchwork::GETPID, []).unwrap_err();
+        let death = error.death().expect("a report, and not that it has ended");
+        assert_eq!(death.kind(), "panic");
     }
 }

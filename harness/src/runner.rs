@@ -5,6 +5,7 @@
 //! `harness/macros` expands to a call of [`run`].
 
 use std::fmt::{Display, Write as _};
+use std::num::{NonZeroU32, ParseIntError};
 
 use crate::backend::{BackendKind, kvm};
 use crate::error::Error;
@@ -36,13 +37,22 @@ impl<E: Display> Verdict for std::result::Result<(), E> {
 /// # Panics
 /// That is how a test fails.
 pub fn run<V: Verdict>(name: &str, options: VmOptions, body: impl Fn(Vm) -> V) {
-    let times = std::env::var("MAYFLY_REPEAT").map_or(1, |times| {
-        let times = times.parse();
-        times.expect("MAYFLY_REPEAT is how often each test runs")
-    });
-    for _ in 0..times {
+    let times = match std::env::var("MAYFLY_REPEAT") {
+        Ok(times) => repetitions(&times).unwrap_or_else(|why| panic!("{why}")),
+        Err(_) => NonZeroU32::MIN,
+    };
+    for _ in 0..times.get() {
         run_once(name, options.clone(), &body);
     }
+}
+
+/// How often `MAYFLY_REPEAT` has each test run. Not at all is no answer: every
+/// test would pass.
+fn repetitions(times: &str) -> std::result::Result<NonZeroU32, String> {
+    let wrong = |why: ParseIntError| {
+        format!("MAYFLY_REPEAT={times}: {why}; it is how often each test runs, 1 or more")
+    };
+    times.parse().map_err(wrong)
 }
 
 fn run_once<V: Verdict>(name: &str, options: VmOptions, body: impl Fn(Vm) -> V) {
@@ -150,5 +160,17 @@ mod tests {
         assert_eq!(().failure(), None);
         assert_eq!(Ok::<(), String>(()).failure(), None);
         assert_eq!(Err::<(), &str>("no").failure(), Some("no".into()));
+    }
+
+    #[test]
+    fn a_test_runs_once_at_least() {
+        assert_eq!(repetitions("50").map(NonZeroU32::get), Ok(50));
+        for times in ["0", "-5", "", "often"] {
+            let why = repetitions(times).unwrap_err();
+            assert!(
+                why.starts_with(&format!("MAYFLY_REPEAT={times}: ")),
+                "{why}"
+            );
+        }
     }
 }

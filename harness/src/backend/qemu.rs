@@ -6,16 +6,21 @@
 //! status. The TCG of QEMU shows the processor's true rules. Neighbours:
 //! [`super::qmp`] asks where the processor is; [`super::spawner`] starts it.
 
+mod arguments;
+
 use std::fs::File;
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStderr, ExitStatus};
 use std::time::Instant;
 
 use command_fds::{CommandFdExt as _, FdMapping};
-use nix::poll::PollFd;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
+
+pub(crate) use arguments::PROGRAM;
+use arguments::{BUNDLE, KERNEL, SOCKETS, STREAMS};
 
 use super::qmp::Qmp;
 use super::sockets::{Bell, pair, readable, ready};
@@ -25,26 +30,12 @@ use crate::image;
 use crate::metering::Visit;
 use crate::options::VmOptions;
 
-/// Program to start.
-pub(crate) const PROGRAM: &str = "qemu-system-x86_64";
-/// Sockets, in the order of [`Qemu::streams`].
-const STREAMS: [Stream; 4] = [
-    Stream::Control,
-    Stream::Trace,
-    Stream::Console,
-    Stream::Serial,
-];
-/// Name of the monitor's socket.
-const MONITOR: &str = "monitor";
-/// Descriptors of QEMU: the kernel, the bundle, then a socket for each stream
-/// and one for the monitor. 0, 1 and 2 are the standard ones.
-const KERNEL: i32 = 3;
-const BUNDLE: i32 = 4;
-const SOCKETS: std::ops::RangeFrom<i32> = 5..;
 /// Exit status of a QEMU that cannot do what its arguments say.
 const REFUSAL: i32 = 1;
 /// Bytes read at once.
 const CHUNK: usize = 64 << 10;
+/// Most that is kept of what QEMU says on its standard error: its last words.
+const WORDS_MAX: usize = 16 << 10;
 
 /// What a wait ended with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,10 +50,14 @@ enum Waited {
 pub(crate) struct Qemu {
     child: Child,
     stderr: ChildStderr,
+    /// What it said there.
+    words: Vec<u8>,
     streams: Vec<UnixStream>,
     taken: [Vec<u8>; 4],
     monitor: Qmp,
     bell: Bell,
+    /// It has closed a stream, which is readable for ever from then on.
+    closing: bool,
     /// The guest has written something: QEMU itself is in order.
     spoke: bool,
     ended: Option<End>,
@@ -77,7 +72,7 @@ impl Qemu {
             (BUNDLE, in_memory("bundle", &bundle)?),
         ];
         let mut streams = Vec::new();
-        for (number, _) in SOCKETS.zip(names()) {
+        for (number, _) in SOCKETS.zip(arguments::names()) {
             let (own, theirs) = pair()?;
             streams.push(own);
             inherited.push((number, theirs.into()));
@@ -85,7 +80,7 @@ impl Qemu {
         let Some(monitor) = streams.pop() else {
             return Err(broken("talk to QEMU", "no monitor"));
         };
-        let mut command = command(options, bundle.len());
+        let mut command = arguments::command(options, bundle.len())?;
         let mappings = inherited
             .into_iter()
             .map(|(child_fd, parent_fd)| FdMapping {
@@ -95,43 +90,53 @@ impl Qemu {
         command
             .fd_mappings(mappings.collect())
             .map_err(|error| broken("pass files to QEMU", error))?;
+        let bell = Bell::new()?;
         let mut child = spawner::spawn(command).map_err(|error| not_started(&error))?;
         let Some(stderr) = child.stderr.take() else {
             return Err(broken("read QEMU's errors", "it has no standard error"));
         };
-        Ok(Self {
+        let this = Self {
             child,
             stderr,
+            words: Vec::new(),
             streams,
             taken: Default::default(),
             monitor: Qmp::new(monitor),
-            bell: Bell::new()?,
+            bell,
+            closing: false,
             spoke: false,
             ended: None,
-        })
+        };
+        never_waits(&this.stderr).map_err(|error| broken("read QEMU's errors", error))?;
+        Ok(this)
     }
 
     /// Waits for bytes, for QEMU's end, or for the bell.
     fn wait(&mut self, deadline: Instant) -> Result<Waited> {
-        let mut fds: Vec<PollFd<'_>> = self.streams.iter().map(|s| readable(s.as_fd())).collect();
-        fds.push(readable(self.bell.as_fd()));
-        fds.push(readable(self.stderr.as_fd()));
+        // What is there counts, and then the time is over, whatever comes.
+        let is_late = Instant::now() >= deadline;
+        let open = match self.closing {
+            true => 0,
+            false => self.streams.len(),
+        };
+        let mut fds = vec![readable(self.bell.as_fd()), readable(self.stderr.as_fd())];
+        fds.extend(self.streams[..open].iter().map(|it| readable(it.as_fd())));
         if !ready(&mut fds, deadline)? {
             return Ok(Waited::Deadline);
         }
         let flags: Vec<bool> = fds.iter().map(|fd| fd.any().unwrap_or(true)).collect();
-        for (index, _) in flags.iter().enumerate().filter(|(_, ready)| **ready) {
-            if index < self.streams.len() {
-                self.read(index)?;
-            }
+        for index in (0..open).filter(|index| flags[2 + index]) {
+            self.closing |= self.read(index)? == 0;
         }
         // QEMU's end closes its standard error; only its end does.
-        if flags.last() == Some(&true) {
+        if flags[1] && self.read_words()? {
             self.finish()?;
         }
-        Ok(match self.bell.silence() {
-            true => Waited::Bell,
-            false => Waited::Bytes,
+        let rang = self.bell.silence();
+        Ok(match (is_late, rang) {
+            (true, _) => Waited::Deadline,
+            (false, true) => Waited::Bell,
+            (false, false) => Waited::Bytes,
         })
     }
 
@@ -149,20 +154,31 @@ impl Qemu {
         }
     }
 
-    /// Takes QEMU's last bytes and its exit status.
+    /// Reads what QEMU says on its standard error; whether that is at its end.
+    fn read_words(&mut self) -> Result<bool> {
+        let mut chunk = [0; WORDS_MAX];
+        let count = match self.stderr.read(&mut chunk) {
+            Ok(count) => count,
+            Err(error) if is_for_later(&error) => return Ok(false),
+            Err(error) => return Err(broken("read QEMU's errors", error)),
+        };
+        self.words.extend_from_slice(&chunk[..count]);
+        let surplus = self.words.len().saturating_sub(WORDS_MAX);
+        self.words.drain(..surplus);
+        Ok(count == 0)
+    }
+
+    /// Takes QEMU's last bytes and its exit status; it has closed its standard
+    /// error.
     fn finish(&mut self) -> Result<()> {
-        let mut words = String::new();
-        // Returns at end of file, which is QEMU's end.
-        self.stderr
-            .read_to_string(&mut words)
-            .map_err(|error| broken("read QEMU's errors", error))?;
-        for index in 0..self.streams.len() {
-            while self.read(index)? > 0 {}
-        }
         let status = self
             .child
             .wait()
             .map_err(|error| broken("wait for QEMU", error))?;
+        for index in 0..self.streams.len() {
+            while self.read(index)? > 0 {}
+        }
+        let words = String::from_utf8_lossy(&self.words);
         if status.code() == Some(REFUSAL) && !self.spoke {
             return Err(broken("start QEMU", words.trim()));
         }
@@ -178,16 +194,15 @@ impl Backend for Qemu {
                 return Ok(Stop::Ended(end.clone()));
             }
             let waited = self.wait(deadline)?;
+            if self.ended.is_some() {
+                continue;
+            }
             if waited == Waited::Deadline {
                 return Ok(Stop::Deadline(self.monitor.position()));
             }
             let output = self.taken.iter().any(|bytes| !bytes.is_empty());
-            if self.ended.is_none() && (output || waited == Waited::Bell) {
+            if output || waited == Waited::Bell {
                 return Ok(Stop::Output);
-            }
-            // A stream that QEMU closed is readable for ever: wait for its end.
-            if self.ended.is_none() {
-                self.finish()?;
             }
         }
     }
@@ -236,82 +251,22 @@ impl Drop for Qemu {
     }
 }
 
-/// Names of the sockets in their order: each stream, then the monitor.
-fn names() -> impl Iterator<Item = &'static str> {
-    STREAMS.map(name).into_iter().chain([MONITOR])
-}
-
-/// Name of a stream's socket and character device.
-fn name(stream: Stream) -> &'static str {
-    match stream {
-        Stream::Control => "control",
-        Stream::Trace => "trace",
-        Stream::Console => "console",
-        Stream::Serial => "serial",
-    }
-}
-
-fn command(options: &VmOptions, bundle_bytes: usize) -> Command {
-    // QEMU puts the bundle into the guest's RAM, Mayfly's VMM beside it.
-    let kibibytes = (options.memory_bytes + bundle_bytes as u64).next_multiple_of(1 << 20) >> 10;
-    let accelerator = std::env::var("MAYFLY_QEMU_ACCEL").unwrap_or_else(|_| "tcg".into());
-    let cpu = if accelerator == "kvm" { "host" } else { "max" };
-    let mut command = Command::new(PROGRAM);
-    command
-        .args([
-            "-M",
-            "microvm,acpi=off,x-option-roms=off,rtc=off,pit=off,pic=off,isa-serial=on",
-        ])
-        .args([
-            "-nodefaults",
-            "-no-user-config",
-            "-display",
-            "none",
-            "-no-reboot",
-        ])
-        .args(["-accel", &accelerator, "-cpu", cpu])
-        .args([
-            "-m",
-            &format!("{kibibytes}K"),
-            "-smp",
-            &options.cpus.to_string(),
-        ])
-        .args(["-kernel", &format!("/proc/self/fd/{KERNEL}")])
-        .args(["-initrd", &format!("/proc/self/fd/{BUNDLE}")])
-        .args(["-append", &options.full_command_line()])
-        .args(["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"])
-        .args(["-global", "virtio-mmio.force-legacy=false"])
-        .args(["-device", "virtio-serial-device,max_ports=4"])
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped());
-    for (number, name) in SOCKETS.zip(names()) {
-        command.args(["-chardev", &format!("socket,id={name},fd={number}")]);
-    }
-    command
-        .args(["-serial", "chardev:serial"])
-        .args([
-            "-device",
-            "virtconsole,name=mayfly.console,chardev=console,nr=0",
-        ])
-        .args([
-            "-device",
-            "virtserialport,name=mayfly.control,chardev=control,nr=1",
-        ])
-        .args([
-            "-device",
-            "virtserialport,name=mayfly.trace,chardev=trace,nr=2",
-        ])
-        .args(["-mon", "chardev=monitor,mode=control"])
-        .args(&options.qemu_arguments);
-    command
-}
-
 fn is_closed(error: &std::io::Error) -> bool {
     matches!(
         error.kind(),
         ErrorKind::BrokenPipe | ErrorKind::ConnectionReset
     )
+}
+
+fn is_for_later(error: &std::io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted)
+}
+
+/// Reads give what there is from now on, and never wait.
+fn never_waits(stderr: &ChildStderr) -> nix::Result<()> {
+    let flags = OFlag::from_bits_retain(fcntl(stderr, FcntlArg::F_GETFL)?);
+    fcntl(stderr, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))?;
+    Ok(())
 }
 
 /// What QEMU's exit status says about the guest.
@@ -357,24 +312,4 @@ pub(super) fn broken(what: impl Into<String>, why: impl ToString) -> Error {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::os::unix::process::ExitStatusExt as _;
-
-    #[test]
-    fn exit_statuses_are_read_as_qemu_writes_them() {
-        let status = |code: i32| ExitStatus::from_raw(code << 8);
-        assert_eq!(end(status(0x10 * 2 + 1), ""), End::Exit(0x10));
-        assert!(matches!(end(status(0), ""), End::Crash { .. }));
-        assert!(
-            matches!(end(status(1), "bad option"), End::Lost(words) if words.contains("bad option"))
-        );
-        assert!(matches!(end(ExitStatus::from_raw(9), ""), End::Lost(_)));
-    }
-
-    #[test]
-    fn a_missing_program_names_the_package() {
-        let error = not_started(&ErrorKind::NotFound.into()).to_string();
-        assert!(error.contains("apt-get install qemu-system-x86"), "{error}");
-    }
-}
+mod tests;

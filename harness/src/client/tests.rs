@@ -2,12 +2,14 @@
 
 use super::*;
 use crate::backend::{Counting, Waker};
+use mayfly_wire::message::Event;
 use std::collections::VecDeque;
 
 /// A machine that says what it was told to say.
-#[derive(Default)]
 struct Fake {
     script: VecDeque<(Vec<u8>, Stop)>,
+    /// What it says when its script is over.
+    after: Stop,
     control: Vec<u8>,
 }
 
@@ -16,7 +18,7 @@ impl Backend for Fake {
         let (bytes, stop) = self
             .script
             .pop_front()
-            .unwrap_or_else(|| (Vec::new(), Stop::Deadline(None)));
+            .unwrap_or_else(|| (Vec::new(), self.after.clone()));
         self.control.extend(bytes);
         Ok(stop)
     }
@@ -47,6 +49,7 @@ impl Backend for Fake {
 fn client(script: Vec<(Vec<u8>, Stop)>) -> Client {
     Client::new(Box::new(Fake {
         script: script.into(),
+        after: Stop::Deadline(None),
         control: Vec::new(),
     }))
 }
@@ -83,6 +86,18 @@ fn a_deadline_is_a_timeout_and_the_machine_lives_on() {
     assert_eq!(error.unwrap_err().kind(), "timeout");
     let answer = client.ask("ping", TIMEOUT, |id| Request::Ping { id });
     assert_eq!(answer.unwrap(), Answer::Pong);
+}
+
+#[test]
+fn a_machine_that_always_has_something_to_say_is_out_of_time_too() {
+    let mut client = Client::new(Box::new(Fake {
+        script: VecDeque::new(),
+        after: Stop::Output,
+        control: Vec::new(),
+    }));
+    let moment = Duration::from_millis(1);
+    let error = client.ask("ping", moment, |id| Request::Ping { id });
+    assert_eq!(error.unwrap_err().kind(), "timeout");
 }
 
 #[test]

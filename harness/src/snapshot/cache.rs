@@ -30,6 +30,12 @@ const LIMITS: Limits = Limits {
 };
 /// What the name of a file begins with until it is whole.
 const UNFINISHED: &str = "unfinished-";
+/// Characters of the name behind that.
+const RANDOM: usize = 6;
+/// Digits of a key, which is a file's name, and what is behind it.
+const KEY_DIGITS: usize = 16;
+const SNAPSHOT: &str = "snapshot";
+const LOCK: &str = "lock";
 /// Between the key and the kernel's messages in a file's label.
 const SEPARATOR: &[u8] = b"\0";
 /// Requests that messages in a label answer: to open a probe, to let it stand.
@@ -41,7 +47,7 @@ pub(super) fn find_or_make(key: &Key, make: impl FnOnce() -> Result<Origin>) -> 
     let Some(folder) = folder() else {
         return make();
     };
-    let path = folder.join(key.file_name()).with_extension("snapshot");
+    let path = folder.join(key.file_name()).with_extension(SNAPSHOT);
     if let Found::Good(origin) = load(&path, key) {
         return Ok(origin);
     }
@@ -103,6 +109,7 @@ fn store(path: &Path, key: &Key, origin: &Origin) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let written = tempfile::Builder::new()
         .prefix(UNFINISHED)
+        .rand_bytes(RANDOM)
         .tempfile_in(folder)?;
     let label = label(key, origin)?;
     let saved = origin.snapshot.save(written.as_file(), &label);
@@ -117,7 +124,7 @@ fn lock(path: &Path) -> io::Result<File> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;
     }
-    let lock = File::create(path.with_extension("lock"))?;
+    let lock = File::create(path.with_extension(LOCK))?;
     lock.lock()?;
     Ok(lock)
 }
@@ -215,7 +222,9 @@ fn prune(folder: &Path, newest: &Path, limits: &Limits) {
         .filter_map(|entry| {
             let entry = entry.ok()?;
             let about = entry.metadata().ok()?;
-            Some((about.modified().ok()?, disk_bytes(&about), entry.path()))
+            let is_ours = entry.file_name().to_str().is_some_and(is_ours);
+            let file = (about.modified().ok()?, disk_bytes(&about), entry.path());
+            is_ours.then_some(file)
         })
         .filter(|(_, _, path)| path != newest)
         .collect();
@@ -237,15 +246,32 @@ fn prune(folder: &Path, newest: &Path, limits: &Limits) {
     }
 }
 
+/// A file that this module made has such a name: whoever chose the folder may
+/// have others there.
+fn is_ours(name: &str) -> bool {
+    if let Some(random) = name.strip_prefix(UNFINISHED) {
+        return random.len() == RANDOM;
+    }
+    let Some((key, SNAPSHOT | LOCK)) = name.split_once('.') else {
+        return false;
+    };
+    key.len() == KEY_DIGITS && key.bytes().all(|digit| digit.is_ascii_hexdigit())
+}
+
 fn disk_bytes(about: &fs::Metadata) -> u64 {
     std::os::unix::fs::MetadataExt::blocks(about) * 512
 }
 
 /// Where snapshots are kept: `MAYFLY_CACHE_DIR`; the build folder that this
-/// program lies in; the user's folder for caches.
+/// program lies in; the user's folder for caches. A variable that is empty is
+/// as good as none.
 fn folder() -> Option<PathBuf> {
-    if let Some(folder) = std::env::var_os("MAYFLY_CACHE_DIR") {
-        return Some(folder.into());
+    let variable = |name| {
+        let value = std::env::var_os(name)?;
+        (!value.is_empty()).then(|| PathBuf::from(value))
+    };
+    if let Some(folder) = variable("MAYFLY_CACHE_DIR") {
+        return Some(folder);
     }
     let program = std::env::current_exe().ok()?;
     // Cargo marks its build folders with this file.
@@ -255,9 +281,8 @@ fn folder() -> Option<PathBuf> {
     if let Some(build) = build {
         return Some(build.join("mayfly"));
     }
-    let user = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-    let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
-    Some(user.or_else(home)?.join("mayfly"))
+    let home = || Some(variable("HOME")?.join(".cache"));
+    Some(variable("XDG_CACHE_HOME").or_else(home)?.join("mayfly"))
 }
 
 #[cfg(test)]
@@ -273,6 +298,10 @@ mod tests {
         file.sync_all().unwrap();
         let used = SystemTime::now() - Duration::from_secs(seconds);
         file.set_modified(used).unwrap();
+    }
+
+    fn snapshot(key: &str) -> String {
+        format!("{key:0>16}.{SNAPSHOT}")
     }
 
     fn names(folder: &Path) -> Vec<String> {
@@ -294,16 +323,42 @@ mod tests {
             unfinished: Duration::from_secs(100),
             bytes: 96 << 10,
         };
-        file(folder, "new.snapshot", 64, 2000);
-        file(folder, "old.snapshot", 16, 1100);
-        file(folder, "a.snapshot", 64, 10);
-        file(folder, "b.snapshot", 16, 900);
-        file(folder, "c.snapshot", 32, 950);
-        file(folder, "unfinished-1", 8, 50);
-        file(folder, "unfinished-2", 0, 150);
-        prune(folder, &folder.join("new.snapshot"), &limits);
-        let kept = ["a.snapshot", "b.snapshot", "new.snapshot", "unfinished-1"];
-        assert_eq!(names(folder), kept);
+        let [new, old, a, b, c] = ["0e", "01", "0a", "0b", "0c"].map(snapshot);
+        file(folder, &new, 64, 2000);
+        file(folder, &old, 16, 1100);
+        file(folder, &a, 64, 10);
+        file(folder, &b, 16, 900);
+        file(folder, &c, 32, 950);
+        file(folder, "unfinished-aaaaaa", 8, 50);
+        file(folder, "unfinished-bbbbbb", 0, 150);
+        prune(folder, &folder.join(&new), &limits);
+        assert_eq!(names(folder), [a, b, new, "unfinished-aaaaaa".into()]);
         prune(&folder.join("none"), folder, &limits);
+    }
+
+    #[test]
+    fn what_others_keep_in_the_folder_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        let limits = Limits {
+            age: Duration::ZERO,
+            unfinished: Duration::ZERO,
+            bytes: 0,
+        };
+        let others = [
+            "thesis.tex",
+            "x.snapshot",
+            "0123456789abcdef",
+            "0123456789abcdef.tar",
+            "0123456789abcdeg.snapshot",
+            "unfinished-novel",
+        ];
+        for name in others {
+            file(folder, name, 4, 1 << 30);
+        }
+        prune(folder, &folder.join("none"), &limits);
+        let mut kept = others.map(String::from);
+        kept.sort();
+        assert_eq!(names(folder), kept);
     }
 }

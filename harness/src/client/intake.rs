@@ -1,0 +1,66 @@
+//! What came out of a machine, as events and records.
+//!
+//! Neighbours: the parent runs the machine; `kernel/wire` has the formats.
+
+use mayfly_wire::frame;
+use mayfly_wire::message::Event;
+use mayfly_wire::trace::{self, Record};
+
+use super::Client;
+use crate::backend::Stream;
+use crate::error::{Error, Result};
+use crate::transcript::Call;
+
+impl Client {
+    /// Takes in everything that came out of the machine.
+    pub(super) fn drain(&mut self) -> Result<()> {
+        self.take_texts();
+        let Some(backend) = self.backend.as_mut() else {
+            return Ok(());
+        };
+        self.frames.extend(backend.take(Stream::Control));
+        self.records.extend(backend.take(Stream::Trace));
+        self.cut_frames()?;
+        self.cut_records();
+        Ok(())
+    }
+
+    fn cut_frames(&mut self) -> Result<()> {
+        let mut rest = self.frames.as_slice();
+        let broken = |why: String| {
+            Error::broken(
+                "the guest does not keep to the wire protocol",
+                why,
+                "rebuild kernel and harness together; they share kernel/wire",
+            )
+        };
+        loop {
+            let (body, following) = match frame::split(rest) {
+                Ok(Some(parts)) => parts,
+                Ok(None) => break,
+                Err(error) => return Err(broken(format!("{error:?}"))),
+            };
+            let event: Event<'_> = frame::decode(body)
+                .map_err(|error| broken(format!("{error:?} event of {} bytes", body.len())))?;
+            self.journal.apply(event);
+            rest = following;
+        }
+        let used = self.frames.len() - rest.len();
+        self.frames.drain(..used);
+        Ok(())
+    }
+
+    fn cut_records(&mut self) {
+        let mut rest = self.records.as_slice();
+        while let Some((fixed, following)) = rest.split_first_chunk::<{ trace::FIXED }>() {
+            let record = Record::from_bytes(fixed);
+            let Some((detail, following)) = following.split_at_checked(record.detail.into()) else {
+                break;
+            };
+            self.journal.record(Call::new(record, detail.into()));
+            rest = following;
+        }
+        let used = self.records.len() - rest.len();
+        self.records.drain(..used);
+    }
+}
