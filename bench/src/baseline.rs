@@ -10,6 +10,7 @@ mod files;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::error::Error;
 use crate::functions::{self, Growth, Profile};
 use crate::measure::{Exact, Measured};
 
@@ -54,26 +55,31 @@ impl Baseline {
         this
     }
 
-    /// Takes over what was measured.
-    pub fn take(&mut self, measured: &[Measured]) {
+    /// Agrees to what was measured on a host where calls enter by `entry`;
+    /// `whole`: that was all there is, so that the rest is forgotten.
+    ///
+    /// # Errors
+    /// [`Error::Entry`]: a part that was counted on a host of the other kind.
+    pub fn bless(&mut self, measured: &[Measured], entry: &str, whole: bool) -> Result<(), Error> {
+        if whole {
+            *self = Self::default();
+        } else if !self.figures.is_empty() && self.entry != entry {
+            return Err(Error::Entry {
+                here: entry.into(),
+                there: self.entry.clone(),
+            });
+        }
+        self.entry = entry.into();
+        self.take(measured);
+        Ok(())
+    }
+
+    fn take(&mut self, measured: &[Measured]) {
         for (name, exact) in counted(measured) {
             self.figures.insert(name.into(), Figures::of(exact));
             let profile = functions::profile(&exact.functions);
             self.functions.insert(name.into(), profile);
         }
-    }
-
-    /// Forgets benchmarks that are not measured any more.
-    pub fn keep_only(&mut self, measured: &[Measured]) {
-        let names: BTreeSet<&str> = counted(measured).map(|(name, _)| name).collect();
-        self.figures.retain(|name, _| names.contains(name.as_str()));
-        self.functions
-            .retain(|name, _| names.contains(name.as_str()));
-    }
-
-    /// Says on what kind of host the figures were made.
-    pub fn set_entry(&mut self, entry: &str) {
-        self.entry = entry.into();
     }
 
     /// What differs from what was agreed on; `whole`: all benchmarks were run, so
@@ -219,5 +225,28 @@ mod tests {
         assert_eq!(baseline.changes(&other, "SYSCALL", false), []);
         assert_eq!(baseline.changes(&other, "fault", false).len(), 1);
         fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn a_part_that_was_counted_on_a_host_of_the_other_kind_is_not_taken() {
+        let agreed = [
+            figures("veridian/a", 64, "f", &[]),
+            figures("veridian/b", 100, "g", &[]),
+        ];
+        let mut baseline = Baseline::of("fault", &agreed);
+        let part = [figures("veridian/a", 70, "f", &[])];
+        let error = baseline.bless(&part, "SYSCALL", false).unwrap_err();
+        assert!(error.to_string().contains("SYSCALL"), "{error}");
+        assert_eq!(baseline.entry(), "fault");
+        assert_eq!(baseline.changes(&agreed, "fault", true), []);
+        baseline.bless(&part, "fault", false).unwrap();
+        assert_eq!(baseline.instructions("veridian/a"), Some(70));
+        assert_eq!(baseline.instructions("veridian/b"), Some(100));
+        baseline.bless(&part, "SYSCALL", true).unwrap();
+        assert_eq!(baseline.instructions("veridian/b"), None);
+        // There is nothing that a part could differ from.
+        let mut empty = Baseline::default();
+        empty.bless(&part, "SYSCALL", false).unwrap();
+        assert_eq!(empty.entry(), "SYSCALL");
     }
 }

@@ -10,7 +10,7 @@
 use crate::baseline::Change;
 use crate::measure::median;
 use crate::run::{Kept, Run};
-use crate::statistics::{difference_floor, interval, permutation_test, thousandths};
+use crate::statistics::{difference_floor, interval, least_chance, permutation_test, thousandths};
 
 /// Chance of a difference like this between equal kernels, below which it counts.
 const SIGNIFICANT: f64 = 0.05;
@@ -61,24 +61,58 @@ pub struct Compared {
     pub verdict: Verdict,
 }
 
-/// Counts that differ between two runs.
-pub fn counts(before: &Run, after: &Run) -> Vec<Change> {
+/// Whether any times of so many machines then and now would differ by more than
+/// chance: with too few, the most extreme ones are chance, too.
+pub fn can_tell(then: usize, now: usize) -> bool {
+    least_chance(then, now) <= SIGNIFICANT
+}
+
+/// How many benchmarks both runs have counts of, and which of these differ.
+pub fn counts(before: &Run, after: &Run) -> (usize, Vec<Change>) {
     let both = after
         .kept
         .iter()
         .filter_map(|now| Some((before.find(&now.name)?, now)));
-    let differ = both.filter(|(then, now)| {
-        then.instructions.is_some()
-            && now.instructions.is_some()
-            && then.instructions != now.instructions
-    });
+    let counted = |it: &Kept| it.instructions.is_some();
+    let both: Vec<_> = both
+        .filter(|(then, now)| counted(then) && counted(now))
+        .collect();
+    let differ = both
+        .iter()
+        .filter(|(then, now)| then.instructions != now.instructions);
     let change = differ.map(|(then, now)| Change {
         name: now.name.clone(),
         before: then.instructions,
         after: now.instructions,
         functions: Vec::new(),
     });
-    change.collect()
+    let changes = change.collect();
+    (both.len(), changes)
+}
+
+/// Compares as [`runs`] does, and again what takes longer: only what is there
+/// twice is a regression. `again` measures the benchmark of that name once more,
+/// with the kernel of either run, or has what is known of it.
+///
+/// # Errors
+/// Those of `again`.
+pub fn twice<E>(
+    before: &Run,
+    after: &Run,
+    history: &[Run],
+    mut again: impl FnMut(&str) -> Result<(Kept, Kept), E>,
+) -> Result<Vec<Compared>, E> {
+    let mut compared = runs(before, after, history);
+    let slower = |it: &&mut Compared| it.verdict == Verdict::Slower;
+    for it in compared.iter_mut().filter(slower) {
+        let (then, now) = again(&it.name)?;
+        let drift = drift(before, &then, history).max(drift(after, &now, history));
+        let again = times(&then, &now, drift);
+        if again.is_none_or(|again| again.verdict != Verdict::Slower) {
+            it.verdict = Verdict::Noise;
+        }
+    }
+    Ok(compared)
 }
 
 /// Compares the benchmarks that both runs have times of. Runs in `history` that
@@ -196,15 +230,18 @@ mod tests {
         );
     }
 
-    #[test]
-    fn a_kernel_that_differs_from_itself_by_as_much_is_noise() {
-        let run = |guest: &str, medians: &[u64]| Run {
+    fn run(guest: &str, medians: &[u64]) -> Run {
+        Run {
             testbed: Testbed {
                 guest: guest.into(),
                 ..Testbed::default()
             },
             kept: vec![kept(medians)],
-        };
+        }
+    }
+
+    #[test]
+    fn a_kernel_that_differs_from_itself_by_as_much_is_noise() {
         let before = run("a", &[1000, 1001, 1002, 1001, 1000]);
         let after = run("b", &[1050, 1051, 1052, 1051, 1050]);
         let verdict = |history: &[Run]| runs(&before, &after, history)[0].verdict;
@@ -212,5 +249,57 @@ mod tests {
         let other_kernel = run("c", &[1100]);
         assert_eq!(verdict(&[other_kernel]), Verdict::Slower);
         assert_eq!(verdict(&[run("a", &[1060])]), Verdict::Noise);
+    }
+
+    #[test]
+    fn what_takes_longer_twice_is_slower_and_what_does_once_is_noise() {
+        let before = run("a", &[1000, 1001, 1002, 1001, 1000]);
+        let after = run("b", &[1300, 1301, 1302, 1301, 1300]);
+        // The old kernel's own run: it says nothing of the new one.
+        let history = [before.clone()];
+        let verdict = |again: &[u64]| {
+            let again = |name: &str| {
+                assert_eq!(name, "x");
+                Ok::<_, ()>((before.kept[0].clone(), kept(again)))
+            };
+            twice(&before, &after, &history, again).unwrap()[0].verdict
+        };
+        assert_eq!(verdict(&after.kept[0].medians), Verdict::Slower);
+        assert_eq!(verdict(&before.kept[0].medians), Verdict::Noise);
+        assert_eq!(verdict(&[]), Verdict::Noise);
+        let same = |_: &str| -> Result<(Kept, Kept), ()> { panic!("nothing takes longer") };
+        assert_eq!(twice(&before, &before, &history, same).unwrap().len(), 1);
+        assert_eq!(
+            twice(&before, &after, &history, |_| Err("the host is gone")),
+            Err("the host is gone")
+        );
+    }
+
+    #[test]
+    fn a_handful_of_machines_can_tell_and_fewer_cannot() {
+        for (then, now, can) in [(3, 3, false), (1, 5, false), (4, 4, true), (3, 4, true)] {
+            assert_eq!(can_tell(then, now), can, "{then} and {now}");
+        }
+    }
+
+    #[test]
+    fn counts_are_compared_where_both_have_them() {
+        let counted = |name: &str, instructions| {
+            let kept = Kept {
+                name: name.into(),
+                instructions,
+                ..Kept::default()
+            };
+            Run {
+                testbed: Testbed::default(),
+                kept: vec![kept],
+            }
+        };
+        let before = counted("x", Some(64));
+        assert_eq!(counts(&before, &counted("x", Some(64))), (1, vec![]));
+        assert_eq!(counts(&before, &counted("x", Some(65))).1.len(), 1);
+        for other in [counted("x", None), counted("y", Some(64))] {
+            assert_eq!(counts(&before, &other), (0, vec![]));
+        }
     }
 }

@@ -52,6 +52,40 @@ pub enum Error {
         /// The other one.
         there: String,
     },
+    /// A comparison that would find nothing, whatever the figures are.
+    #[error(
+        "{with} has no figures of what was asked for: nothing would be compared\n  try     a filter that fits both, or without --exact if these are times"
+    )]
+    Nothing {
+        /// What is compared with.
+        with: String,
+    },
+    /// Counts were asked for of what has none.
+    #[error("what has {filter:?} in its name has times and no counts\n  try     without --exact")]
+    Uncounted {
+        /// What was asked for.
+        filter: String,
+    },
+    /// So few machines that no times would differ by more than chance.
+    #[error(
+        "times of {then} machines then and {now} now differ by chance, whatever they are\n  try     --boots 5, which is what it is without, for both runs; or --exact, which compares counts"
+    )]
+    Few {
+        /// Machines of what is compared with.
+        then: usize,
+        /// Machines now.
+        now: usize,
+    },
+    /// A part of the baseline, counted on a host of the other kind.
+    #[error(
+        "calls enter by {here} here, and by {there} in the baseline: a part of it cannot be agreed to\n  try     mayfly bench --exact --bless, which counts all of it; or a host as the baseline's"
+    )]
+    Entry {
+        /// How calls enter here.
+        here: String,
+        /// How they did where the baseline was made.
+        there: String,
+    },
     /// What a comparison of revisions needs is not there.
     #[error("cannot compare with {revision}: {why}\n  try     {remedy}")]
     Revision {

@@ -50,6 +50,15 @@ pub(crate) fn interval(one: &[u64], other: &[u64]) -> (i64, i64) {
     (at(tail), at(1.0 - tail))
 }
 
+/// The least chance that [`permutation_test`] can give of sets of so many values:
+/// that of the most extreme of all ways to choose.
+pub(crate) fn least_chance(one: usize, other: usize) -> f64 {
+    // Of two equal sizes, choosing the other half is as extreme.
+    let extreme = if one == other { 2.0 } else { 1.0 };
+    let step = |chance: f64, index: usize| chance * share(index, other + index);
+    (1..=one).fold(extreme, step)
+}
+
 /// Chance of two sets of equal things to differ in their means as these do, or
 /// more.
 pub(crate) fn permutation_test(one: &[u64], other: &[u64]) -> f64 {
@@ -102,6 +111,11 @@ fn each_split(values: &[u64], count: usize, mut take: impl FnMut(&[u64], &[u64])
     }
 }
 
+#[expect(clippy::cast_precision_loss, reason = "numbers of machines are small")]
+fn share(part: usize, whole: usize) -> f64 {
+    part as f64 / whole as f64
+}
+
 /// Index of the value that this share of `count` sorted ones does not exceed.
 fn place(count: usize, share: f64) -> usize {
     #[expect(
@@ -143,6 +157,20 @@ mod tests {
         // All 252 ways; two of them are as extreme.
         let chance = permutation_test(&[1, 2, 3, 4, 5], &[6, 7, 8, 9, 10]);
         assert!((chance - 2.0 / 252.0).abs() < 1e-9, "{chance}");
+    }
+
+    #[test]
+    fn the_least_chance_is_that_of_sets_apart() {
+        for (one, other) in [(1, 1), (1, 3), (3, 3), (3, 4), (4, 4), (5, 2)] {
+            let below: Vec<u64> = (0..one).collect();
+            let above: Vec<u64> = (0..other).map(|it| 1000 + it).collect();
+            let chance = permutation_test(&below, &above);
+            let least = least_chance(below.len(), above.len());
+            assert!(
+                (chance - least).abs() < 1e-9,
+                "{one} and {other}: {chance} {least}"
+            );
+        }
     }
 
     #[test]

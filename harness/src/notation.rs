@@ -5,6 +5,7 @@
 //! numbers in decimal, times with a unit. Neighbours: `transcript`, `report`.
 
 use mayfly_abi::table::{Argument, Kind, Outcome, Row};
+pub use mayfly_bench::report::grouped;
 use mayfly_wire::trace::DETAIL_MAX;
 
 /// `NAME(arguments)` of a call with the given words; `detail` is what its first
@@ -63,19 +64,6 @@ pub fn cost(ticks: u64, instructions: Option<u64>, parts: &[u64]) -> String {
     if parts.len() > 1 {
         let parts: Vec<String> = parts.iter().map(|it| grouped(*it)).collect();
         text += &format!(" = {} by process", parts.join(" + "));
-    }
-    text
-}
-
-/// A number with its thousands apart: `1,234`.
-pub fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() * 4 / 3);
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
     }
     text
 }

@@ -7,7 +7,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::html::{escaped, grouped};
+use super::grouped;
+use super::html::escaped;
 
 const WIDTH: f64 = 1200.0;
 /// Room around the picture, and above it for the title.

@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 
-use super::plot;
+use super::{grouped, plot};
 use crate::baseline::Change;
 use crate::compare::Compared;
 use crate::run::Run;
@@ -116,16 +116,18 @@ fn changes(changes: &[Change], body: &mut String) {
 fn compared(compared: &[Compared], body: &mut String) {
     body.push_str(
         "<h2>Times, compared</h2>\n<table id=compared><thead><tr><th>benchmark<th>then<th>now\
-         <th>&permil;<th>noise &permil;<th>chance<th>verdict</thead><tbody>\n",
+         <th>&permil;<th>95 %, from<th>to<th>noise &permil;<th>chance<th>verdict</thead><tbody>\n",
     );
     for it in compared {
         let _ = writeln!(
             body,
-            "<tr><td>{}{}{}{}{}<td data-n={:.4}>{:.4}<td>{}",
+            "<tr><td>{}{}{}{}{}{}{}<td data-n={:.4}>{:.4}<td>{}",
             escaped(&it.name),
             number(Some(it.medians.0)),
             number(Some(it.medians.1)),
             signed(it.change.into()),
+            signed(it.interval.0.into()),
+            signed(it.interval.1.into()),
             number(Some(it.noise)),
             it.chance,
             it.chance,
@@ -166,19 +168,6 @@ fn signed(by: i128) -> String {
     format!("<td data-n={by} class={class}>{by:+}")
 }
 
-/// A number with commas.
-pub(super) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 pub(super) fn escaped(text: &str) -> String {
     text.replace('&', "&amp;")
         .replace('<', "&lt;")
@@ -188,6 +177,7 @@ pub(super) fn escaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::compare::Verdict;
     use crate::run::{Kept, Testbed};
 
     #[test]
@@ -212,12 +202,21 @@ mod tests {
             after: Some(1000),
             functions: vec![],
         };
+        let compared = Compared {
+            name: "b".into(),
+            medians: (1000, 1050),
+            change: 50,
+            interval: (41, 63),
+            noise: 20,
+            chance: 0.0079,
+            verdict: Verdict::Slower,
+        };
         let (now, history, changes) = (run(1064), [run(1050), run(1060)], [change]);
         let page = page(&Contents {
             run: &now,
             history: &history,
             changes: &changes,
-            compared: &[],
+            compared: &[compared],
         });
         assert!(!page.contains("http") && !page.contains("src=") && !page.contains("@BODY@"));
         assert!(
@@ -225,6 +224,10 @@ mod tests {
             "{page}"
         );
         assert!(page.contains("not those of hardware") && page.contains(">+999"));
+        assert!(
+            page.contains(">+41<td") && page.contains(">+63<td"),
+            "{page}"
+        );
         assert_eq!(page.matches("<svg").count(), 2);
     }
 }

@@ -10,3 +10,16 @@ pub mod flame;
 pub mod html;
 pub mod markdown;
 mod plot;
+
+/// A number with its thousands apart: `1,234`.
+pub fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}

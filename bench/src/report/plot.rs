@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::html::grouped;
+use super::grouped;
 
 const WIDTH: u64 = 320;
 const HEIGHT: u64 = 90;

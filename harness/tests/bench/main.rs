@@ -144,17 +144,16 @@ fn ten_instructions_more_in_one_call_are_111_and_without_them_all_is_well() {
     for file in ["Cargo.toml", "Cargo.lock"] {
         fs::copy(root.join(file), folder.path().join(file)).expect("a copy");
     }
-    let compare = || {
+    let compare = |format| {
         let output = Command::new(env!("CARGO_BIN_EXE_mayfly"))
-            .args(["bench", "--color", "never", "--exact", NULL, "--ab"])
+            .args(["bench", "--color", "never", "--exact", NULL])
+            .args(["--format", format, "--ab"])
             .arg(folder.path())
             .output()
             .expect("the tool is built");
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        (
-            output.status.code(),
-            text + &String::from_utf8_lossy(&output.stderr),
-        )
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let code = output.status.code();
+        (code, text(&output.stdout), text(&output.stderr))
     };
     let call = folder
         .path()
@@ -166,8 +165,8 @@ fn ten_instructions_more_in_one_call_are_111_and_without_them_all_is_well() {
     let dearer = format!("Call::Getpid {{}} => Flow::Return({boxes}running.process.id)))))),");
     assert!(text.contains(served), "the call is served otherwise");
     fs::write(&call, text.replace(served, &dearer)).expect("written");
-    let (code, found) = compare();
-    assert_eq!(code, Some(111), "{found}");
+    let (code, found, errors) = compare("human");
+    assert_eq!(code, Some(111), "{found}{errors}");
     // The other kernel is what is compared with: ours has fewer.
     assert!(found.contains(&format!("FEWER {NULL}")), "{found}");
     let line = found
@@ -184,8 +183,13 @@ fn ten_instructions_more_in_one_call_are_111_and_without_them_all_is_well() {
         "{found}"
     );
     fs::write(&call, text).expect("written");
-    let (code, found) = compare();
-    assert_eq!(code, Some(0), "{found}");
+    let (code, found, errors) = compare("json");
+    assert_eq!(code, Some(0), "{found}{errors}");
+    let mut lines = found.lines().map(serde_json::from_str::<serde_json::Value>);
+    assert!(
+        !found.is_empty() && lines.all(|line| line.is_ok()),
+        "{found}"
+    );
 }
 
 /// The browser that `MAYFLY_BROWSER` names, or one that is installed.

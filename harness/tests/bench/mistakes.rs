@@ -111,6 +111,10 @@ fn times_of_another_testbed_are_refused_and_counts_are_not() {
     let quick = ["--boots", "1", NULL];
     let (code, words) = tool(folder.path(), &[&["--save", "mine"][..], &quick].concat());
     assert_eq!(code, 0, "{words}");
+    let against = [&["--against", "mine"][..], &quick].concat();
+    let (code, words) = tool(folder.path(), &against);
+    assert_eq!(code, 2, "{words}");
+    assert!(words.contains("differ by chance"), "{words}");
     let file = folder.path().join("target/mayfly/bench/mine.jsonl");
     let text = fs::read_to_string(&file).expect("a run");
     let here = text
@@ -119,7 +123,6 @@ fn times_of_another_testbed_are_refused_and_counts_are_not() {
         .and_then(|it| it.split('"').next());
     let there = text.replacen(here.expect("a host"), "another processor", 1);
     fs::write(&file, there).expect("written");
-    let against = [&["--against", "mine"][..], &quick].concat();
     let (code, words) = tool(folder.path(), &against);
     assert_eq!(code, 2, "{words}");
     assert!(
@@ -169,4 +172,61 @@ fn revisions_are_found_in_git_and_nowhere_else() {
         words.contains("the working tree is changed") && words.contains("kernel/main.rs"),
         "{words}"
     );
+}
+
+#[test]
+fn a_gate_that_would_compare_nothing_is_wrong_use() {
+    let folder = blessed();
+    let against = ["--against", "baseline", "machine/fork"];
+    let (code, _, errors) = bench(folder.path(), &against);
+    assert_eq!(code, 2, "{errors}");
+    assert!(errors.contains("has times and no counts"), "{errors}");
+
+    let folder = TempDir::new().expect("a folder");
+    let (code, words) = tool(folder.path(), &["--exact", "--save", "mine", NULL]);
+    assert_eq!(code, 0, "{words}");
+    let other = "veridian/lat_syscall/null";
+    let (code, words) = tool(folder.path(), &["--exact", "--against", "mine", other]);
+    assert_eq!(code, 2, "{words}");
+    assert!(words.contains("nothing would be compared"), "{words}");
+    // So few machines that no difference could be told from chance.
+    let (code, words) = tool(folder.path(), &["--ab", "HEAD", "--boots", "2", NULL]);
+    assert_eq!(code, 2, "{words}");
+    assert!(words.contains("differ by chance"), "{words}");
+}
+
+#[test]
+fn options_that_would_do_nothing_are_wrong_use() {
+    let folder = TempDir::new().expect("a folder");
+    let (code, words) = tool(folder.path(), &["--exact", "--save", "baseline", NULL]);
+    assert_eq!(code, 2, "{words}");
+    assert!(words.contains("another name"), "{words}");
+    let (code, words) = tool(folder.path(), &["--exact", "--out", "file", NULL]);
+    assert_eq!(code, 2, "{words}");
+    assert!(words.contains("--format"), "{words}");
+}
+
+#[test]
+fn a_saved_run_is_shown_once_and_what_differs_from_it_is_in_the_summary() {
+    let folder = TempDir::new().expect("a folder");
+    let save = ["--exact", "--save", "mine", "--format", "csv", NULL];
+    let (code, table) = tool(folder.path(), &save);
+    assert_eq!(code, 0, "{table}");
+    // A row begins with seconds.
+    let rows = table
+        .lines()
+        .filter(|it| it.starts_with(|it: char| it.is_ascii_digit()));
+    assert_eq!(rows.count(), 1, "{table}");
+
+    let file = folder.path().join("target/mayfly/bench/mine.jsonl");
+    let text = fs::read_to_string(&file).expect("a run");
+    fs::write(
+        &file,
+        text.replace("\"kernel_instr\":", "\"kernel_instr\":1"),
+    )
+    .expect("written");
+    let against = ["--exact", "--against", "mine", "--format", "markdown", NULL];
+    let (code, summary) = tool(folder.path(), &against);
+    assert_eq!(code, 111, "{summary}");
+    assert!(summary.contains(&format!("| {NULL} | 1")), "{summary}");
 }

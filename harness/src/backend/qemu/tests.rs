@@ -1,6 +1,7 @@
 //! QEMU as a process: its end, its words, and a guest that does not stop.
 
 use std::os::unix::process::ExitStatusExt as _;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use super::*;
@@ -29,14 +30,43 @@ fn options() -> VmOptions {
 
 #[test]
 fn a_program_that_writes_for_ever_is_out_of_time() {
-    let options = VmOptions {
-        run_timeout: Duration::from_millis(300),
-        ..options()
-    };
-    let vm = options.boot().unwrap();
+    let vm = options().boot().unwrap();
     let flood = vm.spawn("patchwork-tools").args(["cat", "/dev/zero"]);
-    let error = flood.trace(false).run().unwrap_err();
+    let flood = flood.trace(false).start().unwrap();
+    let error = flood.wait_for(Duration::from_millis(300)).unwrap_err();
     assert_eq!(error.kind(), "timeout", "{error}");
+}
+
+/// A process that is none of QEMU's, and our ends of its streams are the others.
+fn stand_in(streams: Vec<UnixStream>) -> Qemu {
+    let mut command = Command::new("sleep");
+    let mut child = command.arg("60").stderr(Stdio::piped()).spawn().unwrap();
+    let stderr = child.stderr.take().unwrap();
+    never_waits(&stderr).unwrap();
+    Qemu {
+        child,
+        stderr,
+        words: Vec::new(),
+        streams,
+        taken: Default::default(),
+        monitor: Qmp::new(UnixStream::pair().unwrap().0),
+        bell: Bell::new().unwrap(),
+        closing: false,
+        spoke: false,
+        ended: None,
+    }
+}
+
+#[test]
+fn a_stream_that_has_bytes_when_time_is_over_is_read_and_holds_nothing_up() {
+    let (own, mut theirs) = pair().unwrap();
+    let mut qemu = stand_in(vec![own]);
+    theirs.write_all(b"more").unwrap();
+    let soon = Instant::now() + Duration::from_secs(60);
+    assert_eq!(qemu.run(soon).unwrap(), Stop::Output);
+    theirs.write_all(b" and more").unwrap();
+    assert_eq!(qemu.run(Instant::now()).unwrap(), Stop::Deadline(None));
+    assert_eq!(qemu.take(STREAMS[0]), b"more and more");
 }
 
 #[test]

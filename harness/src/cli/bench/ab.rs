@@ -12,15 +12,18 @@ use std::process::{Command, Stdio};
 use anyhow::Context as _;
 use mayfly::image;
 use mayfly_bench::baseline::Baseline;
-use mayfly_bench::compare::{self, Verdict};
+use mayfly_bench::compare;
 use mayfly_bench::{Benchmark, Error, Run};
 
-use super::{Format, Found, Options, all, export, saved, show};
+use super::{Found, Options, all, counted, export, saved, show};
 use crate::cli::exit::Exit;
 use crate::cli::say::Say;
 
 /// Target of the kernel.
 const TARGET: &str = "x86_64-unknown-none";
+
+/// Machines of each kernel in a round.
+const SIDE: usize = 2;
 
 /// Compares: A is the other kernel, B is ours.
 pub(super) fn run(
@@ -29,6 +32,12 @@ pub(super) fn run(
     chosen: &[&Benchmark],
     say: &mut Say,
 ) -> anyhow::Result<Exit> {
+    let rounds = options.boots.div_ceil(2);
+    let machines = SIDE * usize::try_from(rounds)?;
+    if !options.exact && !compare::can_tell(machines, machines) {
+        let (then, now) = (machines, machines);
+        return Err(Error::Few { then, now }.into());
+    }
     let kernel = match Path::new(other).join("Cargo.toml").is_file() {
         true => build(other, Path::new(other))?,
         false => of_revision(other, say)?,
@@ -40,7 +49,9 @@ pub(super) fn run(
     std::fs::write(folder.path().join("machine.txt"), "")?;
     let counting = ["--exact", "--bless", "--baseline"].map(Into::into);
     let counting: Vec<PathBuf> = counting.into_iter().chain([folder.path().into()]).collect();
-    turn(options, Some(&kernel), &counting)?;
+    if chosen.iter().any(|it| it.is_counted()) {
+        turn(options, Some(&kernel), &counting)?;
+    }
     let agreed = Baseline::load(folder.path())?;
     let exact = Options {
         exact: true,
@@ -48,24 +59,21 @@ pub(super) fn run(
     };
     let (measured, entry) = all(&exact, chosen, say)?;
     found.changes = agreed.changes(&measured, entry, whole);
-    show::changes(&found.changes, say)?;
+    found.counts = counted(&measured);
+    show::changes(&found, say)?;
     let mut ours = Run::of(saved::testbed()?, &measured);
     if !options.exact {
-        let (theirs, timed) = times(options, &kernel, options.boots.div_ceil(2), say)?;
-        found.compared = compare::runs(&theirs, &timed, &[]);
-        let slower = found.compared.iter_mut();
-        for compared in slower.filter(|it| it.verdict == Verdict::Slower) {
-            say.step("Again", &compared.name);
+        let (theirs, timed) = times(options, &kernel, rounds, say)?;
+        found.compared = compare::twice(&theirs, &timed, &[], |name| {
+            say.step("Again", name);
             let one = Options {
-                filter: Some(compared.name.clone()),
+                filter: Some(name.into()),
                 ..options.clone()
             };
-            let (theirs, timed) = times(&one, &kernel, options.boots.div_ceil(2), say)?;
-            let twice = compare::runs(&theirs, &timed, &[]);
-            if twice.iter().all(|it| it.verdict != Verdict::Slower) {
-                compared.verdict = Verdict::Noise;
-            }
-        }
+            let (theirs, timed) = times(&one, &kernel, rounds, say)?;
+            let kept = |run: &Run| run.find(name).cloned().context("a turn told no times");
+            anyhow::Ok((kept(&theirs)?, kept(&timed)?))
+        })?;
         show::compared(&found.compared, say)?;
         for kept in &mut ours.kept {
             if let Some(timed) = timed.find(&kept.name) {
@@ -75,9 +83,7 @@ pub(super) fn run(
             }
         }
     }
-    if options.format != Format::Human {
-        export(options, &ours, &found, true, say)?;
-    }
+    export(options, &ours, &saved::all(), &found, say)?;
     Ok(match found.is_regression() {
         true => Exit::Regression,
         false => Exit::Success,

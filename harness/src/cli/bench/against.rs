@@ -8,7 +8,7 @@
 use std::path::{Path, PathBuf};
 
 use mayfly_bench::baseline::Baseline;
-use mayfly_bench::{Error, Run, Testbed};
+use mayfly_bench::{Benchmark, Error, Run, Testbed, compare};
 
 use super::{BASELINE, Options, saved};
 use crate::cli::say::Say;
@@ -22,19 +22,27 @@ pub(super) struct Against {
     pub(super) kept: Option<Run>,
 }
 
-/// Finds what the options ask for.
-pub(super) fn find(options: &Options, testbed: &Testbed, say: &mut Say) -> anyhow::Result<Against> {
-    let mut found = match options.against.as_deref() {
-        None => return Ok(Against::default()),
-        Some(BASELINE) => Against {
+/// Finds what the options ask for; an error if none of `chosen` can be compared
+/// with it, or no difference of times would say anything.
+pub(super) fn find(
+    options: &Options,
+    chosen: &[&Benchmark],
+    testbed: &Testbed,
+    say: &mut Say,
+) -> anyhow::Result<Against> {
+    let Some(with) = options.against.as_deref() else {
+        return Ok(Against::default());
+    };
+    let mut found = match with {
+        BASELINE => Against {
             agreed: Some(Baseline::load(&folder(options.baseline.as_deref()))?),
             kept: None,
         },
-        Some(name) if saved::path(name).is_file() => Against {
+        name if saved::path(name).is_file() => Against {
             agreed: None,
             kept: Some(Run::load(&saved::path(name))?),
         },
-        Some(name) => of_revision(name, options, testbed, say)?,
+        name => of_revision(name, options, testbed, say)?,
     };
     if options.exact {
         if let Some(kept) = &mut found.kept {
@@ -43,7 +51,38 @@ pub(super) fn find(options: &Options, testbed: &Testbed, say: &mut Say) -> anyho
     } else if let Some(kept) = &found.kept {
         saved::check(testbed, &kept.testbed)?;
     }
+    if !chosen.iter().any(|benchmark| found.has(benchmark)) {
+        return Err(Error::Nothing { with: with.into() }.into());
+    }
+    if let Some(kept) = &found.kept {
+        check_machines(kept, chosen, options.boots)?;
+    }
     Ok(found)
+}
+
+impl Against {
+    /// A figure of this benchmark would be compared with one of these.
+    fn has(&self, benchmark: &Benchmark) -> bool {
+        let kept = self.kept.as_ref().and_then(|run| run.find(benchmark.name));
+        let is_timed = kept.is_some_and(|kept| !kept.medians.is_empty());
+        let is_agreed = match self.agreed {
+            // One that is not in it is new, which is told.
+            Some(_) => true,
+            None => kept.is_some_and(|kept| kept.instructions.is_some()),
+        };
+        is_timed || (is_agreed && benchmark.is_counted())
+    }
+}
+
+/// Refuses to compare times of so few machines that none would be longer.
+fn check_machines(kept: &Run, chosen: &[&Benchmark], boots: u32) -> Result<(), Error> {
+    let now = usize::try_from(boots).unwrap_or(usize::MAX);
+    let timed = chosen.iter().filter_map(|it| kept.find(it.name));
+    let mut machines = timed.map(|it| it.medians.len()).filter(|it| *it > 0);
+    match machines.find(|then| !compare::can_tell(*then, now)) {
+        Some(then) => Err(Error::Few { then, now }),
+        None => Ok(()),
+    }
 }
 
 /// What is known of a revision.

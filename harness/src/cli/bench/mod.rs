@@ -22,6 +22,7 @@ use clap::{Args, ValueEnum};
 use mayfly_bench::baseline::{Baseline, Change};
 use mayfly_bench::compare::{self, Compared, Verdict};
 use mayfly_bench::report::{exchange, html, markdown};
+use mayfly_bench::run::Kept;
 use mayfly_bench::{Benchmark, Error, Exact, Measured, Run, measure, suite};
 
 use super::exit::Exit;
@@ -115,14 +116,15 @@ pub(crate) fn run(options: &Options, say: &mut Say) -> anyhow::Result<Exit> {
         }
         return Ok(Exit::Success);
     }
+    options.check(&chosen)?;
+    let mut say = say.with_json(options.format == Format::Json && options.out.is_none());
+    let say = &mut say;
     if let Some(other) = &options.ab {
         return ab::run(options, other, &chosen, say);
     }
-    let mut say = say.with_json(options.format == Format::Json && options.out.is_none());
-    let say = &mut say;
     // What cannot be compared with is told before anything is measured.
     let testbed = saved::testbed()?;
-    let against = against::find(options, &testbed, say)?;
+    let against = against::find(options, &chosen, &testbed, say)?;
     if !options.exact {
         show::testbed(&testbed, say)?;
     }
@@ -134,32 +136,38 @@ pub(crate) fn run(options: &Options, say: &mut Say) -> anyhow::Result<Exit> {
         say.step("Blessed", &folder.display().to_string());
     }
     let run = Run::of(testbed, &measured);
+    // Without this run, which may be saved among them.
+    let history = saved::all();
     let mut found = Found::default();
     if let Some(agreed) = &against.agreed {
         found.changes = agreed.changes(&measured, entry, whole);
+        found.counts = counted(&measured);
         if agreed.entry() != entry {
             say.note(&format!(
                 "calls enter by {entry} here, and by {} in the baseline: what is compared is without the way in",
                 agreed.entry()
             ));
         }
-        show::changes(&found.changes, say)?;
+        show::changes(&found, say)?;
     }
     if let Some(then) = &against.kept {
         if against.agreed.is_none() {
-            found.changes = compare::counts(then, &run);
-            show::changes(&found.changes, say)?;
+            (found.counts, found.changes) = compare::counts(then, &run);
+            show::changes(&found, say)?;
         }
-        let history = saved::all();
-        found.compared = compare::runs(then, &run, &history);
-        confirm(options, then, &history, &mut found, say)?;
+        let mut lab = Microvms::new();
+        found.compared = compare::twice(then, &run, &history, |name| {
+            say.step("Again", name);
+            let known = then.find(name).cloned().context("it is not in that run")?;
+            anyhow::Ok((known, again(&mut lab, name, options.boots)?))
+        })?;
         show::compared(&found.compared, say)?;
     }
     if let Some(name) = &options.save {
         run.save(&saved::path(name))?;
         say.step("Saved", &saved::path(name).display().to_string());
     }
-    export(options, &run, &found, against.agreed.is_some(), say)?;
+    export(options, &run, &history, &found, say)?;
     Ok(match found.is_regression() {
         true => Exit::Regression,
         false => Exit::Success,
@@ -169,6 +177,8 @@ pub(crate) fn run(options: &Options, say: &mut Say) -> anyhow::Result<Exit> {
 /// What a comparison found.
 #[derive(Default)]
 struct Found {
+    /// Counts that were compared.
+    counts: usize,
     changes: Vec<Change>,
     compared: Vec<Compared>,
 }
@@ -180,41 +190,29 @@ impl Found {
     }
 }
 
-/// Measures again what takes longer: only what is there twice is a regression.
-fn confirm(
-    options: &Options,
-    then: &Run,
-    history: &[Run],
-    found: &mut Found,
-    say: &mut Say,
-) -> anyhow::Result<()> {
-    let slower = |it: &&mut Compared| it.verdict == Verdict::Slower;
-    let mut lab = Microvms::new();
-    for compared in found.compared.iter_mut().filter(slower) {
-        say.step("Again", &compared.name);
-        let benchmark = suite::ALL.iter().find(|it| it.name == compared.name);
-        let benchmark = benchmark.context("a benchmark that is not in the list")?;
-        let again = Measured {
-            name: benchmark.name.into(),
-            exact: None,
-            times: Some(measure::times(&mut lab, benchmark, options.boots)?),
-            counters: None,
-        };
-        let again = Run::of(then.testbed.clone(), &[again]);
-        let twice = compare::runs(then, &again, history);
-        if twice.iter().all(|it| it.verdict != Verdict::Slower) {
-            compared.verdict = Verdict::Noise;
-        }
-    }
-    Ok(())
+/// How many counts there are.
+fn counted(measured: &[Measured]) -> usize {
+    measured.iter().filter(|it| it.exact.is_some()).count()
+}
+
+/// Takes the times of a benchmark once more.
+fn again(lab: &mut Microvms, name: &str, boots: u32) -> anyhow::Result<Kept> {
+    let benchmark = suite::ALL.iter().find(|it| it.name == name);
+    let benchmark = benchmark.context("a benchmark that is not in the list")?;
+    Ok(Kept::of(&Measured {
+        name: benchmark.name.into(),
+        exact: None,
+        times: Some(measure::times(lab, benchmark, boots)?),
+        counters: None,
+    }))
 }
 
 /// Prints the results in the format that was asked for.
 fn export(
     options: &Options,
     run: &Run,
+    history: &[Run],
     found: &Found,
-    judged: bool,
     say: &mut Say,
 ) -> anyhow::Result<()> {
     let text = match options.format {
@@ -224,14 +222,16 @@ fn export(
         Format::Bmf => format!("{:#}\n", exchange::bencher(run)),
         Format::Gh => format!("{:#}\n", exchange::github(run)),
         Format::Csv => {
-            let mut runs = saved::all();
-            runs.push(run.clone());
+            let runs: Vec<Run> = history.iter().chain([run]).cloned().collect();
             exchange::csv(&runs)
         }
-        Format::Markdown => markdown::summary(run, judged.then_some(found.changes.as_slice())),
+        Format::Markdown => {
+            let judged = found.counts > 0 || !found.changes.is_empty();
+            markdown::summary(run, judged.then_some(found.changes.as_slice()))
+        }
         Format::Html => html::page(&html::Contents {
             run,
-            history: &saved::all(),
+            history,
             changes: &found.changes,
             compared: &found.compared,
         }),
@@ -247,6 +247,29 @@ fn export(
 }
 
 impl Options {
+    /// Refuses what would do nothing of what it says.
+    fn check(&self, chosen: &[&Benchmark]) -> anyhow::Result<()> {
+        let refused = |what: &str, why: &str, remedy: &str| mayfly::Error::Usage {
+            what: what.into(),
+            why: why.into(),
+            remedy: remedy.into(),
+        };
+        if self.out.is_some() && self.format == Format::Human {
+            let remedy = "--format json, markdown or html; or > FILE, for the table";
+            return Err(refused("write a file", "--out needs a format", remedy).into());
+        }
+        if self.save.as_deref() == Some(BASELINE) {
+            let why = "--against baseline means the counts that were agreed on";
+            let remedy = "another name; or --bless, to agree to these counts";
+            return Err(refused("keep a run as baseline", why, remedy).into());
+        }
+        if self.exact && !chosen.iter().any(|it| it.is_counted()) {
+            let filter = self.filter.clone().unwrap_or_default();
+            return Err(Error::Uncounted { filter }.into());
+        }
+        Ok(())
+    }
+
     /// The table is shown as figures come.
     fn shows_table(&self) -> bool {
         self.out.is_some() || matches!(self.format, Format::Human | Format::Json)
@@ -303,16 +326,10 @@ fn all(
 /// Rewrites the baseline, as far as it was measured.
 fn bless(folder: &Path, measured: &[Measured], whole: bool, entry: &str) -> Result<(), Error> {
     let mut baseline = match Baseline::load(folder) {
-        Ok(known) => known,
         // Whatever it was, it is replaced as a whole.
         Err(_) if whole => Baseline::default(),
-        Err(error @ Error::Missing { .. }) => return Err(error),
-        Err(error) => return Err(error),
+        known => known?,
     };
-    baseline.set_entry(entry);
-    if whole {
-        baseline.keep_only(measured);
-    }
-    baseline.take(measured);
+    baseline.bless(measured, entry, whole)?;
     baseline.save(folder)
 }

@@ -11,7 +11,7 @@ use mayfly_bench::compare::{Compared, Verdict};
 use mayfly_bench::{Measured, Testbed, suite};
 use serde_json::json;
 
-use super::pmu;
+use super::{Found, pmu};
 use crate::cli::say::{CARE, GOOD, QUIET, Say, WRONG, styled};
 use crate::cli::units;
 
@@ -208,9 +208,17 @@ pub(super) fn compared(compared: &[Compared], say: &mut Say) -> io::Result<()> {
 }
 
 /// What differs from what was agreed on.
-pub(super) fn changes(changes: &[Change], say: &mut Say) -> io::Result<()> {
+pub(super) fn changes(found: &Found, say: &mut Say) -> io::Result<()> {
+    let changes = &found.changes;
     if changes.is_empty() {
-        say.step("Same", "every count is what was agreed on");
+        match found.counts {
+            0 => say.note("no count was compared"),
+            1 => say.step("Same", "the count is what was agreed on"),
+            counts => say.step(
+                "Same",
+                &format!("all {counts} counts are what was agreed on"),
+            ),
+        }
         return Ok(());
     }
     for change in changes {
