@@ -16,8 +16,7 @@ use mayfly_wire::message::{Exited, Request};
 use mayfly_wire::{BODY_MAX, frame};
 
 use crate::backend::{Backend, Counting, End, Stop, Stream};
-use crate::error::{Error, Result};
-use crate::guest::unexpected;
+use crate::error::{Error, Result, unexpected};
 use crate::journal::{Answer, Journal, Ready};
 use crate::metering::Visit;
 use crate::phase::Phase;

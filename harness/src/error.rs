@@ -9,6 +9,7 @@ use std::io;
 use mayfly_abi::Abi;
 use mayfly_wire::message::Refusal;
 
+use crate::journal::Answer;
 use crate::report::Death;
 
 /// What a test function returns.
@@ -158,6 +159,15 @@ fn remedy(reason: Refusal) -> &'static str {
 
 fn hint(near: &Option<&'static str>) -> String {
     near.map_or_else(String::new, |near| format!("; {near} is close"))
+}
+
+/// The error of an answer of the wrong kind.
+pub(crate) fn unexpected(what: &str, answer: &Answer) -> Error {
+    Error::broken(
+        format!("the kernel answered something else than asked for: {what}"),
+        format!("{answer:?}"),
+        "rebuild kernel and harness together; they share kernel/wire",
+    )
 }
 
 #[cfg(test)]

@@ -4,7 +4,9 @@
 //! by [`Vm::spawn`], [`Process`] runs while the host waits on its machine, and
 //! [`Output`] has all of it. Neighbours: `microvm` above, `client` below.
 
+use std::convert::Infallible;
 use std::io::Read;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +14,7 @@ use mayfly_abi::Abi;
 use mayfly_wire::message::{Input, Request, Spawn};
 
 use crate::cause::ExitStatus;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, unexpected};
 use crate::journal::Answer;
 use crate::metering;
 use crate::microvm::Vm;
@@ -244,22 +246,49 @@ impl Process<'_> {
         timeout: Duration,
         mut written: impl FnMut(u8, &[u8]),
     ) -> Result<Output> {
+        let written = |stream, bytes: &[u8]| {
+            written(stream, bytes);
+            ControlFlow::<Infallible>::Continue(())
+        };
+        match self.wait_while(timeout, written)? {
+            ControlFlow::Continue(output) => Ok(output),
+            ControlFlow::Break(never) => match never {},
+        }
+    }
+
+    /// The same, until `written` breaks: then with what it breaks. The process
+    /// goes on when its machine does.
+    ///
+    /// # Errors
+    /// As [`Process::wait`].
+    pub fn wait_while<B>(
+        &self,
+        timeout: Duration,
+        mut written: impl FnMut(u8, &[u8]) -> ControlFlow<B>,
+    ) -> Result<ControlFlow<B, Output>> {
         let doing = format!("see {} (process {}) end", self.program, self.pid);
         let mut told = [0; 2];
         let mut client = self.vm.client();
-        let exited = client.wait(&doing, timeout, |journal| {
+        let ended = client.wait(&doing, timeout, |journal| {
             let known = journal.process(self.pid);
             for (index, (stream, bytes)) in [(1, &known.stdout), (2, &known.stderr)]
                 .into_iter()
                 .enumerate()
             {
                 if bytes.len() > told[index] {
-                    written(stream, &bytes[told[index]..]);
+                    let goes_on = written(stream, &bytes[told[index]..]);
                     told[index] = bytes.len();
+                    if let ControlFlow::Break(with) = goes_on {
+                        return Some(ControlFlow::Break(with));
+                    }
                 }
             }
-            known.finished()
+            known.finished().map(ControlFlow::Continue)
         })?;
+        let exited = match ended {
+            ControlFlow::Continue(exited) => exited,
+            ControlFlow::Break(with) => return Ok(ControlFlow::Break(with)),
+        };
         let visits = if self.metered {
             client.meter(None)?;
             client.take_visits()
@@ -284,7 +313,7 @@ impl Process<'_> {
             metering::assign(&visits, root, own);
         }
         let known = client.journal.process(self.pid);
-        Ok(Output {
+        Ok(ControlFlow::Continue(Output {
             program: self.program.clone(),
             abi: self.abi,
             stdout: known.stdout.clone(),
@@ -301,7 +330,7 @@ impl Process<'_> {
                 code: exited.status,
             },
             cause: exited.cause.into(),
-        })
+        }))
     }
 
     /// What it wrote to its standard output so far.
@@ -362,13 +391,4 @@ impl Process<'_> {
         self.vm.kill(self.pid)?;
         self.wait()
     }
-}
-
-/// The error of an answer of the wrong kind.
-pub(crate) fn unexpected(what: &str, answer: &Answer) -> Error {
-    Error::broken(
-        format!("the kernel answered something else than asked for: {what}"),
-        format!("{answer:?}"),
-        "rebuild kernel and harness together; they share kernel/wire",
-    )
 }

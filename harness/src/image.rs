@@ -6,6 +6,7 @@
 //! load them.
 
 use std::path::Path;
+use std::path::PathBuf;
 use std::sync::LazyLock;
 use std::{fs, io};
 
@@ -28,7 +29,11 @@ pub const KERNEL_VARIABLE: &str = "MAYFLY_KERNEL";
 
 /// The file that the variable names, read once.
 static OTHER: LazyLock<Option<std::io::Result<Vec<u8>>>> =
-    LazyLock::new(|| std::env::var_os(KERNEL_VARIABLE).map(std::fs::read));
+    LazyLock::new(|| named().map(std::fs::read));
+
+fn named() -> Option<PathBuf> {
+    std::env::var_os(KERNEL_VARIABLE).map(PathBuf::from)
+}
 
 /// The kernel: an ELF file with its symbols and line tables.
 pub fn kernel() -> &'static [u8] {
@@ -46,7 +51,7 @@ pub(crate) fn check() -> Result<()> {
     match &*OTHER {
         Some(Err(error)) => Err(Error::Usage {
             what: format!("run the kernel that {KERNEL_VARIABLE} names"),
-            why: error.to_string(),
+            why: format!("{}: {error}", named().unwrap_or_default().display()),
             remedy: format!("unset {KERNEL_VARIABLE}, or name an ELF file"),
         }),
         _ => Ok(()),

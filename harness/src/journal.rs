@@ -304,7 +304,6 @@ impl Journal {
         family
     }
 
-    /// The program that runs, if only one does.
     /// The function of a program that an address is in.
     pub(crate) fn frame(&self, program: &str, address: u64) -> Option<Frame> {
         let own = self.files.iter().find(|file| file.name == program);
@@ -315,6 +314,7 @@ impl Journal {
         symbols::program_frames(bytes, address).into_iter().next()
     }
 
+    /// The program that runs, if only one does.
     pub(crate) fn only_program(&self) -> Option<&str> {
         let mut running = self
             .processes

@@ -15,8 +15,8 @@ use mayfly_wire::message::{Request, Resume, Stats};
 
 use crate::backend::{self, BackendKind};
 use crate::client::Client;
-use crate::error::{Error, Result};
-use crate::guest::{Command, unexpected};
+use crate::error::{Error, Result, unexpected};
+use crate::guest::Command;
 use crate::image;
 use crate::journal::{Answer, Ready};
 use crate::metering::Spent;

@@ -17,8 +17,7 @@ use crate::Vm;
 use crate::backend::{Counting, Stream, Waker};
 use crate::cause::{Cause, ExitStatus};
 use crate::client::Client;
-use crate::error::Result;
-use crate::guest::unexpected;
+use crate::error::{Result, unexpected};
 use crate::journal::Answer;
 use crate::transcript::Call;
 

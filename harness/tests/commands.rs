@@ -84,10 +84,35 @@ fn commands_do_without_a_reader() {
 }
 
 #[test]
+fn who_writes_for_ever_ends_with_the_reader() {
+    for arguments in [
+        &["shell", "-c", "cat /dev/zero"][..],
+        &[
+            "run",
+            "--timeout",
+            "1m",
+            "patchwork-tools",
+            "--",
+            "cat",
+            "/dev/zero",
+        ],
+    ] {
+        let shell = "(\"$0\" \"$@\"; echo $? >&3) 3>&2 | head -c 1";
+        let output = mayfly(
+            &format!("timeout 20 sh -c '{shell}' \"$0\" \"$@\""),
+            arguments,
+        );
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(told, "0\n", "{arguments:?}");
+    }
+}
+
+#[test]
 fn a_full_disk_is_told() {
     for arguments in [
         &["call", "patchwork", "GETPID"][..],
         &["run", "patchwork-hello"],
+        &["shell", "-c", "cat /dev/zero"],
         &["man"],
     ] {
         let full = File::options().write(true).open("/dev/full");
@@ -173,5 +198,36 @@ fn bad_words_are_answered_in_words() {
                 assert!(told.contains("error: "), "{case}: {told}");
             }
         }
+    }
+}
+
+#[test]
+fn what_cannot_be_done_names_the_file_or_the_option() {
+    for (shell, arguments, words) in [
+        (
+            "MAYFLY_KERNEL=/no/kernel \"$0\" \"$@\"",
+            &["run", "xeneva-hello"][..],
+            "/no/kernel: ",
+        ),
+        (
+            "\"$0\" \"$@\"",
+            &["run", "--backend", "kvm", "--cpus", "2", "xeneva-hello"],
+            "--cpus 1",
+        ),
+        (
+            "\"$0\" \"$@\"",
+            &["shell", "-c", "true", "--meter"],
+            "--meter is about a terminal",
+        ),
+        (
+            "\"$0\" \"$@\"",
+            &["shell", "-c", "true", "--serial"],
+            "--serial is about a terminal",
+        ),
+    ] {
+        let output = mayfly(shell, arguments);
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success() && told.contains(words), "{told}");
+        is_readable(&output, words);
     }
 }

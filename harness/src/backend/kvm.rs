@@ -294,6 +294,7 @@ pub(crate) fn broken(error: &mayfly_vmm::Error) -> Error {
         Vmm::NoKvm(source) => no_kvm(source),
         Vmm::Capability(_) => "a newer Linux, or MAYFLY_BACKEND=qemu; `mayfly doctor` says more",
         Vmm::MemorySize { .. } => "a size within these bounds (--memory, VmOptions::memory_bytes)",
+        Vmm::Cpus { .. } => "--cpus 1 (VmOptions::cpus), or --backend qemu, which has several",
         Vmm::CommandLineLong { .. } | Vmm::CommandLineNul => "a shorter, printable command line",
         _ => "`mayfly doctor` checks this host; MAYFLY_BACKEND=qemu does without KVM",
     };

@@ -65,7 +65,8 @@ pub(crate) fn of_output(output: &Output) -> Exit {
     of_end(output.cause, output.status.code())
 }
 
-fn of_end(cause: Cause, status: i64) -> Exit {
+/// The same, of an end in parts.
+pub(crate) fn of_end(cause: Cause, status: i64) -> Exit {
     match cause {
         Cause::Exited => Exit::Program(
             u8::try_from(status)

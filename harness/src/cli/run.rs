@@ -6,12 +6,13 @@
 //! its calls instead.
 
 use std::io::{self, IsTerminal as _, Read as _};
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Args;
 use mayfly::symbols::Frame;
-use mayfly::{Abi, Cause, ExtraFile, Output, Vm, VmOptions};
+use mayfly::{Abi, Cause, ExtraFile, Output, Process, Vm, VmOptions};
 
 use super::exit::{self, Exit};
 use super::program::{self, Program};
@@ -27,9 +28,6 @@ Examples:
   mayfly run --abi patchwork ./cat --file /etc/motd=./motd.txt -- /etc/motd
   echo hello | mayfly run --stdin patchwork-input -- copy
   mayfly --message-format json run xeneva-hello";
-
-/// Nobody types against a clock that they did not set: a hundred years.
-const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
 /// Options of `mayfly run`.
 #[derive(Args, Debug)]
@@ -66,7 +64,9 @@ pub(crate) fn run(options: &Options, say: &mut Say) -> anyhow::Result<Exit> {
     let input = Input::of(options)?;
     let vm = boot(options, &program, say)?;
     let traced = options.trace || options.meter;
-    let mut output = execute(options, &program, &vm, traced, &input, say)?;
+    let Some(mut output) = execute(options, &program, &vm, traced, &input, say)? else {
+        return Ok(Exit::Success);
+    };
     if options.meter {
         count(options, &program, &mut output, &input, say)?;
     }
@@ -116,7 +116,7 @@ fn choices(options: &Options, program: &Program) -> VmOptions {
     choices
 }
 
-/// Runs the program; what it writes comes out as it is written.
+/// Runs the program, and passes on what it writes ([`pass_on`]).
 pub(crate) fn execute(
     options: &Options,
     program: &Program,
@@ -124,16 +124,35 @@ pub(crate) fn execute(
     traced: bool,
     input: &Input,
     say: &mut Say,
-) -> anyhow::Result<Output> {
+) -> anyhow::Result<Option<Output>> {
     let command = command(options, program, vm).trace(traced);
     let process = input.connect(command).start()?;
-    let mut failed = None;
-    let output = process.wait_with_output(timeout(options), |stream, bytes| {
-        failed = failed.take().or(say.written(stream, bytes).err());
-    })?;
-    match failed {
-        Some(error) => Err(anyhow::Error::from(error).context("cannot write the program's output")),
-        None => Ok(output),
+    pass_on(&process, timeout(options), say, |_| ())
+}
+
+/// Waits for a process; what it writes comes out as it is written, and goes to
+/// `also`. `None`: nobody reads it any more, which is no failure, and there is
+/// nothing to wait for.
+pub(crate) fn pass_on(
+    process: &Process<'_>,
+    timeout: Duration,
+    say: &mut Say,
+    mut also: impl FnMut(&[u8]),
+) -> anyhow::Result<Option<Output>> {
+    let waited = process.wait_while(timeout, |stream, bytes| {
+        also(bytes);
+        match say.written(stream, bytes) {
+            Ok(true) => ControlFlow::Continue(()),
+            Ok(false) => ControlFlow::Break(None),
+            Err(error) => ControlFlow::Break(Some(error)),
+        }
+    });
+    match waited? {
+        ControlFlow::Continue(output) => Ok(Some(output)),
+        ControlFlow::Break(None) => Ok(None),
+        ControlFlow::Break(Some(error)) => {
+            Err(anyhow::Error::from(error).context("cannot write the program's output"))
+        }
     }
 }
 
@@ -174,7 +193,7 @@ impl Input {
 fn timeout(options: &Options) -> Duration {
     let typed = options.stdin && io::stdin().is_terminal();
     match options.target.timeout {
-        None if typed => FOR_EVER,
+        None if typed => units::FOR_EVER,
         _ => options.target.options().run_timeout,
     }
 }

@@ -73,18 +73,25 @@ impl Say {
 
     /// Bytes of a result, as they are.
     pub(crate) fn raw(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let mut stdout = io::stdout().lock();
-        ignore_closed(stdout.write_all(bytes).and_then(|()| stdout.flush()))
+        ignore_closed(to_stdout(bytes))
     }
 
-    /// What a program wrote to a standard stream.
-    pub(crate) fn written(&mut self, stream: u8, bytes: &[u8]) -> io::Result<()> {
-        if self.json {
-            self.json("output", super::json::output(stream, bytes))
+    /// What a program wrote to a standard stream; `false`: nobody reads it any
+    /// more.
+    pub(crate) fn written(&mut self, stream: u8, bytes: &[u8]) -> io::Result<bool> {
+        let written = if self.json {
+            to_stdout(json_line("output", super::json::output(stream, bytes)).as_bytes())
         } else if stream != 2 && self.output_is_data {
-            self.raw(bytes)
+            to_stdout(bytes)
+        } else if self.output_is_data {
+            io::stderr().lock().write_all(bytes)
         } else {
+            // The calls are the result, and go on.
             ignore_closed(io::stderr().lock().write_all(bytes))
+        };
+        match written {
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
+            written => written.map(|()| true),
         }
     }
 
@@ -97,11 +104,7 @@ impl Say {
 
     /// A result as one JSON line: `reason`, version, and the fields of `value`.
     pub(crate) fn json(&mut self, reason: &str, value: Value) -> io::Result<()> {
-        let mut object = json!({"reason": reason, "v": 1});
-        if let (Value::Object(object), Value::Object(fields)) = (&mut object, value) {
-            object.extend(fields);
-        }
-        self.raw(format!("{object}\n").as_bytes())
+        self.raw(json_line(reason, value).as_bytes())
     }
 
     /// A finished step, on standard error.
@@ -139,6 +142,19 @@ impl Say {
 /// told so.
 fn to_stderr(line: fmt::Arguments<'_>) {
     let _ = writeln!(anstream::stderr().lock(), "{line}");
+}
+
+fn json_line(reason: &str, value: Value) -> String {
+    let mut object = json!({"reason": reason, "v": 1});
+    if let (Value::Object(object), Value::Object(fields)) = (&mut object, value) {
+        object.extend(fields);
+    }
+    format!("{object}\n")
+}
+
+fn to_stdout(bytes: &[u8]) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(bytes).and_then(|()| stdout.flush())
 }
 
 /// A reader that has gone (`mayfly ... | head`) is no failure.

@@ -14,16 +14,16 @@ pub(crate) mod tty;
 
 use std::io::{self, IsTerminal as _};
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use clap::Args;
 use mayfly::terminal::Line;
-use mayfly::{Vm, VmOptions};
+use mayfly::{Cause, Vm, VmOptions};
 
-use super::exit::Exit;
+use super::exit::{self, Exit};
 use super::say::Say;
 use super::target::Target;
-use super::units;
+use super::{run, units};
 use history::History;
 use session::Session;
 
@@ -39,8 +39,6 @@ Ctrl-C goes to the guest. Lines are kept in MAYFLY_HISTORY, or in the folder of 
 
 /// Program in the guest.
 const PROGRAM: &str = "shell";
-/// As long as somebody types: a hundred years.
-const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
 /// Options of `mayfly shell`.
 #[derive(Args, Debug)]
@@ -74,6 +72,16 @@ pub(crate) fn run(options: &Options, say: &mut Say) -> anyhow::Result<Exit> {
 
 /// A script, or a single line.
 fn by_lines(options: &Options, mut log: Option<log::Log>, say: &mut Say) -> anyhow::Result<Exit> {
+    for (given, option) in [(options.serial, "--serial"), (options.meter, "--meter")] {
+        if given {
+            let refused = mayfly::Error::Usage {
+                what: "run lines".into(),
+                why: format!("{option} is about a terminal, and they have none"),
+                remedy: "without it; `mayfly run --meter` counts a program".into(),
+            };
+            return Err(refused.into());
+        }
+    }
     if options.line.is_none() && io::stdin().is_terminal() {
         say.note("standard output is no terminal: lines are read as they are; Ctrl-D ends them");
     }
@@ -84,18 +92,15 @@ fn by_lines(options: &Options, mut log: Option<log::Log>, say: &mut Say) -> anyh
         None => command,
     };
     let process = process.stdin_from(io::stdin()).start()?;
-    let mut failed = None;
-    let timeout = options.target.timeout.unwrap_or(FOR_EVER);
-    let output = process.wait_with_output(timeout, |stream, bytes| {
+    let timeout = options.target.timeout.unwrap_or(units::FOR_EVER);
+    let output = run::pass_on(&process, timeout, say, |bytes| {
         if let Some(log) = &mut log {
             log.shown(bytes);
         }
-        failed = failed.take().or(say.written(stream, bytes).err());
     })?;
-    if let Some(error) = failed {
-        return Err(anyhow::Error::from(error).context("cannot write what the shell says"));
-    }
-    Ok(status(&output.status))
+    Ok(output.map_or(Exit::Success, |output| {
+        status(output.cause, output.status.code())
+    }))
 }
 
 /// A person at a terminal.
@@ -135,19 +140,40 @@ fn interactive(options: &Options, log: Option<log::Log>, say: &mut Say) -> anyho
     let ended = ended?;
     Ok(match ended {
         session::End::Left => Exit::Success,
-        session::End::Shell(ended) => status(&ended),
+        session::End::Shell(ended) => status(ended.cause(), ended.code()),
         session::End::Signal(number) => Exit::Program(128_u8.saturating_add(number)),
     })
 }
 
 /// The shell's own status, as it is.
-fn status(ended: &mayfly::ExitStatus) -> Exit {
-    match ended.cause() {
-        mayfly::Cause::Exited => {
-            // As shells pass on a status: its low byte.
-            let [low, ..] = ended.code().to_le_bytes();
-            Exit::Program(low)
+fn status(cause: Cause, status: i64) -> Exit {
+    match (cause, u8::try_from(status)) {
+        // Those of its commands, too: 127 is one that it did not find.
+        (Cause::Exited, Ok(status)) => Exit::Program(status),
+        _ => exit::of_end(cause, status),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shells_end_is_the_tools() {
+        let fault = Cause::Fault {
+            vector: 14,
+            address: 0,
+            rip: 0,
+            error_code: 0,
+        };
+        for (cause, of, exit) in [
+            (Cause::Exited, 0, Exit::Program(0)),
+            (Cause::Exited, 127, Exit::Program(127)),
+            (Cause::Exited, 256, Exit::Program(1)),
+            (fault, 14, Exit::Program(139)),
+            (Cause::Killed, 0, Exit::Program(137)),
+        ] {
+            assert_eq!(status(cause, of), exit);
         }
-        _ => Exit::Program(137),
     }
 }

@@ -55,7 +55,10 @@ pub(crate) fn run(options: &Options, say: &mut Say) -> anyhow::Result<Exit> {
     }
     let vm = run::boot(&options.run, &program, &mut say)?;
     say.results_are_calls();
-    let mut output = run::execute(&options.run, &program, &vm, true, &input, &mut say)?;
+    let output = run::execute(&options.run, &program, &vm, true, &input, &mut say)?;
+    let Some(mut output) = output else {
+        return Ok(Exit::Success);
+    };
     if options.run.meter {
         run::count(&options.run, &program, &mut output, &input, &mut say)?;
     }

@@ -5,6 +5,9 @@
 
 use std::time::Duration;
 
+/// Nobody types against a clock that they did not set: a hundred years.
+pub(crate) const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+
 /// Reads a time.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let units = [("ms", 1), ("s", 1000), ("m", 60_000)];
