@@ -284,3 +284,37 @@ fn a_child_is_made_run_and_collected_within_its_budget(vm: Vm) -> Result<()> {
     budget!(life, kernel_instr <= 10_700);
     Ok(())
 }
+
+/// Tokens of the probe that go to each child.
+const MANY: usize = 1016;
+/// Children that have more of them in all than a table of twice the size has a
+/// block for: 18,432.
+const CHILDREN: u64 = 19;
+
+#[mayfly::test(memory = "64M", run_timeout = "120s")]
+fn a_table_that_cannot_double_is_no_end_of_the_machine(vm: Vm) -> Result<()> {
+    let probe = vm.probe(Abi::Veridian)?;
+    let console = tokens::console(&probe)?;
+    let derive = args![console, right::WRITE | right::GRANT];
+    let mut granted = Vec::new();
+    for _ in 0..MANY {
+        let call = probe.call(veridian::CAPABILITY_DERIVE, derive.clone())?;
+        let token = call.result.expect("there are 1,024 slots");
+        granted.extend_from_slice(&token.to_le_bytes());
+    }
+    let (image, program) = (image(), image().len());
+    for child in 0..mayfly::rounds(&vm, 1, CHILDREN) {
+        let arguments = args![
+            input(image.clone()),
+            program,
+            0,
+            0,
+            input(granted.clone()),
+            MANY
+        ];
+        let made = probe.call(veridian::PROCESS_CREATE, arguments)?;
+        assert!(made.result.is_ok(), "child {child}: {:?}", made.result);
+    }
+    assert!(vm.spawn("veridian-hello").run()?.status.success());
+    Ok(())
+}

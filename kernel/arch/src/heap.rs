@@ -20,8 +20,9 @@ const CLASS_MIN: u32 = 4;
 const CLASS_MAX: u32 = 22;
 const CLASSES: usize = (CLASS_MAX - CLASS_MIN + 1) as usize;
 
-/// A large part of the heap is one in so many: more than any table grows by at
-/// once before the heap is low.
+/// A large part of the heap is one in so many: larger than what one process has
+/// grows by at once. The tables of all processes may need more at once when they
+/// double; they ask for it, and do without (`core/src/slab.rs`).
 const LARGE_PART: u64 = 16;
 
 struct State {
@@ -200,6 +201,24 @@ unsafe impl GlobalAlloc for Heap {
             unsafe { block.write_bytes(0, layout.size()) };
         }
         block
+    }
+
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        // SAFETY: the caller says that it fits, rounded up to the alignment.
+        let other = unsafe { Layout::from_size_align_unchecked(size, layout.align()) };
+        if class(layout) == class(other) {
+            return block;
+        }
+        // SAFETY: the caller's obligations are the same.
+        let moved = unsafe { self.alloc(other) };
+        if !moved.is_null() {
+            let length = size.min(layout.size());
+            // SAFETY: both blocks have so many bytes, and the new one was nobody's.
+            unsafe { moved.copy_from_nonoverlapping(block, length) };
+            // SAFETY: the caller gives the old block up.
+            unsafe { self.dealloc(block, layout) };
+        }
+        moved
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {

@@ -129,12 +129,24 @@ impl<K, T> Table<K, T> {
     pub fn make_room(&mut self) -> Result<usize, KernelError> {
         if self.vacant.is_empty() {
             let length = self.entries.len().max(1) + BATCH;
-            let entries = self.entries.try_reserve(length - self.entries.len());
-            let vacant = self.vacant.try_reserve(length);
-            entries.and(vacant).map_err(|_| KernelError::NoMemory)?;
+            let entries = make_room_in(&mut self.entries, length);
+            entries.and_then(|()| make_room_in(&mut self.vacant, length))?;
             self.add_batch();
         }
         Ok(self.entries.len())
+    }
+
+    /// As [`reserve`](Self::reserve), where the table may have to grow.
+    ///
+    /// # Errors
+    /// [`KernelError::NoMemory`].
+    #[inline]
+    pub fn try_reserve(&mut self) -> Result<Key<K>, KernelError> {
+        if self.vacant.is_empty() {
+            cold_path();
+            self.make_room()?;
+        }
+        Ok(self.reserve())
     }
 
     /// Makes an entry, its value still out: it is to be [`put`](Table::put).
@@ -250,6 +262,15 @@ impl<K, T> Table<K, T> {
             .iter()
             .filter_map(|entry| Some((Key::from_number(entry.number)?, entry.value.as_ref()?)))
     }
+}
+
+/// Makes sure that a list can have so many elements.
+fn make_room_in<T>(list: &mut Vec<T>, length: usize) -> Result<(), KernelError> {
+    let missing = length.saturating_sub(list.len());
+    let doubled = list.try_reserve(missing);
+    // The block that the list lies in may have more room than was asked for.
+    let grown = doubled.or_else(|_| list.try_reserve_exact(missing));
+    grown.map_err(|_| KernelError::NoMemory)
 }
 
 #[cfg(test)]

@@ -94,7 +94,7 @@ impl<P: Port> Kernel<P> {
             && let Some(process) = self.processes.take(key)
         {
             let status = personality::load_failed_status(process.abi);
-            self.bury(process, Cause::LoadFailed, status);
+            self.bury_other(process, Cause::LoadFailed, status);
         }
     }
 
@@ -143,7 +143,7 @@ impl<P: Port> Kernel<P> {
             Ok(()) => drop(self.admit(process, thread)),
             Err(_) => {
                 let status = personality::load_failed_status(process.abi);
-                self.bury(process, Cause::LoadFailed, status);
+                self.bury_other(process, Cause::LoadFailed, status);
             }
         }
         loaded

@@ -72,7 +72,7 @@ impl<P: Port> Kernel<P> {
             return false;
         };
         let status = personality::killed_status(process.abi);
-        self.bury(process, Cause::Killed, status);
+        self.bury_other(process, Cause::Killed, status);
         true
     }
 
@@ -89,7 +89,7 @@ impl<P: Port> Kernel<P> {
             }
             numbers.push(number);
             if let Some(process) = self.processes.take(key) {
-                self.bury(process, Cause::Killed, status);
+                self.bury_other(process, Cause::Killed, status);
             }
         }
     }
@@ -190,6 +190,14 @@ impl<P: Port> Kernel<P> {
             reaped |= self.wake_entry(entry);
         }
         self.reaper.unreaped |= !reaped;
+    }
+
+    /// As [`bury`](Self::bury), of a process that is not the running one.
+    pub(super) fn bury_other(&mut self, process: ProcessBox<P>, cause: Cause, status: i64) {
+        self.bury(process, cause, status);
+        // What the host is told of it waits for the end of the turn, which whoever
+        // runs alone may never come to.
+        self.slice();
     }
 
     /// Gives back all that a process has, and says so.

@@ -189,7 +189,7 @@ impl<P: Port> Kernel<P> {
         };
         if other.threads.len() == 1 {
             let status = personality::killed_status(other.abi);
-            return self.bury(other, Cause::Killed, status);
+            return self.bury_other(other, Cause::Killed, status);
         }
         self.drop_thread(&mut other, key);
         self.processes.put(process, other);

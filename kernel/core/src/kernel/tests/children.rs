@@ -14,6 +14,7 @@ use crate::object::file::Handles;
 use crate::object::namespace::View;
 use crate::object::process::{Cause, ProcessKey};
 use crate::port::PROGRAM_MAX;
+use crate::schedule::SLICE;
 
 /// Address of an image in its maker's memory, in the zeros behind its data.
 const IMAGE: u64 = DATA + 0x400;
@@ -146,6 +147,26 @@ fn a_child_that_cannot_be_loaded_is_gone() {
         assert_eq!(waiting.status.get(), Some(0));
         assert_eq!(bench.ends()[0].1, Cause::LoadFailed);
         assert!(bench.kernel.start_child(key).is_err());
+    }
+}
+
+#[test]
+fn the_host_hears_of_a_child_that_ends_in_a_call_of_a_maker_that_runs_alone() {
+    for way in 0..4 {
+        let mut bench = Bench::new();
+        let maker = bench.spawn(Abi::Patchwork);
+        bench.poke(maker, IMAGE, b"text");
+        let key = make(&mut bench, maker);
+        assert_eq!(bench.kernel.machine.armed, None);
+        match way {
+            0 => assert!(load(&mut bench, maker, key, 4).is_err()),
+            1 => bench.with_process(maker, |kernel, _| kernel.drop_child(key)),
+            2 => bench.with_process(maker, |kernel, _| assert!(kernel.kill(key))),
+            _ => bench.with_process(maker, |kernel, _| kernel.kill_families(&[key], 0)),
+        }
+        assert_eq!(bench.ends().len(), 1, "way {way}");
+        // Its turn ends, and what was told is looked at.
+        assert_eq!(bench.kernel.machine.armed, Some(SLICE), "way {way}");
     }
 }
 

@@ -90,7 +90,8 @@ impl Tree {
     /// Gives `holder`, whose tokens are `tokens`, a capability; says its token.
     ///
     /// # Errors
-    /// [`KernelError::NoRoom`] when it holds too many, or all do.
+    /// [`KernelError::NoRoom`] when it holds too many, or all do,
+    /// [`KernelError::NoMemory`].
     #[inline]
     pub fn insert(
         &mut self,
@@ -108,7 +109,7 @@ impl Tree {
     /// Sends a copy of a capability on its way, as a child of it.
     ///
     /// # Errors
-    /// [`KernelError::NoRoom`] when there are too many.
+    /// [`KernelError::NoRoom`] when there are too many, [`KernelError::NoMemory`].
     pub fn send_off(
         &mut self,
         object: Object,
@@ -265,7 +266,7 @@ impl Tree {
         if self.nodes.len() >= NODES_MAX {
             return Err(KernelError::NoRoom);
         }
-        let key = self.nodes.reserve();
+        let key = self.nodes.try_reserve()?;
         let node = Node {
             place,
             parent,

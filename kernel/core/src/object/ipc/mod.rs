@@ -267,14 +267,17 @@ impl Ipc {
             return Err(KernelError::NoRoom);
         }
         owned.try_reserve(1).map_err(|_| KernelError::NoMemory)?;
-        let key = self.new_endpoint(owner);
+        let key = self.new_endpoint(owner)?;
         owned.push(key);
         Ok(key)
     }
 
     /// Makes an endpoint, which no list has.
-    pub fn new_endpoint(&mut self, owner: ProcessKey) -> EndpointKey {
-        let key = self.endpoints.reserve();
+    ///
+    /// # Errors
+    /// [`KernelError::NoMemory`].
+    pub fn new_endpoint(&mut self, owner: ProcessKey) -> Result<EndpointKey, KernelError> {
+        let key = self.endpoints.try_reserve()?;
         let endpoint = Endpoint {
             owner,
             queue: VecDeque::new(),
@@ -283,7 +286,7 @@ impl Ipc {
             channels: Vec::new(),
         };
         self.endpoints.put(key, endpoint);
-        key
+        Ok(key)
     }
 
     /// Connects two endpoints.
@@ -318,7 +321,7 @@ impl Ipc {
             let more = endpoint.channels.try_reserve(1);
             more.map_err(|_| KernelError::NoMemory)?;
         }
-        let key = self.channels.reserve();
+        let key = self.channels.try_reserve()?;
         self.channels.put(key, Channel { sides });
         for side in sides {
             if let Some(endpoint) = self.endpoints.get_mut(side) {

@@ -15,7 +15,7 @@ fn processes<const N: usize>() -> [ProcessKey; N] {
 /// Connects endpoints with each other until no more can be; says how many
 /// channels that were, and why there are no more.
 fn mesh(ipc: &mut Ipc, owner: ProcessKey, count: usize) -> (Vec<EndpointKey>, usize, KernelError) {
-    let ends: Vec<EndpointKey> = (0..count).map(|_| ipc.new_endpoint(owner)).collect();
+    let ends: Vec<EndpointKey> = (0..count).map(|_| ipc.new_endpoint(owner).unwrap()).collect();
     let mut made = 0;
     for (at, one) in ends.iter().enumerate() {
         for other in &ends[..at] {
@@ -34,7 +34,7 @@ fn who_has_all_channels_it_may_have_leaves_the_others_theirs() {
     let [greedy, one, other] = processes();
     let (ends, made, refused) = mesh(&mut ipc, greedy, 80);
     assert_eq!((made, refused), (PROCESS_CHANNELS_MAX, KernelError::NoRoom));
-    let [modest, peer] = [one, other].map(|owner| ipc.new_endpoint(owner));
+    let [modest, peer] = [one, other].map(|owner| ipc.new_endpoint(owner).unwrap());
     // Nobody can make them its peers, and they are free to have others.
     assert_eq!(ipc.connect([ends[0], modest]), Err(KernelError::NoRoom));
     assert!(ipc.connect([modest, peer]).is_ok());
@@ -59,9 +59,9 @@ fn all_channels_together_are_bounded() {
     let mut ipc = Ipc::default();
     let mut made = 0;
     let refused = processes::<40>().into_iter().find_map(|owner| {
-        let hub = ipc.new_endpoint(owner);
+        let hub = ipc.new_endpoint(owner).unwrap();
         (0..CHANNELS_MAX).find_map(|_| {
-            let spoke = ipc.new_endpoint(owner);
+            let spoke = ipc.new_endpoint(owner).unwrap();
             let connected = ipc.connect([hub, spoke]);
             made += usize::from(connected.is_ok());
             connected.err()

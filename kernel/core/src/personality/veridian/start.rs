@@ -92,7 +92,7 @@ fn grant<P: Port>(
     ipc: &mut Ipc,
     process: &mut Process<P>,
 ) -> Result<InitialTokens, KernelError> {
-    let endpoint = ipc.new_endpoint(process.key);
+    let endpoint = ipc.new_endpoint(process.key)?;
     process.endpoint = Some(endpoint);
     let (key, id) = (process.key, process.id);
     let made_by_host = process.parent == 0;
