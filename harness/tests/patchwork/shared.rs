@@ -153,6 +153,25 @@ fn shared_memory_that_cannot_be_says_why_in_order(vm: Vm) -> Result<()> {
     Ok(())
 }
 
+#[mayfly::test(covers = "patchwork MPROTECT, patchwork MPROTECT EACCES")]
+fn what_is_mapped_to_be_read_only_is_not_protected_into_more(vm: Vm) -> Result<()> {
+    let probe = vm.probe(Abi::Patchwork)?;
+    let read_only = open(&probe, "/dev/shmem/new:r")?;
+    let both = open(&probe, "/dev/shmem/new")?;
+    for (file, answer) in [(read_only, Err("EACCES")), (both, Ok(()))] {
+        let place = map(&probe, file, 0, PAGE, 1)?.unwrap();
+        let protect = |prot: u32| -> Result<_> {
+            let call = probe.call(patchwork::MPROTECT, args![place, PAGE, prot])?;
+            Ok(call.result)
+        };
+        assert_eq!(protect(3)?, answer.map(|()| place));
+        let stored = store(&probe, place, b"x")?;
+        assert_eq!(stored, answer.err().and(Some("EFAULT")));
+        assert_eq!(protect(1)?, Ok(place));
+    }
+    Ok(())
+}
+
 #[mayfly::test(covers = "patchwork MMAP, patchwork MUNMAP, patchwork CLOSE")]
 fn memory_goes_with_the_last_that_refers_to_it(vm: Vm) -> Result<()> {
     const PAGES: u64 = 50;

@@ -6,7 +6,7 @@
 use mayfly::prelude::*;
 
 use crate::memory::{
-    ALL, Answer, PAGE, POPULATE, PRIVATE, READ, SHARED, WRITE, load, map, memory, store,
+    ALL, Answer, PAGE, POPULATE, PRIVATE, READ, SHARED, WRITE, load, map, memory, store, unmap,
 };
 use crate::tokens::{self, kind, right};
 
@@ -139,5 +139,31 @@ fn memory_is_read_and_written_at_an_offset_without_a_mapping(vm: Vm) -> Result<(
     // Nobody sends input to a probe.
     let call = probe.call(veridian::READ, args![console, out(8), 8, 0])?;
     assert_eq!(call.result, Ok(0));
+    Ok(())
+}
+
+#[mayfly::test(meter = true)]
+fn what_ends_mappings_takes_as_long_as_there_are_mappings(vm: Vm) -> Result<()> {
+    let probe = vm.probe(Abi::Veridian)?;
+    let costs = |count: u64| -> Result<[Option<u64>; 2]> {
+        let object = memory(&probe, 1, ALL)?;
+        let places = (0..count).map(|_| map(&probe, [0, PAGE, READ, SHARED, object, 0]));
+        let places = places.collect::<Result<Vec<_>>>()?;
+        let unmapped = probe.call(veridian::MUNMAP, args![places[0].unwrap(), PAGE])?;
+        assert_eq!(unmapped.result, Ok(0));
+        let revoked = probe.call(veridian::CAPABILITY_REVOKE, args![object])?;
+        assert_eq!(revoked.result, Ok(0));
+        for place in places {
+            assert_eq!(unmap(&probe, place.unwrap(), PAGE)?, Err("NotFound"));
+        }
+        Ok([unmapped, revoked].map(|call| call.kernel_instr))
+    };
+    let (few, many) = (costs(32)?, costs(128)?);
+    for (few, many) in few.into_iter().zip(many) {
+        // Nothing is counted where there is no meter.
+        if let (Some(few), Some(many)) = (few, many) {
+            assert!(many <= 4 * few, "{few} for 32, {many} for 128");
+        }
+    }
     Ok(())
 }

@@ -15,7 +15,9 @@ fn processes<const N: usize>() -> [ProcessKey; N] {
 /// Connects endpoints with each other until no more can be; says how many
 /// channels that were, and why there are no more.
 fn mesh(ipc: &mut Ipc, owner: ProcessKey, count: usize) -> (Vec<EndpointKey>, usize, KernelError) {
-    let ends: Vec<EndpointKey> = (0..count).map(|_| ipc.new_endpoint(owner).unwrap()).collect();
+    let ends: Vec<EndpointKey> = (0..count)
+        .map(|_| ipc.new_endpoint(owner).unwrap())
+        .collect();
     let mut made = 0;
     for (at, one) in ends.iter().enumerate() {
         for other in &ends[..at] {

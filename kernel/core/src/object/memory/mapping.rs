@@ -18,6 +18,8 @@ pub struct Mapping {
     base: u64,
     /// How.
     pub manner: Manner,
+    /// A region names it, as far as [`Mappings::retain_named`] has looked.
+    named: bool,
 }
 
 /// How an object is mapped.
@@ -49,6 +51,7 @@ impl Mapping {
             object,
             base: start.wrapping_sub(first.wrapping_mul(PAGE_SIZE)),
             manner,
+            named: false,
         }
     }
 
@@ -90,6 +93,7 @@ impl Mappings {
     }
 
     pub(super) fn add(&mut self, mapping: Mapping) -> MappingSlot {
+        mapping.object.note_mapped();
         let free = self.0.iter().position(Option::is_none);
         let at = free.unwrap_or(self.0.len());
         match free {
@@ -104,12 +108,16 @@ impl Mappings {
         self.0[slot.0 as usize] = None;
     }
 
-    /// Forgets those that no region names any more.
-    pub(super) fn retain(&mut self, named: impl Fn(MappingSlot) -> bool) {
-        for (slot, mapping) in (0..).map(MappingSlot).zip(&mut self.0) {
-            if mapping.is_some() && !named(slot) {
-                *mapping = None;
+    /// Forgets those that no region names any more: `named` is every region's, and
+    /// each list is gone through once.
+    pub(super) fn retain_named(&mut self, named: impl Iterator<Item = MappingSlot>) {
+        for slot in named {
+            if let Some(Some(mapping)) = self.0.get_mut(slot.0 as usize) {
+                mapping.named = true;
             }
+        }
+        for mapping in &mut self.0 {
+            mapping.take_if(|mapping| !core::mem::take(&mut mapping.named));
         }
     }
 }

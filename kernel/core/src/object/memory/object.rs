@@ -188,6 +188,10 @@ impl MemoryObject {
     /// One mapping more.
     pub(super) fn map(&self) {
         self.mapped.update(|count| count + 1);
+    }
+
+    /// A space has the mapping: one that there was no room for leaves no trace.
+    pub(super) fn note_mapped(&self) {
         self.was_mapped.set(true);
     }
 

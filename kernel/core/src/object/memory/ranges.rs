@@ -255,12 +255,18 @@ impl<M: Machine> Space<M> {
 
     /// Ends the mappings of objects that `ends` picks.
     pub fn unmap_where(&mut self, machine: &mut M, ends: impl Fn(&Mapping) -> bool) {
-        while let Some(region) = self.regions.iter().find(|region| match region.backing {
-            Backing::Object(slot) => ends(self.mappings.get(slot)),
-            _ => false,
-        }) {
-            let range = region.start..region.end;
-            self.clear(machine, &range);
+        let (tables, mappings) = (&mut self.tables, &self.mappings);
+        let before = self.regions.len();
+        self.regions.retain(|region| {
+            let ended = matches!(region.backing, Backing::Object(slot) if ends(mappings.get(slot)));
+            if ended {
+                let range = region.start..region.end;
+                drop_pages(machine, tables, mappings, region, range);
+            }
+            !ended
+        });
+        if self.regions.len() < before {
+            self.forget_mappings(machine);
         }
     }
 
@@ -308,11 +314,12 @@ impl<M: Machine> Space<M> {
     /// Regions of objects went: their mappings may have gone with them.
     #[cold]
     fn forget_mappings(&mut self, machine: &mut M) {
-        let regions = &self.regions;
-        self.mappings.retain(|slot| {
-            let mut all = regions.iter();
-            all.any(|region| matches!(region.backing, Backing::Object(other) if other == slot))
+        let regions = self.regions.iter();
+        let named = regions.filter_map(|region| match region.backing {
+            Backing::Object(slot) => Some(slot),
+            _ => None,
         });
+        self.mappings.retain_named(named);
         machine.reap();
     }
 

@@ -60,7 +60,7 @@ fn map<P: Port>(
     }
     if let Node::Memory(_) = file.node {
         let file = Rc::clone(file);
-        return map_object(kernel, running, &file, address, length, access(write));
+        return map_object(kernel, running, &file, address, length, write);
     }
     let backing = backing(&file.node)?;
     if let (0, Some(length)) = (address, whole_pages(length)) {
@@ -77,7 +77,8 @@ fn map<P: Port>(
 }
 
 /// Maps memory to share. Its first mapping settles its size, and a later one
-/// has no more pages than that.
+/// has no more pages than that. What a file without the right to write maps,
+/// MPROTECT does not make writable either.
 #[cold]
 fn map_object<P: Port>(
     kernel: &mut Kernel<P>,
@@ -85,7 +86,7 @@ fn map_object<P: Port>(
     file: &OpenFile,
     address: u64,
     length: u64,
-    access: Access,
+    write: bool,
 ) -> Result<u64, KernelError> {
     let Node::Memory(memory) = &file.node else {
         return Err(KernelError::NotSupported);
@@ -98,8 +99,12 @@ fn map_object<P: Port>(
         MemoryObject::new(&mut kernel.machine, &quota, space.charge(), pages)
     })?;
     let end = end.min(start + object.pages() * PAGE_SIZE);
-    let mapping = Mapping::new(object, start, 0, Manner::SHARED);
-    space.map_object(&mut kernel.machine, start..end, access, mapping)?;
+    let manner = Manner {
+        most: access(file.mode.contains(Mode::WRITE)),
+        ..Manner::SHARED
+    };
+    let mapping = Mapping::new(object, start, 0, manner);
+    space.map_object(&mut kernel.machine, start..end, access(write), mapping)?;
     Ok(start)
 }
 

@@ -86,6 +86,30 @@ fn frames_of_an_object_count_for_the_process_that_made_it() {
 }
 
 #[test]
+fn a_mapping_that_there_is_no_room_for_was_none() {
+    let mut world = World::new();
+    let shared = object(&mut world, 1);
+    let machine = &mut world.machine;
+    let space = &mut world.spaces[0];
+    let mut place = (0..).step_by(2).map(|page| bytes(page, 1));
+    let mut another = || space.map(machine, place.next().unwrap(), Access::READ, Backing::Zero);
+    while another().is_ok() {}
+    let mapping = Mapping::new(Rc::clone(&shared), START, 0, Manner::SHARED);
+    let mapped = space.map_object(machine, bytes(0, 1), Access::READ, mapping);
+    assert_eq!(mapped, Err(KernelError::NoMemory));
+    assert_eq!((shared.mapped(), shared.was_mapped()), (0, false));
+    // Where there is room it was.
+    let mapping = Mapping::new(Rc::clone(&shared), START, 0, Manner::SHARED);
+    let space = &mut world.spaces[1];
+    let mapped = space.map_object(machine, bytes(0, 1), Access::READ, mapping);
+    assert_eq!(mapped, Ok(()));
+    space.unmap(machine, bytes(0, 1)).unwrap();
+    assert_eq!((shared.mapped(), shared.was_mapped()), (0, true));
+    drop(shared);
+    world.end();
+}
+
+#[test]
 fn a_region_is_populated_or_says_that_it_cannot_be() {
     let mut world = World::new();
     let shared = object(&mut world, 8);
