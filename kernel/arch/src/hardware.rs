@@ -328,6 +328,10 @@ impl Machine for Hardware {
         self.clock.now()
     }
 
+    fn time_at(&self, ticks: u64) -> u64 {
+        self.clock.nanoseconds(self.clock.elapsed_at(ticks))
+    }
+
     fn boot_epoch(&self) -> u64 {
         let Some((epoch, elapsed)) = self.resumed_epoch else {
             return self.epoch.seconds();

@@ -149,8 +149,7 @@ fn usage<P: Port>(
     let (machine, process) = kernel.either(running, key)?;
     let user = machine.nanoseconds(spent.running.saturating_sub(spent.calls));
     let calls = machine.nanoseconds(spent.calls);
-    let age = machine.nanoseconds(machine.ticks().wrapping_sub(process.started));
-    let start = machine.now().saturating_sub(age);
+    let start = machine.time_at(process.started);
     let pages = P::Machine::owned(process.space.tables());
     let threads = process.threads.len();
     Ok(format!(
