@@ -23,7 +23,7 @@ const MILLISECOND: u64 = 1_000_000;
 
 fn run(process: &Process<Patchwork>) -> i32 {
     let arguments = process.arguments();
-    let size = arguments.number(2).unwrap_or(4096);
+    let size = arguments.number(2).unwrap_or(2048);
     let done = match arguments.get(1) {
         Some(b"copy") => copy(),
         Some(b"sum") => sum(process, size, || Ok(())),
@@ -46,7 +46,7 @@ fn run(process: &Process<Patchwork>) -> i32 {
 
 /// Writes what it reads, as it comes.
 fn copy() -> Result<(), Option<Errno>> {
-    let mut buffer = [0; 4096];
+    let mut buffer = [0; patchwork::PIPE_PART];
     loop {
         let bytes = read(&mut buffer)?;
         if bytes.is_empty() {

@@ -20,7 +20,9 @@ use core::fmt::{self, Write as _};
 use mayfly_abi::patchwork::Errno;
 use mayfly_user::console::{Bytes, Console};
 use mayfly_user::patchwork::files::{self, DIRENT};
-use mayfly_user::patchwork::{STDIN, close, map, open, poll, read, unmap, write};
+use mayfly_user::patchwork::{
+    PIPE_PART, STDIN, STDOUT, close, map, open, poll, read, unmap, write,
+};
 use mayfly_user::{Patchwork, Process, System as _, say};
 
 mayfly_user::program!(Patchwork, run);
@@ -58,12 +60,18 @@ fn run(process: &Process<Patchwork>) -> i32 {
         return EXIT_FAILURE;
     };
     let mut operands = [c""; OPERANDS_MAX];
-    let mut count = 0;
+    let given = arguments.len().saturating_sub(first);
     for (place, index) in operands.iter_mut().zip(first..arguments.len()) {
         *place = arguments.text(index).unwrap_or(c"");
-        count += 1;
     }
-    match tool(&operands[..count]) {
+    let done = match operands.get(..given) {
+        Some(operands) => tool(operands),
+        None => Err(Failure {
+            operand: c"operands",
+            error: Some(Errno::E2BIG),
+        }),
+    };
+    match done {
         Ok(status) => status,
         Err(Failure { operand, error }) => {
             let (name, operand) = (Bytes(name), Bytes(operand.to_bytes()));
@@ -105,7 +113,7 @@ fn cat(operands: &[&'static CStr]) -> Result<i32, Failure> {
 
 /// Copies a file to standard output.
 fn copy(file: u64, hexadecimal: bool) -> Result<(), Option<Errno>> {
-    let mut buffer = [0; 4096];
+    let mut buffer = [0; PIPE_PART];
     let mut column = 0;
     let mut console = Console::<Patchwork>::new();
     loop {
@@ -132,7 +140,7 @@ fn copy(file: u64, hexadecimal: bool) -> Result<(), Option<Errno>> {
 
 fn write_all(mut bytes: &[u8]) -> Result<(), Option<Errno>> {
     while !bytes.is_empty() {
-        let taken = write(mayfly_user::patchwork::STDOUT, bytes)?;
+        let taken = write(STDOUT, &bytes[..bytes.len().min(PIPE_PART)])?;
         let taken = usize::try_from(taken).unwrap_or(usize::MAX);
         bytes = bytes.get(taken..).unwrap_or_default();
     }
@@ -146,7 +154,8 @@ fn grep(operands: &[&'static CStr]) -> Result<i32, Failure> {
     let mut buffer = [0; 4096];
     let (mut used, mut found) = (0, false);
     loop {
-        let count = about(c"standard input", read(STDIN, &mut buffer[used..]))?;
+        let end = buffer.len().min(used + PIPE_PART);
+        let count = about(c"standard input", read(STDIN, &mut buffer[used..end]))?;
         used += count;
         let mut start = 0;
         while let Some(length) = buffer[start..used].iter().position(|byte| *byte == b'\n') {
@@ -350,6 +359,7 @@ impl fmt::Display for Reason {
             Some(Errno::ENOTDIR) => "not a directory",
             Some(Errno::EEXIST) => "file exists",
             Some(Errno::ENOTEMPTY) => "directory not empty",
+            Some(Errno::E2BIG) => "too many",
             Some(error) => error.name(),
             None => "unknown error",
         })

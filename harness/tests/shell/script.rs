@@ -150,3 +150,94 @@ fn commands_of_its_own_say_what_they_know() {
         assert!(out.contains(words), "{words}: {out}");
     }
 }
+
+#[test]
+fn standard_error_goes_where_standard_output_does() {
+    // In a pipeline, that is into the pipe; the order of redirections counts.
+    let missing = "cat: /none: no such file or directory\n";
+    for cat in ["cat /none", "shell -c 'cat /none'"] {
+        says(&format!("{cat} 2>&1 | cat > /tmp/f; cat /tmp/f\n"), missing);
+        says(
+            &format!("{cat} 2>&1 > /tmp/g | cat > /tmp/f; cat /tmp/f\n"),
+            missing,
+        );
+        let (_, out, err) = run(&format!("{cat} > /tmp/f 2>&1 | cat; cat /tmp/f\n"));
+        assert_eq!((&out[..], &err[..]), (missing, ""), "{cat}");
+    }
+}
+
+#[test]
+fn a_part_of_a_pipeline_that_cannot_begin_leaves_the_others_to_end() {
+    let (status, out, err) = run("echo a | cat > /none/f; echo $?; ps\n");
+    assert_eq!(status, 0);
+    assert!(out.starts_with("1\n"), "{out}");
+    assert!(err.contains("cannot open /none/f"), "{err}");
+    // The shell itself, and nobody else.
+    assert_eq!(out.lines().count(), 3, "{out}");
+    // What was started is a job like any other.
+    let (_, out, _) = run("patchwork-spin | cat < /none/f &\njobs\n");
+    assert_eq!(out, "[1] runs: patchwork-spin | cat < /none/f\n");
+    let (_, out, _) =
+        run("cat < /none/f | echo b; echo $?; nothing | echo c; echo d | nothing; echo $?\n");
+    assert_eq!(out, "b\n0\nc\n127\n");
+}
+
+#[test]
+fn commands_of_its_own_are_the_same_in_a_pipeline() {
+    says("patchwork-exit 4; echo $? | cat\n", "4\n");
+    says("env A='x  y'; echo \"$A\" '|' \\> | cat\n", "x  y | >\n");
+    // Each word may be as long as a program's argument, and the line longer.
+    let words = vec!["w".repeat(100); 8].join(" ");
+    says(&format!("echo {words} | cat\n"), &format!("{words}\n"));
+    says("exit 3 | cat; echo a | exit 5; echo $?\n", "5\n");
+    for name in ["jobs", "history", "mount", "wait"] {
+        let (status, out, err) = run(&format!("{name} | cat; cat < /dev/null | {name}\n"));
+        assert_eq!((status, &out[..]), (1, ""), "{name}");
+        let said = format!("{name}: another shell would not know");
+        assert_eq!(err.matches(&said).count(), 2, "{err}");
+    }
+    let (status, _, err) = run("shell -b nothing\n");
+    assert_eq!(status, 2);
+    assert!(err.contains("nothing: no command of its own"), "{err}");
+}
+
+#[test]
+fn a_mount_says_which_of_its_names_is_wrong() {
+    let (status, _, err) = run("mount /tmp /none\n");
+    assert_eq!(
+        (status, &err[..]),
+        (1, "mount: /none: no such file or directory\n")
+    );
+    let (status, _, err) = run("mount /none /tmp\n");
+    assert_eq!(
+        (status, &err[..]),
+        (1, "mount: /none: no such file or directory\n")
+    );
+}
+
+#[test]
+fn the_tools_read_and_write_pipes() {
+    says("echo hi | patchwork-tools cat | cat\n", "hi\n");
+    says("echo hi | patchwork-input copy\n", "hi\n");
+    says(
+        "echo hi | patchwork-tools grep hi\n",
+        "\u{1b}[31mhi\u{1b}[0m\n",
+    );
+    // More than one piece, and more than a pipe holds.
+    let (status, out, err) = run(
+        "patchwork-tools cat /bin/patchwork-hello | patchwork-tools cat | patchwork-input sum\n\
+         patchwork-input sum < /bin/patchwork-hello\n",
+    );
+    assert_eq!((status, &err[..]), (0, ""));
+    let sums: Vec<&str> = out.lines().collect();
+    assert_eq!(sums.len(), 2, "{out}");
+    assert_eq!(sums[0], sums[1]);
+}
+
+#[test]
+fn a_tool_takes_so_many_operands_and_says_when_there_are_more() {
+    let most = vec!["/dev/null"; 16].join(" ");
+    says(&format!("patchwork-tools cat {most}\n"), "");
+    let (status, out, _) = run(&format!("patchwork-tools cat {most} /none\n"));
+    assert_eq!((status, &out[..]), (255, "cat: operands: too many\n"));
+}

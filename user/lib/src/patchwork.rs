@@ -22,6 +22,8 @@ use crate::system::System;
 pub const STDIN: u64 = 0;
 /// Standard output.
 pub const STDOUT: u64 = 1;
+/// Bytes that are read or written at once where a pipe may be: it refuses 4,096.
+pub const PIPE_PART: usize = 2048;
 
 /// Makes a call that writes to no memory but such as this module lends it.
 fn call(number: u64, a1: u64, a2: u64, a3: u64) -> u64 {

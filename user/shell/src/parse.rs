@@ -151,7 +151,6 @@ impl Parser<'_> {
         let mut command = Command::default();
         self.blanks();
         let start = self.at;
-        let mut end = start;
         loop {
             self.blanks();
             match self.peek() {
@@ -166,9 +165,7 @@ impl Parser<'_> {
                 }
                 Some(_) => command.words.push(self.word()?),
             }
-            end = self.at;
         }
-        command.text = (start, end);
         if command.words.is_empty() && !command.redirections.is_empty() {
             return Err(mistake("a redirection without a command", start));
         }

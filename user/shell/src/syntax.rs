@@ -43,8 +43,6 @@ pub struct Command {
     pub words: Vec<Word>,
     /// Where its streams lead.
     pub redirections: Vec<Redirection>,
-    /// Bytes of the line that it stands in.
-    pub text: (usize, usize),
 }
 
 /// A stream that leads elsewhere.

@@ -14,9 +14,11 @@ mod terminal;
 mod world;
 
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use mayfly_user::{Patchwork, Process};
 
+use run::BUILTIN;
 use shell::Shell;
 use terminal::Terminal;
 
@@ -35,6 +37,10 @@ pub(crate) fn run(process: &Process<Patchwork>) -> i32 {
             shell.run_line(line);
             shell.status
         }
+        (Some(BUILTIN), Some(name)) => {
+            let words = (2..arguments.len()).filter_map(|index| arguments.get(index));
+            run_builtin(name, words)
+        }
         (Some(word), _) => {
             out::complain(&["shell: unknown argument: ", word, "\n  try: shell -c LINE"]);
             2
@@ -43,6 +49,25 @@ pub(crate) fn run(process: &Process<Patchwork>) -> i32 {
             Some(terminal) => interactive(Shell::new(Some(terminal))),
             None => line_by_line(Shell::new(None)),
         },
+    }
+}
+
+/// Runs one of the shell's own commands as a part of another shell's pipeline.
+fn run_builtin<'a>(name: &str, words: impl Iterator<Item = &'a [u8]>) -> i32 {
+    let words: Vec<String> = words
+        .map(|word| String::from_utf8_lossy(word).into_owned())
+        .collect();
+    match builtin::find(name) {
+        Some(builtin) => Shell::new(None).run_builtin(builtin, &words),
+        None => {
+            out::complain(&[
+                "shell: ",
+                name,
+                ": no command of its own\n  try: shell -c ",
+                name,
+            ]);
+            2
+        }
     }
 }
 

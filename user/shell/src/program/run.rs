@@ -21,6 +21,8 @@ const NOT_FOUND: i32 = 127;
 const CANNOT_RUN: i32 = 126;
 /// The shell itself, for commands of its own that run beside it.
 const SHELL: &str = "/bin/shell";
+/// Its argument for one of them, with the words behind it.
+pub(crate) const BUILTIN: &str = "-b";
 
 /// Why a command does not run; it was said.
 #[derive(Clone, Copy, Debug)]
@@ -47,15 +49,8 @@ impl Shell {
         if let ([words], [command], false) = (&words[..], &item.pipeline[..], item.background) {
             return self.run_alone(words, command);
         }
-        let started = self.start_pipeline(text, item, &words);
-        let children = match started {
-            Ok(children) => children,
-            Err(Failed(status)) => {
-                self.status = status;
-                return;
-            }
-        };
-        if item.background {
+        let (children, failed) = self.start_pipeline(item, &words);
+        if item.background && !children.is_empty() {
             let number = self.jobs.iter().map(|job| job.number).max().unwrap_or(0) + 1;
             if self.terminal.is_some() {
                 let ids: Vec<String> = children.iter().map(|it| it.id.to_string()).collect();
@@ -70,6 +65,9 @@ impl Shell {
         } else {
             self.status = self.wait_for(&children);
         }
+        if let Some(Failed(status)) = failed {
+            self.status = status;
+        }
     }
 
     /// A command without a pipe that is waited for.
@@ -78,13 +76,11 @@ impl Shell {
             self.status = 0;
             return;
         };
-        let streams = match Streams::redirected(&command.redirections, self.status) {
-            Ok(streams) => streams,
-            Err(Failed(status)) => {
-                self.status = status;
-                return;
-            }
-        };
+        let mut streams = Streams::default();
+        if let Err(Failed(status)) = streams.redirect(&command.redirections, self.status) {
+            self.status = status;
+            return;
+        }
         self.status = match builtin::find(name) {
             Some(builtin) => streams
                 .with(|| self.run_builtin(builtin, words))
@@ -122,52 +118,74 @@ impl Shell {
         })
     }
 
-    /// Starts every command of a pipeline, each writing to the next.
-    fn start_pipeline(
-        &mut self,
-        text: &str,
-        item: &Item,
-        words: &[Vec<String>],
-    ) -> Result<Vec<Child>, Failed> {
+    /// Starts every command of a pipeline, each writing to the next: those that
+    /// were started, and the status of the last if that one was not.
+    fn start_pipeline(&self, item: &Item, words: &[Vec<String>]) -> (Vec<Child>, Option<Failed>) {
         let mut children = Vec::new();
-        let mut input = match item.background {
+        let mut failed = None;
+        let mut input = None;
+        if item.background {
             // What runs unattended does not take what people type.
-            true => Some(opened("/dev/null")?),
-            false => None,
-        };
+            match opened("/dev/null") {
+                Ok(null) => input = Some(null),
+                Err(failed) => return (children, Some(failed)),
+            }
+        }
         let last = item.pipeline.len() - 1;
         for (index, (command, words)) in item.pipeline.iter().zip(words).enumerate() {
             let mut streams = Streams::default();
             streams.0[0] = input.take();
             if index < last {
-                let [reader, writer] = File::pipe().map_err(|errno| {
-                    complain(&["shell: cannot make a pipe: ", describe(errno)]);
-                    Failed(1)
-                })?;
-                input = Some(reader);
-                streams.0[1] = Some(writer);
+                match File::pipe() {
+                    Ok([reader, writer]) => {
+                        input = Some(reader);
+                        streams.0[1] = Some(writer);
+                    }
+                    Err(errno) => {
+                        complain(&["shell: cannot make a pipe: ", describe(errno)]);
+                        return (children, Some(Failed(1)));
+                    }
+                }
             }
-            let Some(name) = words.first() else {
-                continue;
+            // Of one that is not started, those before it find nobody who reads,
+            // those behind it an end.
+            failed = match self.start_part(command, words, streams) {
+                Ok(child) => {
+                    children.extend(child);
+                    None
+                }
+                Err(failed) => Some(failed),
             };
-            let child = if builtin::find(name).is_some() {
-                // Beside the shell, which may not wait for what it writes itself.
-                let line = text[command.text.0..command.text.1].into();
-                let words = [SHELL.into(), "-c".into(), line];
-                self.start(SHELL.into(), &words, false, &streams)
-            } else {
-                let more = Streams::redirected(&command.redirections, self.status)?;
-                streams.add(more);
-                program(name).and_then(|path| self.start(path, words, false, &streams))
-            };
-            match child {
-                Ok(child) => children.push(child),
-                // Those before it find nobody who reads, those behind it an end.
-                Err(Failed(status)) if index == last => return Err(Failed(status)),
-                Err(Failed(_)) => {}
-            }
         }
-        Ok(children)
+        (children, failed)
+    }
+
+    /// Starts a command of a pipeline; none, if its words are empty.
+    fn start_part(
+        &self,
+        command: &Command,
+        words: &[String],
+        mut streams: Streams,
+    ) -> Result<Option<Child>, Failed> {
+        streams.redirect(&command.redirections, self.status)?;
+        let Some(name) = words.first() else {
+            return Ok(None);
+        };
+        let child = match builtin::find(name) {
+            Some(builtin) if builtin.needs_shell => {
+                let advice = ": another shell would not know\n  try: without | and &, as in ";
+                complain(&[name, advice, name, " > FILE"]);
+                return Err(Failed(1));
+            }
+            // Beside the shell, which may not wait for what it writes itself.
+            Some(_) => {
+                let mut own = [SHELL.into(), BUILTIN.into()].to_vec();
+                own.extend_from_slice(words);
+                self.start(SHELL.into(), &own, false, &streams)
+            }
+            None => self.start(program(name)?, words, false, &streams),
+        };
+        child.map(Some)
     }
 
     /// Waits for children in the foreground; the status of the last one.
@@ -226,9 +244,9 @@ pub(crate) fn program(name: &str) -> Result<String, Failed> {
 pub(crate) struct Streams([Option<File>; 3]);
 
 impl Streams {
-    /// Opens what redirections name.
-    fn redirected(redirections: &[Redirection], status: i32) -> Result<Self, Failed> {
-        let mut streams = Self::default();
+    /// Opens what redirections name; what leads where another stream does, does
+    /// so as that one leads by then.
+    fn redirect(&mut self, redirections: &[Redirection], status: i32) -> Result<(), Failed> {
         for Redirection { stream, to } in redirections {
             let (word, flags) = match to {
                 Destination::From(word) => (word, "r"),
@@ -236,9 +254,9 @@ impl Streams {
                 Destination::Behind(word) => (word, "wca"),
                 Destination::As(other) => {
                     let index = usize::try_from(*other).unwrap_or(0);
-                    let fd = streams.0[index].as_ref().map_or(*other, File::fd);
+                    let fd = self.0[index].as_ref().map_or(*other, File::fd);
                     let copy = File::copy_of(fd).map_err(|_| Failed(1))?;
-                    streams.set(*stream, copy);
+                    self.set(*stream, copy);
                     continue;
                 }
             };
@@ -247,23 +265,14 @@ impl Streams {
                 complain(&["shell: a redirection needs the name of one file"]);
                 return Err(Failed(1));
             };
-            streams.set(*stream, opened(&format!("{name}:{flags}"))?);
+            self.set(*stream, opened(&format!("{name}:{flags}"))?);
         }
-        Ok(streams)
+        Ok(())
     }
 
     fn set(&mut self, stream: u64, file: File) {
         let index = usize::try_from(stream).unwrap_or(0);
         self.0[index.min(2)] = Some(file);
-    }
-
-    /// Those of `more` come before these.
-    fn add(&mut self, more: Self) {
-        for (place, file) in self.0.iter_mut().zip(more.0) {
-            if file.is_some() {
-                *place = file;
-            }
-        }
     }
 
     /// Does something while the standard streams lead there.

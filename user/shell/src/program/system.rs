@@ -13,8 +13,8 @@ use mayfly_user::patchwork::{self, files, spawn_flags};
 /// What a call says; an error number that the interface has.
 pub(crate) type Result<T> = core::result::Result<T, Errno>;
 
-/// Bytes that are read or written at once: a pipe takes less than 4096.
-pub(crate) const CHUNK: usize = 2048;
+/// Bytes that are read or written at once.
+pub(crate) const CHUNK: usize = patchwork::PIPE_PART;
 
 fn known<T>(result: core::result::Result<T, Option<Errno>>) -> Result<T> {
     result.map_err(|errno| errno.unwrap_or(Errno::EIO))

@@ -169,12 +169,16 @@ pub(super) fn mount(shell: &mut Shell, words: &[String]) -> i32 {
                 Err(Errno::ENOTDIR) => File::open(source),
                 opened => opened,
             };
-            match opened.and_then(|file| system::bind(&file, target)) {
+            let file = match opened {
+                Ok(file) => file,
+                Err(errno) => return failed("mount", source, errno),
+            };
+            match system::bind(&file, target) {
                 Ok(()) => {
                     shell.binds.push((source.clone(), target.clone()));
                     0
                 }
-                Err(errno) => failed("mount", source, errno),
+                Err(errno) => failed("mount", target, errno),
             }
         }
         _ => usage("mount", "mount [SOURCE TARGET]"),

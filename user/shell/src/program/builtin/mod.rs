@@ -21,6 +21,8 @@ pub(crate) struct Builtin {
     operands: &'static str,
     what: &'static str,
     pub(crate) run: fn(&mut Shell, &[String]) -> i32,
+    /// It is about the shell that it was typed in, and no other can do it.
+    pub(crate) needs_shell: bool,
 }
 
 /// All of them, as `help` shows them.
@@ -42,7 +44,7 @@ pub(crate) const NAMES: [Builtin; 20] = [
         files::cd,
     ),
     row("pwd", "", "where that is", files::pwd),
-    row(
+    about_shell(
         "mount",
         "[SOURCE TARGET]",
         "show a directory in the place of another",
@@ -61,8 +63,8 @@ pub(crate) const NAMES: [Builtin; 20] = [
         "end processes, by their numbers",
         machine::kill,
     ),
-    row("jobs", "", "what runs unattended", machine::jobs),
-    row("wait", "", "wait for all of that", machine::wait),
+    about_shell("jobs", "", "what runs unattended", machine::jobs),
+    about_shell("wait", "", "wait for all of that", machine::wait),
     row("mem", "", "memory in use", machine::mem),
     row(
         "caps",
@@ -82,7 +84,7 @@ pub(crate) const NAMES: [Builtin; 20] = [
         "run it; show its system calls live",
         watch::trace,
     ),
-    row("history", "", "lines entered before", machine::history),
+    about_shell("history", "", "lines entered before", machine::history),
     row("clear", "", "an empty screen", clear),
     row("exit", "[STATUS]", "leave", exit),
 ];
@@ -98,6 +100,20 @@ const fn row(
         operands,
         what,
         run,
+        needs_shell: false,
+    }
+}
+
+/// A row of one that is about the shell itself.
+const fn about_shell(
+    name: &'static str,
+    operands: &'static str,
+    what: &'static str,
+    run: fn(&mut Shell, &[String]) -> i32,
+) -> Builtin {
+    Builtin {
+        needs_shell: true,
+        ..row(name, operands, what, run)
     }
 }
 
