@@ -12,6 +12,7 @@
 
 use mayfly_abi::veridian::SyscallError;
 use mayfly_user::check::Checks;
+use mayfly_user::registers::Noise;
 use mayfly_user::veridian::capability::{create, derive, kind, revoke, right, validate};
 use mayfly_user::{Process, Veridian, say, veridian};
 
@@ -126,46 +127,33 @@ fn full(checks: &mut Checks<'_, Veridian>) {
 /// Guesses: words at random, near real tokens, and old ones; with each, calls
 /// that would reach something.
 fn guess(checks: &mut Checks<'_, Veridian>, seed: u64, count: u64) {
-    let mut random = Random(seed);
+    let mut random = Noise(seed);
     let info = veridian::start_info();
     let real = [veridian::console(), info.space_token, info.process_token];
     let old = real.map(|token| derive(token, 0).unwrap_or(0));
     let dead = derive(veridian::console(), right::REVOKE | right::WRITE).unwrap_or(0);
     let _ = revoke(dead);
     for _ in 0..count {
-        let near = real[(random.next() % 3) as usize];
-        let token = match random.next() % 6 {
-            0 => random.next(),
-            1 => near ^ 1 << (random.next() % 64),
-            2 => near.wrapping_add(random.next() % 256) & !(7 << 60) | (random.next() % 8) << 60,
+        let near = real[(random.draw() % 3) as usize];
+        let token = match random.draw() % 6 {
+            0 => random.draw(),
+            1 => near ^ 1 << (random.draw() % 64),
+            2 => near.wrapping_add(random.draw() % 256) & !(7 << 60) | (random.draw() % 8) << 60,
             3 => dead,
-            4 => near & 0xffff | random.next() << 16,
-            _ => random.next() % 0x1_0000,
+            4 => near & 0xffff | random.draw() << 16,
+            _ => random.draw() % 0x1_0000,
         };
         if real.contains(&token) || old.contains(&token) {
             continue;
         }
-        let id = random.next() % 64;
-        let reached = match random.next() % 5 {
+        let id = random.draw() % 64;
+        let reached = match random.draw() % 5 {
             0 => validate(token, 0),
             1 => derive(token, 0).map(|_| ()),
             2 => revoke(token),
-            3 => create(random.next() % 11, id, 0, token).map(|_| ()),
+            3 => create(random.draw() % 11, id, 0, token).map(|_| ()),
             _ => veridian::write(token, b"!", 0).map(|_| ()),
         };
         checks.holds(format_args!("{token:#x}: {reached:?}"), reached == INVALID);
-    }
-}
-
-/// splitmix64.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut word = self.0;
-        word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        word ^ (word >> 31)
     }
 }

@@ -11,8 +11,10 @@ use core::sync::atomic::Ordering::SeqCst;
 use mayfly_abi::veridian::{IpcCallResult, IpcReceiveResult, SyscallError, clock, nr};
 use mayfly_user::measure::{NO_SUCH, Rounds};
 use mayfly_user::veridian::capability::{self, kind, right};
+use mayfly_user::veridian::family::decimal;
 use mayfly_user::veridian::image::this_program;
 use mayfly_user::veridian::ipc::{self, MESSAGE_MAX, Request};
+use mayfly_user::veridian::memory::mmap;
 use mayfly_user::veridian::thread::{self, FOREVER, Stack};
 use mayfly_user::veridian::{self, process};
 use mayfly_user::{Process, System, Veridian};
@@ -184,25 +186,8 @@ fn answer(endpoint: u64, token: u64) -> ! {
     }
 }
 
-/// A number in decimal digits.
-fn decimal(mut number: u64, digits: &mut [u8; 20]) -> &[u8] {
-    let mut at = digits.len();
-    while number > 0 || at == digits.len() {
-        at -= 1;
-        digits[at] = b'0' + u8::try_from(number % 10).unwrap_or(0);
-        number /= 10;
-    }
-    &digits[at..]
-}
-
 fn map(length: u64, flags: u64, token: u64) -> Result<u64> {
-    let words = [0, length, READ_WRITE, flags, token, 0];
-    // SAFETY: nothing that exists is replaced.
-    let result = unsafe { Veridian::call(nr::MMAP, words) };
-    match Veridian::error(result) {
-        0 => Ok(result),
-        code => Err(SyscallError::from_code(code)),
-    }
+    mmap(0, length, READ_WRITE, flags, Some(token), 0)
 }
 
 fn unmap(start: u64, length: u64) {

@@ -7,6 +7,7 @@
 use mayfly_abi::veridian::{Timespec, nr};
 use mayfly_user::programs::exhaust::{self, Greedy};
 use mayfly_user::veridian::image::this_program;
+use mayfly_user::veridian::memory::mmap;
 use mayfly_user::veridian::{capability, process};
 use mayfly_user::{System as _, Veridian, veridian};
 
@@ -27,9 +28,7 @@ extern "sysv64" fn nothing(_: u64) -> ! {
 }
 
 fn map(length: u64) -> Option<u64> {
-    // SAFETY: memory is mapped where nothing is.
-    let place = unsafe { Veridian::call(nr::MMAP, [0, length, READ_WRITE, OWN, 0, 0]) };
-    (Veridian::error(place) == 0).then_some(place)
+    mmap(0, length, READ_WRITE, OWN, None, 0).ok()
 }
 
 impl Greedy for Taker {

@@ -26,7 +26,7 @@ use mayfly_user::{Process, Veridian, veridian};
 
 mayfly_user::program!(Veridian, run);
 
-// Ids of the child's endpoint and of the channel, which the child finds here:
+/// Ids of the child's endpoint and of the channel, which the child finds here:
 /// it begins with its creator's data, what was zero at first excepted.
 static ENDPOINT: AtomicU64 = AtomicU64::new(NONE);
 static CHANNEL: AtomicU64 = AtomicU64::new(NONE);

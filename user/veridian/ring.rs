@@ -5,16 +5,14 @@
 
 #![cfg_attr(target_os = "none", no_std, no_main)]
 
-use mayfly_abi::veridian::nr;
 use mayfly_user::arguments::Arguments;
 use mayfly_user::programs::ring::{self, Member, Token};
-use mayfly_user::{System as _, Veridian, veridian};
+use mayfly_user::veridian::memory::{PAGE, map, mmap, prot};
+use mayfly_user::{Veridian, veridian};
 
 mayfly_user::program!(Veridian, ring::run::<Ring>);
 
-/// Protection: to be read and written. Flag: shared.
-const READ_WRITE: u64 = 3;
-const SHARED: u64 = 2;
+const READ_WRITE: u64 = prot::READ | prot::WRITE;
 
 struct Ring;
 
@@ -23,11 +21,9 @@ impl Member for Ring {
 
     fn memory(_: &Arguments) -> Option<&'static Token> {
         let token = *veridian::granted().get(1)?;
-        let words = [0, 4096, READ_WRITE, SHARED, token, 0];
-        // SAFETY: memory is mapped where nothing is.
-        let place = unsafe { Veridian::call(nr::MMAP, words) };
+        let place = mmap(0, PAGE, READ_WRITE, map::SHARED, Some(token), 0).ok()?;
         // SAFETY: a page was mapped there for good; all who use it use atomics.
-        (Veridian::error(place) == 0).then(|| unsafe { &*(place as *const Token) })
+        Some(unsafe { &*(place as *const Token) })
     }
 
     fn give_way() {

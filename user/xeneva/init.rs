@@ -2,7 +2,7 @@
 //!
 //! Purpose: process 1 may not exit, and reaps whoever ends. Says its id, tries
 //! to exit, then says `reaped` for every end. Neighbours:
-//! `harness/tests/xeneva/threads.rs` runs it as `init.exe`.
+//! `harness/tests/xeneva/ideas.rs` runs it as `init.exe`.
 
 #![cfg_attr(target_os = "uefi", no_std, no_main)]
 

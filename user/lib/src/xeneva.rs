@@ -46,7 +46,7 @@ pub fn null_call() -> u64 {
 /// # Errors
 /// When an address is bad.
 pub fn text_out(format: &CStr, [v1, v2, v3, v4, v5]: [u64; 5]) -> Result<(), Failed> {
-    let format = format.as_ptr().addr() as u64;
+    let format = format.as_ptr().expose_provenance() as u64;
     outcome(call(nr::SeTextOut, [format, v1, v2, v3, v4, v5])).map(|_| ())
 }
 
@@ -76,7 +76,7 @@ pub fn process_exit() -> u64 {
 /// # Errors
 /// When there is no memory for it.
 pub fn create_process(name: &CStr) -> Result<i32, Failed> {
-    let name = name.as_ptr().addr() as u64;
+    let name = name.as_ptr().expose_provenance() as u64;
     let pid = outcome(call(nr::CreateProcess, [0, name, 0, 0, 0, 0]))?;
     i32::try_from(pid).map_err(|_| Failed)
 }
@@ -87,7 +87,7 @@ pub fn create_process(name: &CStr) -> Result<i32, Failed> {
 /// # Errors
 /// When it cannot be loaded; the process is gone then.
 pub fn load_exec(pid: i32, path: &CStr, arguments: &[*const c_char]) -> Result<u64, Failed> {
-    let path = path.as_ptr().addr() as u64;
+    let path = path.as_ptr().expose_provenance() as u64;
     let argv = arguments.as_ptr().expose_provenance() as u64;
     let (argc, pid) = (arguments.len() as u64, word(pid));
     outcome(call(nr::ProcessLoadExec, [pid, path, argc, argv, 0, 0]))
@@ -116,7 +116,7 @@ pub fn set_file_to_process(fd: i32, dest: i32, pid: i32) -> Result<u64, Failed> 
 /// # Errors
 /// When that cannot be.
 pub fn open_file(path: &CStr, mode: u64) -> Result<i32, Failed> {
-    let path = path.as_ptr().addr() as u64;
+    let path = path.as_ptr().expose_provenance() as u64;
     let fd = outcome(call(nr::OpenFile, [path, mode, 0, 0, 0, 0]))?;
     i32::try_from(fd).map_err(|_| Failed)
 }

@@ -15,6 +15,7 @@ use mayfly_abi::table::{Argument, Kind, Row};
 
 use crate::check::Checks;
 use crate::entry::Process;
+use crate::registers::Noise;
 use crate::system::System;
 
 /// What random calls need to know of an interface.
@@ -116,7 +117,7 @@ pub static PROGRESS: AtomicU64 = AtomicU64::new(0);
 /// Numbers that look random, and what calls have answered.
 #[derive(Debug)]
 pub struct Random {
-    state: u64,
+    noise: Noise,
     answers: [u64; 8],
 }
 
@@ -124,17 +125,14 @@ impl Random {
     /// Those of a seed.
     pub fn new(seed: u64) -> Self {
         Self {
-            state: seed,
+            noise: Noise(seed),
             answers: [0; 8],
         }
     }
 
-    /// Any number (splitmix64).
+    /// Any number.
     pub fn any(&mut self) -> u64 {
-        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let word = (self.state ^ (self.state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        word ^ (word >> 31)
+        self.noise.draw()
     }
 
     /// A number below `limit`, which is not 0.
