@@ -60,9 +60,12 @@ fn help_names_every_command() {
         "run",
         "call",
         "trace",
+        "shell",
+        "bench",
         "coverage",
         "doctor",
         "completions",
+        "man",
     ] {
         assert!(
             stdout(&output).contains(&format!("\n  {command} ")),

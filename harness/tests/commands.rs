@@ -5,6 +5,7 @@
 //! people. Neighbours: `cli` uses the commands as they are meant to be.
 
 use std::fs::File;
+use std::io::Read as _;
 use std::os::fd::AsRawFd as _;
 use std::process::{Command, Output, Stdio};
 
@@ -230,4 +231,70 @@ fn what_cannot_be_done_names_the_file_or_the_option() {
         assert!(!output.status.success() && told.contains(words), "{told}");
         is_readable(&output, words);
     }
+}
+
+#[test]
+fn an_interface_that_is_misspelt_has_a_near_one() {
+    for (arguments, near) in [
+        (&["call", "patchwrok", "GETPID"][..], Some("patchwork")),
+        (&["coverage", "xenva"], Some("xeneva")),
+        (&["coverage", "linux"], None),
+    ] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mayfly"));
+        let output = command.args(arguments).output().expect("the tool is built");
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let meant = near.map(|near| said.contains(&format!("did you mean {near}?")));
+        let asked = said.contains("did you mean");
+        assert_eq!(meant.unwrap_or(asked), near.is_some(), "{said}");
+        assert!(
+            said.contains("known: xeneva, patchwork, veridian"),
+            "{said}"
+        );
+    }
+}
+
+#[test]
+fn colours_are_for_terminals_and_for_those_who_want_them() {
+    // Where its error goes, what the environment and the option say; colours.
+    for (terminal, no_color, when, coloured) in [
+        (false, false, None, false),
+        (false, false, Some("always"), true),
+        (true, false, None, true),
+        (true, true, None, false),
+        (true, false, Some("never"), false),
+        // The option is nearer.
+        (true, true, Some("always"), true),
+    ] {
+        let said = misses(terminal, no_color, when);
+        assert!(said.contains("cannot run nope"), "{said}");
+        let found = said.contains('\x1b');
+        assert_eq!(found, coloured, "{terminal} {no_color} {when:?}: {said}");
+    }
+}
+
+/// What the tool says of a program that it does not have, to a terminal or a pipe.
+fn misses(terminal: bool, no_color: bool, when: Option<&str>) -> String {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mayfly"));
+    for name in ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE"] {
+        command.env_remove(name);
+    }
+    command.env("TERM", "xterm").args(["run", "nope"]);
+    command.args(when.iter().flat_map(|when| ["--color", when]));
+    if no_color {
+        command.env("NO_COLOR", "1");
+    }
+    if !terminal {
+        let output = command.output().expect("the tool is built");
+        return String::from_utf8_lossy(&output.stderr).into_owned();
+    }
+    let pty = nix::pty::openpty(None, None).expect("a terminal");
+    let child = command.stderr(pty.slave).stdout(Stdio::null()).spawn();
+    child.expect("the tool is built").wait().expect("it ends");
+    // The command keeps the other end open.
+    drop(command);
+    let mut said = Vec::new();
+    // The end of a terminal is an error; what came before it is there.
+    let _ = File::from(pty.master).read_to_end(&mut said);
+    String::from_utf8_lossy(&said).into_owned()
 }

@@ -50,7 +50,13 @@ impl Target {
 
 /// Reads the name of an interface.
 pub(crate) fn abi(name: &str) -> Result<Abi, String> {
-    Abi::from_name(name).ok_or_else(|| "known: xeneva, patchwork, veridian".into())
+    Abi::from_name(name).ok_or_else(|| {
+        let distance = |abi: &Abi| strsim::damerau_levenshtein(abi.name(), name);
+        let near = Abi::ALL.into_iter().min_by_key(distance);
+        let meant = near.filter(|abi| distance(abi) <= 2);
+        let meant = meant.map_or_else(String::new, |abi| format!("did you mean {}? ", abi.name()));
+        meant + "known: xeneva, patchwork, veridian"
+    })
 }
 
 /// Reads `GUESTPATH=HOSTPATH`, and the host's file.
