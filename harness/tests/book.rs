@@ -78,6 +78,44 @@ fn pages_are_short_and_listed() {
     }
 }
 
+/// Interfaces by the first word of a program's name.
+const INTERFACES: [&str; 3] = ["xeneva", "patchwork", "veridian"];
+
+/// The programs that a row of `user/README.md` stands for.
+fn programs_of(row: &str) -> Vec<String> {
+    let mut cells = row.trim_matches('|').split('|').map(str::trim);
+    let name = cells.next().unwrap_or_default().trim_matches('`');
+    let on: Vec<&str> = match cells.next().unwrap_or_default() {
+        "all" => INTERFACES.into(),
+        some => some.split(", ").collect(),
+    };
+    on.iter().map(|abi| format!("{abi}-{name}")).collect()
+}
+
+#[test]
+fn the_table_of_programs_has_each_of_them_once() {
+    let page = page("user/README.md", "Programs");
+    let rows = page.lines().filter(|line| line.starts_with("| `"));
+    let mut told: Vec<String> = rows.flat_map(programs_of).collect();
+    told.sort();
+    let manifests = ["user/elf/Cargo.toml", "user/pe/Cargo.toml"];
+    let lists = manifests.map(|file| fs::read_to_string(root().join(file)).expect(file));
+    let lines = lists.iter().flat_map(|list| list.lines());
+    let mut bundled: Vec<String> = lines
+        .filter_map(|line| line.strip_prefix("name = \"")?.strip_suffix('"'))
+        .filter(|name| {
+            INTERFACES
+                .iter()
+                .any(|abi| name.starts_with(&format!("{abi}-")))
+        })
+        .map(str::to_owned)
+        .collect();
+    // The packages have names of that form too.
+    bundled.retain(|name| !name.ends_with("-programs"));
+    bundled.sort();
+    assert_eq!(told, bundled);
+}
+
 #[test]
 fn code_is_in_the_file_that_the_page_names() {
     let mut compared = 0;

@@ -1,7 +1,8 @@
 //! What `run`, `call` and `trace` tell of kernel instructions.
 //!
 //! Purpose: the same call costs the same whichever command shows it, and where
-//! its instructions went adds up. Neighbours: `bench.rs` has `mayfly bench`,
+//! its instructions went adds up. Neighbours: `bench/main.rs` has `mayfly
+//! bench`,
 //! `tcg.rs` checks the counter itself.
 
 use std::fs;

@@ -1,7 +1,8 @@
 //! IPC calls of VeridianOS, made by a probe (`specs/veridian.md` §5, §6).
 //!
 //! Purpose: endpoints, channels and messages as one process sees them: it has
-//! both ends of its channels. Neighbours: `exchange.rs` has several threads.
+//! both ends of its channels. Neighbours: `passing.rs` has what
+//! goes between threads and processes.
 
 use mayfly::prelude::*;
 
