@@ -388,12 +388,6 @@ impl Machine for FakeMachine {
         self.now
     }
 
-    fn time_at(&self, ticks: u64) -> u64 {
-        // Both go on by themselves: it is as long ago as the ticks say.
-        self.now
-            .saturating_sub(self.ticks.get().wrapping_sub(ticks))
-    }
-
     fn boot_epoch(&self) -> u64 {
         self.epoch
     }

@@ -305,8 +305,12 @@ pub trait Machine {
     fn nanoseconds(&self, ticks: u64) -> u64;
     /// Nanoseconds since boot.
     fn now(&self) -> u64;
-    /// Nanoseconds since boot when the counter was at `ticks`.
-    fn time_at(&self, ticks: u64) -> u64;
+    /// Nanoseconds since boot when the counter was at `ticks`: always the same,
+    /// where both are one clock.
+    fn time_at(&self, ticks: u64) -> u64 {
+        let age = self.nanoseconds(self.ticks().wrapping_sub(ticks));
+        self.now().saturating_sub(age)
+    }
     /// Unix time at boot, in seconds.
     fn boot_epoch(&self) -> u64;
     /// Asks for a timer interrupt at `deadline` (nanoseconds since boot), or none.
