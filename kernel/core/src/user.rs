@@ -5,7 +5,7 @@
 
 use crate::error::KernelError::{self, BadAddress, TooLong};
 use crate::object::memory::{Space, Touch};
-use crate::port::{CopyFault, Machine, PAGE_SIZE, USER_END};
+use crate::port::{Access, CopyFault, Machine, PAGE_SIZE, USER_END};
 
 /// Checks that `address..address + length` lies in the user half.
 ///
@@ -237,6 +237,36 @@ fn check_pages<M: Machine>(
     Ok(())
 }
 
+/// Checks that a range may be read or written, and brings its pages in. It need
+/// not be of the running space.
+///
+/// # Errors
+/// [`KernelError::BadAddress`], [`KernelError::Overflow`], [`KernelError::NoMemory`].
+#[inline(always)]
+pub fn bring_in<M: Machine>(
+    machine: &mut M,
+    space: &mut Space<M>,
+    address: u64,
+    length: u64,
+    touch: Touch,
+) -> Result<(), KernelError> {
+    check_range(address, length)?;
+    let end = address + length;
+    let mut at = address;
+    while at < end {
+        let present = machine.lookup(space.tables(), at);
+        let may = |access: Access| match touch {
+            Touch::Write => access.write,
+            _ => access.read,
+        };
+        if !present.is_some_and(|(_, access)| may(access)) {
+            space.touch(machine, at, touch)?;
+        }
+        at = (at | (PAGE_SIZE - 1)) + 1;
+    }
+    Ok(())
+}
+
 /// Which side of a copy between two address spaces cannot be accessed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
@@ -343,19 +373,24 @@ pub fn read_string<M: Machine>(
 /// ring 0 is emulated, a loop over bytes is what a short call spends most on.
 #[inline]
 pub fn find_zero(bytes: &[u8]) -> Option<usize> {
-    const LOW: u64 = u64::from_le_bytes([1; 8]);
-    const HIGH: u64 = u64::from_le_bytes([0x80; 8]);
     let (words, rest) = bytes.as_chunks::<8>();
     for (index, word) in words.iter().enumerate() {
-        let word = u64::from_le_bytes(*word);
-        // The lowest bit that is set is the first zero's; higher ones may lie.
-        let zeros = word.wrapping_sub(LOW) & !word & HIGH;
-        if zeros != 0 {
-            return Some(index * 8 + zeros.trailing_zeros() as usize / 8);
+        if let Some(at) = zero_in(u64::from_le_bytes(*word)) {
+            return Some(index * 8 + at);
         }
     }
     let at = rest.iter().position(|byte| *byte == 0)?;
     Some(words.len() * 8 + at)
+}
+
+/// Index of the first zero of the eight bytes in `word`, the lowest first.
+#[inline(always)]
+pub fn zero_in(word: u64) -> Option<usize> {
+    const LOW: u64 = u64::from_le_bytes([1; 8]);
+    const HIGH: u64 = u64::from_le_bytes([0x80; 8]);
+    // The lowest bit that is set is the first zero's; higher ones may lie.
+    let zeros = word.wrapping_sub(LOW) & !word & HIGH;
+    (zeros != 0).then(|| zeros.trailing_zeros() as usize / 8)
 }
 
 /// Bytes of a string that are read at once.

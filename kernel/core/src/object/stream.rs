@@ -4,7 +4,7 @@ use crate::error::KernelError;
 use crate::kernel::{Kernel, Running};
 use crate::object::memory::Touch;
 use crate::port::{Host, Machine, PAGE_SIZE, PIECES_MAX, Piece, Port};
-use crate::user::check_range;
+use crate::user::{self, check_range};
 
 /// An output stream to the host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,14 +64,8 @@ pub fn readable<P: Port>(
     address: u64,
     length: u64,
 ) -> Result<(), KernelError> {
-    check_range(address, length)?;
-    let end = address + length;
-    let mut page = address;
-    while page < end {
-        present(kernel, running, page)?;
-        page = (page | (PAGE_SIZE - 1)) + 1;
-    }
-    Ok(())
+    let (machine, space) = (&mut kernel.machine, &mut running.process.space);
+    user::bring_in(machine, space, address, length, Touch::Read)
 }
 
 /// The frame of a page of the running space, brought in if need be.

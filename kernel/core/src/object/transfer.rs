@@ -15,12 +15,71 @@ use crate::object::stream::Stream;
 use crate::object::wait::Entry;
 use crate::object::{log, stream};
 use crate::personality::{process_files as process, terminal_files as terminal};
-use crate::port::{Machine, PAGE_SIZE, Port};
+use crate::port::{Machine, PAGE_SIZE, PIECES_MAX, Port};
 use crate::user::{self, check_range};
 
 /// Bytes that devices give.
 static ZEROS: [u8; 4096] = [0; 4096];
 static ONES: [u8; 4096] = [0xff; 4096];
+
+/// Longest transfer that is made in one piece: so many pages as an output of four
+/// messages has.
+pub const PART: u64 = 4 * PIECES_MAX as u64 * PAGE_SIZE;
+/// Bytes before whoever waits has a turn, the host among them.
+const TURN: u64 = 1 << 20;
+
+/// Makes a transfer that is longer than [`PART`]: `transfer` reads or writes one
+/// part of it. All of the buffer is checked first, for what the transfer does to it.
+/// What goes wrong behind the first part ends the transfer there. A file that is
+/// not always [`is_ready`] gets one part only: no queue holds as much.
+///
+/// # Errors
+/// [`KernelError::Overflow`] and [`KernelError::BadAddress`] for the buffer; those
+/// of the first part.
+#[cold]
+#[inline(never)]
+pub fn in_turns<P: Port>(
+    kernel: &mut Kernel<P>,
+    running: &mut Running<P>,
+    (ready, touch): (bool, Touch),
+    (address, count): (u64, u64),
+    transfer: impl Fn(&mut Kernel<P>, &mut Running<P>, u64, u64) -> Result<Flow, KernelError>,
+) -> Result<Flow, KernelError> {
+    let done = core::mem::take(&mut running.thread.done);
+    check_range(address, count)?;
+    let range = address..address + count;
+    if done == 0 && !running.process.space.allows(range, touch) {
+        return Err(KernelError::BadAddress);
+    }
+    if !ready {
+        return transfer(kernel, running, address, count.min(TURN));
+    }
+    let mut at = done;
+    loop {
+        // Parts end where pages do.
+        let part = (PART - (address + at) % PAGE_SIZE).min(count - at);
+        let moved = match transfer(kernel, running, address + at, part) {
+            Ok(Flow::Return(moved)) => moved,
+            Err(_) if at > 0 => return Ok(Flow::Return(at)),
+            other => return other,
+        };
+        at += moved;
+        if moved < part || at == count {
+            return Ok(Flow::Return(at));
+        }
+        if at - done >= TURN || kernel.is_due() {
+            return Ok(kernel.go_on_later(running, at));
+        }
+    }
+}
+
+/// Neither reading nor writing ever waits for anybody, nor keeps bytes together.
+pub fn is_ready(file: &OpenFile) -> bool {
+    matches!(
+        file.node,
+        Node::Null | Node::Zero | Node::One | Node::Log | Node::File(_) | Node::Stream(_)
+    )
+}
 
 /// Checks that a file can be read and was opened for that.
 ///
@@ -66,18 +125,8 @@ pub fn check_output<P: Port>(
     address: u64,
     length: u64,
 ) -> Result<(), KernelError> {
-    check_range(address, length)?;
-    let end = address + length;
-    let space = &mut running.process.space;
-    let mut at = address;
-    while at < end {
-        let present = kernel.machine.lookup(space.tables(), at);
-        if !present.is_some_and(|(_, access)| access.write) {
-            space.touch(&mut kernel.machine, at, Touch::Write)?;
-        }
-        at = (at | (PAGE_SIZE - 1)) + 1;
-    }
-    Ok(())
+    let (machine, space) = (&mut kernel.machine, &mut running.process.space);
+    user::bring_in(machine, space, address, length, Touch::Write)
 }
 
 /// Lets go of a file; whoever is at its other end hears of it.

@@ -7,7 +7,7 @@
 //! - `identity`: who am I, and the error number of a thread.
 //! - `joins`: threads of VeridianOS, and the codes they leave.
 //! - `time`: clocks and sleeps.
-//! - `write`: output, and the order of its checks.
+//! - `write`: output, and the order of its checks. `long`: what takes several turns.
 //! - `memory`: memory calls of PatchworkOS. `threads`: its threads and futexes.
 //! - `pipes`, `sockets`: calls that wait for another process. `duo`: two of them.
 //! - `crowd`: a pipe with many at both ends, against a model.
@@ -23,6 +23,7 @@ mod duo;
 mod identity;
 mod input;
 mod joins;
+mod long;
 mod memory;
 mod notes;
 mod pipes;

@@ -12,6 +12,7 @@ use super::error::{answer, answer_flow};
 use crate::error::KernelError;
 use crate::kernel::{Flow, Kernel, Running};
 use crate::object::file::{FileRef, Handles, Node};
+use crate::object::memory::Touch;
 use crate::object::{stream, transfer};
 use crate::port::Port;
 
@@ -52,9 +53,29 @@ fn read_checked<P: Port>(
     if buffer == 0 {
         return Err(KernelError::NullPointer);
     }
+    if count > transfer::PART {
+        let whole = (buffer, count);
+        return transfer::in_turns(
+            kernel,
+            running,
+            (transfer::is_ready(&file), Touch::Write),
+            whole,
+            |kernel, running, buffer, count| read_part(kernel, running, &file, buffer, count),
+        );
+    }
+    read_part(kernel, running, &file, buffer, count)
+}
+
+fn read_part<P: Port>(
+    kernel: &mut Kernel<P>,
+    running: &mut Running<P>,
+    file: &FileRef,
+    buffer: u64,
+    count: u64,
+) -> Result<Flow, KernelError> {
     transfer::check_output(kernel, running, buffer, count)?;
-    transfer::readable(&file)?;
-    transfer::read(kernel, running, &file, buffer, count)
+    transfer::readable(file)?;
+    transfer::read(kernel, running, file, buffer, count)
 }
 
 /// WRITE.
@@ -81,13 +102,34 @@ fn write_checked<P: Port>(
     if buffer == 0 {
         return Err(KernelError::NullPointer);
     }
+    if count > transfer::PART {
+        let whole = (buffer, count);
+        return transfer::in_turns(
+            kernel,
+            running,
+            (transfer::is_ready(&file), Touch::Read),
+            whole,
+            |kernel, running, buffer, count| write_part(kernel, running, &file, buffer, count),
+        );
+    }
+    write_part(kernel, running, &file, buffer, count)
+}
+
+#[inline(always)]
+fn write_part<P: Port>(
+    kernel: &mut Kernel<P>,
+    running: &mut Running<P>,
+    file: &FileRef,
+    buffer: u64,
+    count: u64,
+) -> Result<Flow, KernelError> {
     if let Node::Stream(stream) = file.node {
         // Streams are always writable, and look at the buffer themselves.
         return stream::write(kernel, running, stream, buffer, count).map(Flow::Return);
     }
     stream::readable(kernel, running, buffer, count)?;
-    transfer::writable(&file)?;
-    transfer::write(kernel, running, &file, buffer, count)
+    transfer::writable(file)?;
+    transfer::write(kernel, running, file, buffer, count)
 }
 
 /// SEEK: no range is checked; before the beginning is far beyond the end.

@@ -13,7 +13,9 @@ use crate::error::KernelError;
 use crate::kernel::{Flow, Kernel, Running};
 use crate::object::capability::{Object, Rights};
 use crate::object::file::{FileRef, Node};
-use crate::object::{stream, transfer};
+use crate::object::memory::Touch;
+use crate::object::stream::{self, Stream};
+use crate::object::transfer;
 use crate::port::Port;
 use crate::user;
 
@@ -78,6 +80,46 @@ fn read_checked<P: Port>(
             }
         }
     }
+    if count > transfer::PART {
+        running.thread.done = done;
+        return read_long(kernel, running, buffer, count);
+    }
+    read_console(kernel, running, buffer, count)
+}
+
+/// More than an input holds, perhaps of a file that somebody gave.
+#[cold]
+#[inline(never)]
+fn read_long<P: Port>(
+    kernel: &mut Kernel<P>,
+    running: &mut Running<P>,
+    buffer: u64,
+    count: u64,
+) -> Result<Flow, KernelError> {
+    if let Some(file) = given(running, INPUT) {
+        let whole = (buffer, count);
+        return transfer::in_turns(
+            kernel,
+            running,
+            (transfer::is_ready(&file), Touch::Write),
+            whole,
+            read_console,
+        );
+    }
+    user::check_range(buffer, count)?;
+    let range = buffer..buffer + count;
+    match running.process.space.allows(range, Touch::Write) {
+        true => read_console(kernel, running, buffer, transfer::PART),
+        false => Err(KernelError::BadAddress),
+    }
+}
+
+fn read_console<P: Port>(
+    kernel: &mut Kernel<P>,
+    running: &mut Running<P>,
+    buffer: u64,
+    count: u64,
+) -> Result<Flow, KernelError> {
     let input = running.process.capabilities.console_input.clone();
     transfer::check_output(kernel, running, buffer, count)?;
     if let Some(file) = given(running, INPUT) {
@@ -122,9 +164,43 @@ fn write_given<P: Port>(
     buffer: u64,
     count: u64,
 ) -> Result<Flow, KernelError> {
-    stream::readable(kernel, running, buffer, count)?;
-    transfer::writable(file)?;
-    transfer::write(kernel, running, file, buffer, count)
+    let write = |kernel: &mut Kernel<P>, running: &mut Running<P>, buffer, count| {
+        stream::readable(kernel, running, buffer, count)?;
+        transfer::writable(file)?;
+        transfer::write(kernel, running, file, buffer, count)
+    };
+    if count > transfer::PART {
+        let whole = (buffer, count);
+        return transfer::in_turns(
+            kernel,
+            running,
+            (transfer::is_ready(file), Touch::Read),
+            whole,
+            write,
+        );
+    }
+    write(kernel, running, buffer, count)
+}
+
+#[cold]
+#[inline(never)]
+fn stream_long<P: Port>(
+    kernel: &mut Kernel<P>,
+    running: &mut Running<P>,
+    stream: Stream,
+    buffer: u64,
+    count: u64,
+) -> Result<Flow, KernelError> {
+    let whole = (buffer, count);
+    transfer::in_turns(
+        kernel,
+        running,
+        (true, Touch::Read),
+        whole,
+        |kernel, running, buffer, count| {
+            stream::write(kernel, running, stream, buffer, count).map(Flow::Return)
+        },
+    )
 }
 
 fn check_count(count: u64, offset: u64) -> Result<(), KernelError> {
@@ -171,7 +247,14 @@ fn write_checked<P: Port>(
     }
     let written = match target {
         Ok(stream) => match given(running, OUTPUT) {
-            Some(file) => return write_given(kernel, running, &file, buffer, count),
+            Some(file) => {
+                running.thread.done = done;
+                return write_given(kernel, running, &file, buffer, count);
+            }
+            None if count > transfer::PART => {
+                running.thread.done = done;
+                return stream_long(kernel, running, stream, buffer, count);
+            }
             None => stream::write(kernel, running, stream, buffer, count),
         },
         Err(object) => {

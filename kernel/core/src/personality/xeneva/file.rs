@@ -12,6 +12,7 @@ use mayfly_abi::xeneva::FAILED;
 use crate::error::KernelError;
 use crate::kernel::{Flow, Kernel, Running};
 use crate::object::file::{FileRef, Mode, Node, OpenFile};
+use crate::object::memory::Touch;
 use crate::object::namespace::Place;
 use crate::object::opening;
 use crate::object::pipe::CAPACITY;
@@ -128,14 +129,34 @@ fn read_checked<P: Port>(
     count: u64,
 ) -> Result<Flow, KernelError> {
     let file = Rc::clone(file(running, fd)?);
+    if count > transfer::PART {
+        let whole = (buffer, count);
+        return transfer::in_turns(
+            kernel,
+            running,
+            (transfer::is_ready(&file), Touch::Write),
+            whole,
+            |kernel, running, buffer, count| read_part(kernel, running, &file, buffer, count),
+        );
+    }
+    read_part(kernel, running, &file, buffer, count)
+}
+
+fn read_part<P: Port>(
+    kernel: &mut Kernel<P>,
+    running: &mut Running<P>,
+    file: &FileRef,
+    buffer: u64,
+    count: u64,
+) -> Result<Flow, KernelError> {
     transfer::check_output(kernel, running, buffer, count)?;
-    transfer::readable(&file)?;
+    transfer::readable(file)?;
     let count = match &file.node {
         Node::Pipe(end) if end.is_empty() => return Ok(Flow::Return(0)),
         Node::Pipe(_) => count.min(CAPACITY - 1),
         _ => count,
     };
-    transfer::read(kernel, running, &file, buffer, count)
+    transfer::read(kernel, running, file, buffer, count)
 }
 
 /// WriteFile: 0 for any failure; waits for room in a pipe.
@@ -157,13 +178,33 @@ fn write_checked<P: Port>(
     count: u64,
 ) -> Result<Flow, KernelError> {
     let file = Rc::clone(file(running, fd)?);
+    if count > transfer::PART {
+        let whole = (buffer, count);
+        return transfer::in_turns(
+            kernel,
+            running,
+            (transfer::is_ready(&file), Touch::Read),
+            whole,
+            |kernel, running, buffer, count| write_part(kernel, running, &file, buffer, count),
+        );
+    }
+    write_part(kernel, running, &file, buffer, count)
+}
+
+fn write_part<P: Port>(
+    kernel: &mut Kernel<P>,
+    running: &mut Running<P>,
+    file: &FileRef,
+    buffer: u64,
+    count: u64,
+) -> Result<Flow, KernelError> {
     stream::readable(kernel, running, buffer, count)?;
-    transfer::writable(&file)?;
+    transfer::writable(file)?;
     let count = match &file.node {
         Node::Pipe(_) => count.min(CAPACITY - 1),
         _ => count,
     };
-    transfer::write(kernel, running, &file, buffer, count)
+    transfer::write(kernel, running, file, buffer, count)
 }
 
 /// CloseFile: -1 for what is not open.
