@@ -69,6 +69,10 @@ impl CpuState {
     /// takes microseconds, so it is not told what it is like anyway.
     pub(super) fn write_new(&self, vcpu: &VcpuFd) -> Result<(), Error> {
         self.write_registers(vcpu)?;
+        // A new one has no breakpoints, and no addresses for any.
+        if self.debug.dr7 & 0xff != 0 || self.debug.db != [0; 4] {
+            self.write_debug(vcpu)?;
+        }
         if self.owes_events() {
             self.write_events(vcpu)?;
         }
@@ -81,6 +85,8 @@ impl CpuState {
     /// Makes any other vCPU like the one that was read.
     pub(super) fn write(&self, vcpu: &VcpuFd) -> Result<(), Error> {
         self.write_registers(vcpu)?;
+        // Whatever the guest has put there since.
+        self.write_debug(vcpu)?;
         self.write_events(vcpu)?;
         self.write_run_state(vcpu)
     }
@@ -94,13 +100,14 @@ impl CpuState {
         // SAFETY: KVM must not have been asked for state components that are
         // larger than this structure; nothing here ever asks for any.
         unsafe { vcpu.set_xsave(&self.vectors) }.map_err(Error::kvm("KVM_SET_XSAVE"))?;
-        if self.debug.dr7 & 0xff != 0 {
-            vcpu.set_debug_regs(&self.debug)
-                .map_err(Error::kvm("KVM_SET_DEBUGREGS"))?;
-        }
         // After the registers: they say whether the local APIC is an x2APIC.
         vcpu.set_lapic(&self.lapic)
             .map_err(Error::kvm("KVM_SET_LAPIC"))
+    }
+
+    fn write_debug(&self, vcpu: &VcpuFd) -> Result<(), Error> {
+        vcpu.set_debug_regs(&self.debug)
+            .map_err(Error::kvm("KVM_SET_DEBUGREGS"))
     }
 
     /// Something is pending or held back that no new vCPU has.

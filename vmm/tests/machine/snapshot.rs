@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 
 use iced_x86::code_asm::{
-    CodeAssembler, al, dword_ptr, dx, eax, ecx, edx, esi, r14, xmm3, xmmword_ptr,
+    CodeAssembler, al, dr0, dword_ptr, dx, eax, ecx, edx, esi, r14, rax, xmm3, xmmword_ptr,
 };
 use mayfly_vmm::{Config, Error, Module, Port, Snapshot, Stop, Vm};
 use nix::sys::memfd::{MFdFlags, memfd_create};
@@ -278,4 +278,40 @@ fn only_a_machine_that_was_made_for_it_goes_back() {
     assert!(vm.reset(&other).is_err());
     // And nothing has happened to it.
     assert_eq!(finish(&mut vm), LINES - 2);
+}
+
+#[test]
+fn debug_registers_are_those_of_the_snapshot() {
+    // Adds to one, says so, and ends with it.
+    let add = |a: &mut CodeAssembler| {
+        let mut top = a.create_label();
+        a.set_label(&mut top).unwrap();
+        a.mov(rax, dr0).unwrap();
+        a.add(rax, 7).unwrap();
+        a.mov(dr0, rax).unwrap();
+        a.mov(edx, 0x3f8).unwrap();
+        for byte in [b'x', b'\n'] {
+            a.mov(al, i32::from(byte)).unwrap();
+            a.out(dx, al).unwrap();
+        }
+        a.mov(rax, dr0).unwrap();
+        a.cmp(eax, 14).unwrap();
+        a.jb(top).unwrap();
+        a.mov(edx, 0xf4).unwrap();
+        a.out(dx, eax).unwrap();
+    };
+    let mut first = vm(add);
+    // With nothing in it, and with an address that no breakpoint uses.
+    for lines in [2, 1] {
+        let snapshot = first.snapshot().unwrap();
+        let mut vm = snapshot.fork_to_reset(&[]).unwrap();
+        for _ in 0..3 {
+            for _ in 0..lines {
+                assert_eq!(vm.run(soon()).unwrap(), Stop::Output);
+            }
+            assert_eq!(vm.run(soon()).unwrap(), Stop::Exit(14));
+            vm.reset(&snapshot).unwrap();
+        }
+        assert_eq!(first.run(soon()).unwrap(), Stop::Output);
+    }
 }
