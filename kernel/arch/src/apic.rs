@@ -1,7 +1,7 @@
 //! Interrupts: the local APIC with its timer, and the IOAPIC.
 //!
 //! Handlers only mark ([`take`]); the kernel loop acts. The kernel runs with
-//! interrupts off but in [`wait`], and in ring 3.
+//! interrupts off but in [`wait`] and [`admit`], and in ring 3.
 
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 

@@ -6,6 +6,7 @@
 
 use core::arch::global_asm;
 
+use mayfly_core::user;
 use mayfly_machine::boot::{
     DIRECT_VERSION, MEMORY_RAM, MemoryRange, Module, NOTE_DIRECT, NOTE_PVH, START_INFO_MAGIC,
     StartInfo,
@@ -162,11 +163,7 @@ fn position(bytes: &[u8], byte: u8) -> Option<usize> {
 /// Index of the first `byte` of the eight in `word`, the lowest first.
 fn position_in(word: u64, byte: u8) -> Option<usize> {
     const ONES: u64 = u64::MAX / 0xff;
-    const HIGH: u64 = ONES << 7;
-    let differs = word ^ (ONES * u64::from(byte));
-    // The lowest byte that is equal is marked; higher ones may be wrongly.
-    let equal = differs.wrapping_sub(ONES) & !differs & HIGH;
-    (equal != 0).then(|| equal.trailing_zeros() as usize / 8)
+    user::zero_in(word ^ (ONES * u64::from(byte)))
 }
 
 /// Virtio-mmio devices that the kernel looks at.

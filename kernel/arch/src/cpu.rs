@@ -51,7 +51,8 @@ pub(crate) struct Owned<T>(pub(crate) UnsafeCell<T>);
 
 // SAFETY: the machine has one processor, and trap handlers do not reach into
 // what the code they interrupt is changing: kernel code runs with interrupts
-// off except in `apic::wait`, which holds no reference to any of these.
+// off except in `apic::wait` and `apic::admit`, and what handles an interrupt that
+// comes there, `trap::kernel_trap`, marks it and touches none of these.
 unsafe impl<T> Sync for Owned<T> {}
 
 impl<T> Owned<T> {

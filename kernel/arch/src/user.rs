@@ -9,7 +9,7 @@ use mayfly_core::port::{Owner, Reason};
 
 use crate::bases::{self, Bases};
 use crate::cpu::{self, USER_CS, USER_SS};
-use crate::{apic, trap};
+use crate::{apic, trap, usercopy};
 
 unsafe extern "C" {
     fn user_enter(frame: *mut TrapFrame);
@@ -154,6 +154,7 @@ pub(crate) fn run(context: &mut UserContext) -> Reason {
 /// Why ring 3 was left, if not for a call by the usual way.
 #[inline(never)]
 fn trapped(context: &mut UserContext) -> Reason {
+    usercopy::close();
     if context.frame.vector == trap::REASON_FIRST {
         cpu::syscall_is_native();
         context.frame.vector = trap::REASON_SYSCALL;

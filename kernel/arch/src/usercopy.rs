@@ -51,6 +51,16 @@ pub(crate) fn set_smap(on: bool) {
     unsafe { SMAP.0.get().write(on) };
 }
 
+/// Shuts user memory after a trap: ring 3 may have set the flag that STAC sets, and
+/// only SYSCALL clears it.
+#[inline(always)]
+pub(crate) fn close() {
+    if smap() {
+        // SAFETY: it is as it is whenever no copy is being made.
+        unsafe { asm!("clac", options(nomem, nostack)) };
+    }
+}
+
 /// SMAP is on: what the functions here ask for, as `smap`.
 #[inline(always)]
 pub(crate) fn smap() -> bool {
