@@ -111,6 +111,7 @@ pub(super) fn find<P: Port>(
 }
 
 /// ReadFile: 0 for any failure, as at the end. An empty pipe does not wait.
+#[inline(never)]
 pub(crate) fn read<P: Port>(
     kernel: &mut Kernel<P>,
     running: &mut Running<P>,
@@ -160,6 +161,7 @@ fn read_part<P: Port>(
 }
 
 /// WriteFile: 0 for any failure; waits for room in a pipe.
+#[inline(never)]
 pub(crate) fn write<P: Port>(
     kernel: &mut Kernel<P>,
     running: &mut Running<P>,
