@@ -143,6 +143,7 @@ fn read_checked<P: Port>(
     read_part(kernel, running, &file, buffer, count)
 }
 
+#[inline(always)]
 fn read_part<P: Port>(
     kernel: &mut Kernel<P>,
     running: &mut Running<P>,
@@ -193,6 +194,7 @@ fn write_checked<P: Port>(
     write_part(kernel, running, &file, buffer, count)
 }
 
+#[inline(always)]
 fn write_part<P: Port>(
     kernel: &mut Kernel<P>,
     running: &mut Running<P>,
