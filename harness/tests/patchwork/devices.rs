@@ -138,12 +138,13 @@ fn the_processors_time_is_told_and_only_grows(vm: Vm) -> Result<()> {
     };
     let first = times()?;
     assert_eq!((first.len(), first[0]), (4, 0), "{first:?}");
-    let sleep = 3_000_000;
+    let sleep = 30_000_000;
     probe.call(patchwork::NANOSLEEP, args![sleep])?;
     let up = probe.call(patchwork::UPTIME, args![])?.value;
     let second = times()?;
-    // Asleep is idle, and every moment is one of the three.
-    assert!(second[1] >= first[1] + sleep / 2, "{first:?} {second:?}");
+    // Asleep is idle, most of it at least where the host is busy, and every moment
+    // is one of the three.
+    assert!(second[1] >= first[1] + sleep / 10, "{first:?} {second:?}");
     assert!(second[1..].iter().sum::<u64>() >= up);
     assert!(second.iter().zip(&first).all(|(now, then)| now >= then));
     Ok(())
