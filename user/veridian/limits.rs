@@ -10,7 +10,7 @@
 
 #![cfg_attr(target_os = "none", no_std, no_main)]
 
-use mayfly_abi::veridian::{SyscallError, nr};
+use mayfly_abi::veridian::{SyscallError, exit_reason, nr};
 use mayfly_user::check::Checks;
 use mayfly_user::veridian::family::{self, Child, GRANTS, Link};
 use mayfly_user::veridian::image::this_program;
@@ -22,6 +22,10 @@ mayfly_user::program!(Veridian, run);
 
 type Answer<T> = Result<T, Option<SyscallError>>;
 
+/// As long as nobody looks whether a silent child lives.
+const SECOND: u64 = 1_000_000_000;
+/// Exit code of a child that has no memory for its message.
+const UNTOLD: i32 = 91;
 /// Most children.
 const CHILDREN: usize = 64;
 /// Channels of an endpoint.
@@ -73,8 +77,10 @@ fn child(what: &[u8], link: &Link, creator: u64) -> i32 {
     for (place, word) in message.as_chunks_mut().0.iter_mut().zip(words) {
         *place = word.to_le_bytes();
     }
-    let _ = link.call(&message, &mut [], FOREVER, 0);
-    0
+    match link.call(&message, &mut [], FOREVER, 0) {
+        Err(Some(SyscallError::OutOfMemory)) => UNTOLD,
+        _ => 0,
+    }
 }
 
 /// One more thread, which waits without a stack.
@@ -125,10 +131,26 @@ fn channel(creator: u64) -> Answer<u64> {
     ipc::channel_create([made.endpoint_id, creator], [made.capability, theirs])
 }
 
-/// What a child told; it waits for the reply to end.
+/// What a child told; it waits for the reply to end. One that the kernel killed
+/// had no page left for itself, and another one none for its message:
+/// `OutOfMemory`, too.
 fn hear(child: &Child) -> Answer<([u64; 3], u64)> {
     let mut message = [0; 24];
-    let told = child.link.receive(&mut message, FOREVER)?;
+    let timeout = Some(SyscallError::Timeout);
+    let told = loop {
+        match child.link.receive(&mut message, SECOND) {
+            Err(error) if error == timeout => {}
+            told => break told?,
+        }
+        match process::wait(child.process, 0) {
+            Ok(info) if info.exit_reason == exit_reason::KILLED || info.exit_code == UNTOLD => {
+                return Err(Some(SyscallError::OutOfMemory));
+            }
+            Ok(_) => return Err(None),
+            Err(error) if error == timeout => {}
+            Err(error) => return Err(error),
+        }
+    };
     let mut words = [0; 3];
     for (word, bytes) in words.iter_mut().zip(message.as_chunks().0) {
         *word = u64::from_le_bytes(*bytes);
@@ -153,8 +175,10 @@ fn threads(checks: &mut Checks<'_, Veridian>) {
         let Ok(child) = family::start(b"threads", &[], &[]) else {
             break;
         };
-        let Ok(([made, refused, endpoint], reply)) = hear(&child) else {
-            break;
+        let ([made, refused, endpoint], reply) = match hear(&child) {
+            Ok(told) => told,
+            Err(Some(SyscallError::OutOfMemory)) => return end(checks, &children[..count]),
+            Err(_) => break,
         };
         *place = (child, reply);
         count += 1;
