@@ -52,6 +52,7 @@ pub mod bundle;
 pub mod covers;
 pub mod fingerprint;
 pub mod image;
+pub mod near;
 pub mod notation;
 pub mod prelude;
 pub mod probe;

@@ -16,6 +16,7 @@ use crate::error::{Error, Result, unexpected};
 use crate::journal::{Answer, Returned};
 use crate::metering::{self, Spent};
 use crate::microvm::Vm;
+use crate::near::nearest;
 use crate::notation;
 
 /// A process that makes the system calls it is told.
@@ -217,14 +218,10 @@ pub fn number_of(abi: Abi, name: &str) -> Result<u64> {
     if let Some(row) = rows.iter().find(|row| row.name.eq_ignore_ascii_case(name)) {
         return Ok(row.number);
     }
-    let distance = |row: &mayfly_abi::table::Row| {
-        strsim::damerau_levenshtein(&row.name.to_lowercase(), &name.to_lowercase())
-    };
-    let near = rows.iter().min_by_key(|row| distance(row));
     Err(Error::UnknownCall {
         abi,
         name: name.into(),
-        near: near.filter(|row| distance(row) <= 3).map(|row| row.name),
+        near: nearest(name, rows.iter().map(|row| row.name)),
     })
 }
 

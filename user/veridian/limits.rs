@@ -10,7 +10,7 @@
 
 #![cfg_attr(target_os = "none", no_std, no_main)]
 
-use mayfly_abi::veridian::{SyscallError, exit_reason, nr};
+use mayfly_abi::veridian::{SyscallError, nr};
 use mayfly_user::check::Checks;
 use mayfly_user::veridian::family::{self, Child, GRANTS, Link};
 use mayfly_user::veridian::image::this_program;
@@ -24,6 +24,8 @@ type Answer<T> = Result<T, Option<SyscallError>>;
 
 /// As long as nobody looks whether a silent child lives.
 const SECOND: u64 = 1_000_000_000;
+/// The error of a thread, and of an endpoint, that there is no memory for.
+const NO_MEMORY: u64 = SyscallError::OutOfMemory.code() as u64;
 /// Exit code of a child that has no memory for its message.
 const UNTOLD: i32 = 91;
 /// Most children.
@@ -78,7 +80,8 @@ fn child(what: &[u8], link: &Link, creator: u64) -> i32 {
         *place = word.to_le_bytes();
     }
     match link.call(&message, &mut [], FOREVER, 0) {
-        Err(Some(SyscallError::OutOfMemory)) => UNTOLD,
+        // It would have told of the same.
+        Err(Some(SyscallError::OutOfMemory)) if words[1..] == [NO_MEMORY; 2] => UNTOLD,
         _ => 0,
     }
 }
@@ -131,9 +134,8 @@ fn channel(creator: u64) -> Answer<u64> {
     ipc::channel_create([made.endpoint_id, creator], [made.capability, theirs])
 }
 
-/// What a child told; it waits for the reply to end. One that the kernel killed
-/// had no page left for itself, and another one none for its message:
-/// `OutOfMemory`, too.
+/// What a child told; it waits for the reply to end. `OutOfMemory` when that was
+/// all that it had to tell, and there was none for the message either.
 fn hear(child: &Child) -> Answer<([u64; 3], u64)> {
     let mut message = [0; 24];
     let timeout = Some(SyscallError::Timeout);
@@ -143,7 +145,7 @@ fn hear(child: &Child) -> Answer<([u64; 3], u64)> {
             told => break told?,
         }
         match process::wait(child.process, 0) {
-            Ok(info) if info.exit_reason == exit_reason::KILLED || info.exit_code == UNTOLD => {
+            Ok(info) if info.exit_code == UNTOLD => {
                 return Err(Some(SyscallError::OutOfMemory));
             }
             Ok(_) => return Err(None),
@@ -167,7 +169,6 @@ fn end(checks: &mut Checks<'_, Veridian>, children: &[(Child, u64)]) {
 }
 
 fn threads(checks: &mut Checks<'_, Veridian>) {
-    let no_memory = u64::from(SyscallError::OutOfMemory.code());
     let full = u64::from(SyscallError::ResourceExhausted.code());
     let mut children = [(Child::default(), 0); CHILDREN];
     let mut count = 0;
@@ -182,8 +183,8 @@ fn threads(checks: &mut Checks<'_, Veridian>) {
         };
         *place = (child, reply);
         count += 1;
-        if refused == no_memory {
-            checks.equal(format_args!("an endpoint"), endpoint, no_memory);
+        if refused == NO_MEMORY {
+            checks.equal(format_args!("an endpoint"), endpoint, NO_MEMORY);
             return end(checks, &children[..count]);
         }
         checks.equal(format_args!("child {count}: {made} threads"), refused, full);

@@ -9,6 +9,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 
+use mayfly::near::nearest;
 use mayfly::symbols::{self, Frame};
 use mayfly::{Abi, ExtraFile, image};
 use object::elf::{PT_INTERP, PT_LOAD};
@@ -133,12 +134,8 @@ const LIST_MAX: usize = 76;
 /// A bundled name that is close, or all of them.
 fn suggestion(program: &str) -> String {
     let mut names = image::programs().iter().map(|file| file.name);
-    let distance = |name: &str| strsim::damerau_levenshtein(name, program);
-    match names.clone().min_by_key(|name| distance(name)) {
-        Some(near) if distance(near) <= 3 => {
-            return format!("{near}, or the path of an ELF or PE file");
-        }
-        _ => {}
+    if let Some(near) = nearest(program, names.clone()) {
+        return format!("{near}, or the path of an ELF or PE file");
     }
     let mut text = String::from("the path of an ELF or PE file, or a bundled program:");
     for abi in Abi::ALL.map(Abi::name) {

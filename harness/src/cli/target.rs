@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use clap::Args;
+use mayfly::near::nearest;
 use mayfly::{Abi, BackendKind, ExtraFile, SnapshotUse, VmOptions};
 
 use super::units;
@@ -51,10 +52,8 @@ impl Target {
 /// Reads the name of an interface.
 pub(crate) fn abi(name: &str) -> Result<Abi, String> {
     Abi::from_name(name).ok_or_else(|| {
-        let distance = |abi: &Abi| strsim::damerau_levenshtein(abi.name(), name);
-        let near = Abi::ALL.into_iter().min_by_key(distance);
-        let meant = near.filter(|abi| distance(abi) <= 2);
-        let meant = meant.map_or_else(String::new, |abi| format!("did you mean {}? ", abi.name()));
+        let near = nearest(name, Abi::ALL.iter().map(|abi| abi.name()));
+        let meant = near.map_or_else(String::new, |near| format!("did you mean {near}? "));
         meant + "known: xeneva, patchwork, veridian"
     })
 }

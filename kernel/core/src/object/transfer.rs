@@ -26,12 +26,35 @@ static ONES: [u8; 4096] = [0xff; 4096];
 /// messages has.
 pub const PART: u64 = 4 * PIECES_MAX as u64 * PAGE_SIZE;
 /// Bytes before whoever waits has a turn, the host among them.
-const TURN: u64 = 1 << 20;
+pub const TURN: u64 = 1 << 20;
+
+/// Makes a transfer with a file that is longer than [`PART`], [`in_turns`]: all of it
+/// where the file never lets anybody wait, one [`TURN`] of it where no queue holds as
+/// much.
+///
+/// # Errors
+/// Those of [`in_turns`].
+#[cold]
+#[inline(never)]
+pub fn long<P: Port>(
+    kernel: &mut Kernel<P>,
+    running: &mut Running<P>,
+    (file, touch): (&OpenFile, Touch),
+    whole: (u64, u64),
+    transfer: impl Fn(&mut Kernel<P>, &mut Running<P>, u64, u64) -> Result<Flow, KernelError>,
+) -> Result<Flow, KernelError> {
+    // Neither reading nor writing these ever waits for anybody, nor keeps bytes together.
+    let ready = matches!(
+        file.node,
+        Node::Null | Node::Zero | Node::One | Node::Log | Node::File(_) | Node::Stream(_)
+    );
+    in_turns(kernel, running, (ready, touch), whole, transfer)
+}
 
 /// Makes a transfer that is longer than [`PART`]: `transfer` reads or writes one
 /// part of it. All of the buffer is checked first, for what the transfer does to it.
-/// What goes wrong behind the first part ends the transfer there. A file that is
-/// not always [`is_ready`] gets one part only: no queue holds as much.
+/// What goes wrong behind the first part ends the transfer there. What is not `ready`
+/// at every time gets one [`TURN`] only.
 ///
 /// # Errors
 /// [`KernelError::Overflow`] and [`KernelError::BadAddress`] for the buffer; those
@@ -71,14 +94,6 @@ pub fn in_turns<P: Port>(
             return Ok(kernel.go_on_later(running, at));
         }
     }
-}
-
-/// Neither reading nor writing ever waits for anybody, nor keeps bytes together.
-pub fn is_ready(file: &OpenFile) -> bool {
-    matches!(
-        file.node,
-        Node::Null | Node::Zero | Node::One | Node::Log | Node::File(_) | Node::Stream(_)
-    )
 }
 
 /// Checks that a file can be read and was opened for that.

@@ -49,6 +49,10 @@ fn retry<P: Port>(kernel: &mut Kernel<P>, running: &mut Running<P>) -> Flow {
         return patchwork::process::interrupted(running);
     }
     let flow = serve(kernel, running);
+    if running.thread.wait.is_none() {
+        // It is over, or failed before it came to its rest: the next one begins at 0.
+        running.thread.done = 0;
+    }
     if !matches!(flow, Flow::Park | Flow::ParkUntil(_)) {
         running.thread.deadline = None;
         running.thread.timed_out = false;

@@ -54,12 +54,12 @@ fn read_checked<P: Port>(
         return Err(KernelError::NullPointer);
     }
     if count > transfer::PART {
-        let whole = (buffer, count);
-        return transfer::in_turns(
+        let what = (&*file, Touch::Write);
+        return transfer::long(
             kernel,
             running,
-            (transfer::is_ready(&file), Touch::Write),
-            whole,
+            what,
+            (buffer, count),
             |kernel, running, buffer, count| read_part(kernel, running, &file, buffer, count),
         );
     }
@@ -103,12 +103,12 @@ fn write_checked<P: Port>(
         return Err(KernelError::NullPointer);
     }
     if count > transfer::PART {
-        let whole = (buffer, count);
-        return transfer::in_turns(
+        let what = (&*file, Touch::Read);
+        return transfer::long(
             kernel,
             running,
-            (transfer::is_ready(&file), Touch::Read),
-            whole,
+            what,
+            (buffer, count),
             |kernel, running, buffer, count| write_part(kernel, running, &file, buffer, count),
         );
     }

@@ -102,6 +102,24 @@ fn a_buffer_that_is_not_all_there_is_refused_before_its_first_byte() {
 }
 
 #[test]
+fn a_transfer_begins_at_its_beginning_whatever_became_of_the_one_before() {
+    let (mut bench, key, [from, to]) = with_memory();
+    let one = open(&mut bench, key, "/dev/one");
+    let zero = open(&mut bench, key, "/dev/zero");
+    // The file goes in the middle: another thread has closed it.
+    bench.begin(key, nr::READ, &[zero, from, LONG]);
+    assert_eq!(bench.returned(), None);
+    bench.with_process(key, |_, running| {
+        drop(running.process.handles.close(zero).unwrap());
+    });
+    assert!(bench.turn());
+    assert_eq!(bench.returned(), Some(ERR));
+    let three = (LONG, 3);
+    assert_eq!(long(&mut bench, key, nr::READ, &[one, to, LONG]), three);
+    assert_eq!(bench.peek(key, to, 2), [0xff; 2]);
+}
+
+#[test]
 fn xeneva_transfers_end_in_their_full_length_after_several_turns() {
     let (mut bench, key) = one(Abi::Xeneva);
     let call = |bench: &mut Bench, name: u64, arguments: &[u64]| bench.call(key, name, arguments);

@@ -21,10 +21,8 @@ use crate::user;
 
 /// Longest buffer of a call (specs/veridian.md §2.7).
 const COUNT_MAX: u64 = 256 << 20;
-/// Bytes of memory that are copied between two looks at the clock, and before
-/// whoever waits has a turn, the host among them.
+/// Bytes of memory that are copied between two looks at the clock.
 const PART: u64 = 16 << 10;
-const TURN: u64 = 1 << 20;
 /// Standard streams, as other interfaces number them.
 const INPUT: u64 = 0;
 const OUTPUT: u64 = 1;
@@ -52,7 +50,6 @@ fn read_checked<P: Port>(
     count: u64,
     offset: u64,
 ) -> Result<Flow, KernelError> {
-    let done = mem::take(&mut running.thread.done);
     check_count(count, offset)?;
     let capability = running.process.capabilities.find(token)?;
     let memory = match &capability.object {
@@ -65,6 +62,7 @@ fn read_checked<P: Port>(
         return Ok(Flow::Return(0));
     }
     if let Some(object) = memory {
+        let done = mem::take(&mut running.thread.done);
         user::check_range(buffer, count)?;
         let mut at = done;
         loop {
@@ -75,13 +73,12 @@ fn read_checked<P: Port>(
             if read < part || at == count {
                 return Ok(Flow::Return(at));
             }
-            if at - done >= TURN || kernel.is_due() {
+            if at - done >= transfer::TURN || kernel.is_due() {
                 return Ok(kernel.go_on_later(running, at));
             }
         }
     }
     if count > transfer::PART {
-        running.thread.done = done;
         return read_long(kernel, running, buffer, count);
     }
     read_console(kernel, running, buffer, count)
@@ -97,14 +94,8 @@ fn read_long<P: Port>(
     count: u64,
 ) -> Result<Flow, KernelError> {
     if let Some(file) = given(running, INPUT) {
-        let whole = (buffer, count);
-        return transfer::in_turns(
-            kernel,
-            running,
-            (transfer::is_ready(&file), Touch::Write),
-            whole,
-            read_console,
-        );
+        let what = (&*file, Touch::Write);
+        return transfer::long(kernel, running, what, (buffer, count), read_console);
     }
     user::check_range(buffer, count)?;
     let range = buffer..buffer + count;
@@ -170,14 +161,8 @@ fn write_given<P: Port>(
         transfer::write(kernel, running, file, buffer, count)
     };
     if count > transfer::PART {
-        let whole = (buffer, count);
-        return transfer::in_turns(
-            kernel,
-            running,
-            (transfer::is_ready(file), Touch::Read),
-            whole,
-            write,
-        );
+        let what = (&**file, Touch::Read);
+        return transfer::long(kernel, running, what, (buffer, count), write);
     }
     write(kernel, running, buffer, count)
 }
@@ -233,7 +218,6 @@ fn write_checked<P: Port>(
     count: u64,
     offset: u64,
 ) -> Result<Flow, KernelError> {
-    let done = mem::take(&mut running.thread.done);
     check_count(count, offset)?;
     let capability = running.process.capabilities.find(token)?;
     let target = match &capability.object {
@@ -247,17 +231,14 @@ fn write_checked<P: Port>(
     }
     let written = match target {
         Ok(stream) => match given(running, OUTPUT) {
-            Some(file) => {
-                running.thread.done = done;
-                return write_given(kernel, running, &file, buffer, count);
-            }
+            Some(file) => return write_given(kernel, running, &file, buffer, count),
             None if count > transfer::PART => {
-                running.thread.done = done;
                 return stream_long(kernel, running, stream, buffer, count);
             }
             None => stream::write(kernel, running, stream, buffer, count),
         },
         Err(object) => {
+            let done = mem::take(&mut running.thread.done);
             user::check_range(buffer, count)?;
             let mut at = done;
             loop {
@@ -272,7 +253,7 @@ fn write_checked<P: Port>(
                 if written < part || at == count {
                     return Ok(Flow::Return(at));
                 }
-                if at - done >= TURN || kernel.is_due() {
+                if at - done >= transfer::TURN || kernel.is_due() {
                     return Ok(kernel.go_on_later(running, at));
                 }
             }

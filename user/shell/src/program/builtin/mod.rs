@@ -44,12 +44,13 @@ pub(crate) const NAMES: [Builtin; 20] = [
         files::cd,
     ),
     row("pwd", "", "where that is", files::pwd),
-    about_shell(
+    row(
         "mount",
         "[SOURCE TARGET]",
         "show a directory in the place of another",
         files::mount,
-    ),
+    )
+    .of_shell(),
     row(
         "env",
         "[NAME | NAME=VALUE...]",
@@ -63,8 +64,8 @@ pub(crate) const NAMES: [Builtin; 20] = [
         "end processes, by their numbers",
         machine::kill,
     ),
-    about_shell("jobs", "", "what runs unattended", machine::jobs),
-    about_shell("wait", "", "wait for all of that", machine::wait),
+    row("jobs", "", "what runs unattended", machine::jobs).of_shell(),
+    row("wait", "", "wait for all of that", machine::wait).of_shell(),
     row("mem", "", "memory in use", machine::mem),
     row(
         "caps",
@@ -84,7 +85,7 @@ pub(crate) const NAMES: [Builtin; 20] = [
         "run it; show its system calls live",
         watch::trace,
     ),
-    about_shell("history", "", "lines entered before", machine::history),
+    row("history", "", "lines entered before", machine::history).of_shell(),
     row("clear", "", "an empty screen", clear),
     row("exit", "[STATUS]", "leave", exit),
 ];
@@ -104,16 +105,13 @@ const fn row(
     }
 }
 
-/// A row of one that is about the shell itself.
-const fn about_shell(
-    name: &'static str,
-    operands: &'static str,
-    what: &'static str,
-    run: fn(&mut Shell, &[String]) -> i32,
-) -> Builtin {
-    Builtin {
-        needs_shell: true,
-        ..row(name, operands, what, run)
+impl Builtin {
+    /// It is about the shell itself.
+    const fn of_shell(self) -> Self {
+        Self {
+            needs_shell: true,
+            ..self
+        }
     }
 }
 

@@ -59,6 +59,18 @@ struct Words {
     lost: Option<usize>,
 }
 
+/// A small message that nothing is the matter with.
+const PLAIN: Words = Words {
+    to: 0,
+    length: 8,
+    room: 64,
+    timeout: u64::MAX,
+    passes: false,
+    with_lent: false,
+    shifts: [0; 3],
+    lost: None,
+};
+
 /// What a process saw after a call, and which process it was.
 type Seen = (usize, u64, [u64; 4], Vec<u8>);
 
@@ -323,18 +335,8 @@ proptest! {
 /// A server and a client that do nothing else, for whom the short ways are.
 #[test]
 fn a_client_and_its_server_see_the_same_on_short_ways() {
-    let words = Words {
-        to: 0,
-        length: 8,
-        room: 64,
-        timeout: u64::MAX,
-        passes: false,
-        with_lent: false,
-        shifts: [0; 3],
-        lost: None,
-    };
-    let to_first = Words { to: 1, ..words };
-    let server = [Act::Receive(words), Act::Reply(words)].repeat(20);
+    let to_first = Words { to: 1, ..PLAIN };
+    let server = [Act::Receive(PLAIN), Act::Reply(PLAIN)].repeat(20);
     let plan = [server, [Act::Call(to_first)].repeat(20), vec![]];
     let seen = play(&plan, true);
     assert_eq!(seen, play(&plan, false));
@@ -346,18 +348,8 @@ fn a_client_and_its_server_see_the_same_on_short_ways() {
 /// server that receives.
 #[test]
 fn a_reply_that_was_told_is_not_told_again() {
-    let words = Words {
-        to: 0,
-        length: 8,
-        room: 64,
-        timeout: u64::MAX,
-        passes: false,
-        with_lent: false,
-        shifts: [0; 3],
-        lost: None,
-    };
-    let to_first = Words { to: 1, ..words };
-    let server = [Act::Receive(words), Act::Reply(words), Act::Yield].repeat(6);
+    let to_first = Words { to: 1, ..PLAIN };
+    let server = [Act::Receive(PLAIN), Act::Reply(PLAIN), Act::Yield].repeat(6);
     for yields in 0..4 {
         let call = [vec![Act::Call(to_first)], vec![Act::Yield; yields]].concat();
         let plan = [server.clone(), call.repeat(6), vec![]];
