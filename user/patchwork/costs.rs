@@ -11,7 +11,8 @@ use core::sync::atomic::Ordering::SeqCst;
 
 use mayfly_abi::patchwork::{Errno, nr};
 use mayfly_user::measure::{NO_SUCH, Rounds};
-use mayfly_user::patchwork::{self, files};
+use mayfly_user::patchwork;
+use mayfly_user::patchwork::files::{self, DIRENT};
 use mayfly_user::{Patchwork, Process, System};
 
 mayfly_user::program!(Patchwork, run);
@@ -25,6 +26,8 @@ const MEBIBYTE: u64 = 1 << 20;
 const MESSAGE: usize = 2048;
 /// Longest message through a socket.
 const PACKET: usize = 4096;
+/// What the directory that is read has in it.
+const ENTRIES: usize = 16;
 /// READ and WRITE (§3), and READ alone.
 const READ_WRITE: u64 = 3;
 const READ: u64 = 1;
@@ -64,6 +67,7 @@ fn perform(rounds: &Rounds<'_, Patchwork>) -> Result<i32> {
         b"stat" => rounds.run(|| files::stat(c"/dev/null")),
         b"open" => rounds.run(|| patchwork::open(c"/dev/null").map(patchwork::close)),
         b"file" => file(rounds)?,
+        b"directory" => directory(rounds)?,
         b"yield-threads" => {
             patchwork::thread_create(yield_entry, 0)?;
             rounds.run(patchwork::yield_now)
@@ -123,6 +127,24 @@ fn file(rounds: &Rounds<'_, Patchwork>) -> Result<i32> {
                 false => patchwork::read(file, &mut page).map(|count| count as u64),
             };
         }
+    }))
+}
+
+/// Reads a directory from its beginning, in one call: itself, what it is in, and
+/// the rest of [`ENTRIES`].
+fn directory(rounds: &Rounds<'_, Patchwork>) -> Result<i32> {
+    patchwork::open(c"/tmp/costs:create:directory")?;
+    files::chdir(c"/tmp/costs")?;
+    for letter in (b'a'..).take(ENTRIES - 2) {
+        let name = [letter, b':', b'c', 0];
+        patchwork::close(patchwork::open(text(&name)?)?)?;
+    }
+    let directory = patchwork::open(c"/tmp/costs:directory")?;
+    let mut entries = [0; ENTRIES * DIRENT];
+    Ok(rounds.run(|| {
+        // SAFETY: the call writes nowhere.
+        unsafe { Patchwork::call(nr::SEEK, [directory, 0, 0, 0, 0, 0]) };
+        let _ = files::entries(directory, &mut entries);
     }))
 }
 
@@ -213,7 +235,7 @@ fn name(path: &mut [u8; PATH], number: &[u8], file: &[u8]) {
 }
 
 /// A path that ends in zeros.
-fn text(path: &[u8; PATH]) -> Result<&CStr> {
+fn text(path: &[u8]) -> Result<&CStr> {
     CStr::from_bytes_until_nul(path).map_err(|_| None)
 }
 

@@ -1,10 +1,11 @@
 //! What is measured on XenevaOS, an operation at a time.
 //!
 //! Arguments: OPERATION `count` or `time` ROUNDS; see `measure.rs` of the
-//! library.
+//! library. With `answer` it is the other process of a pair.
 
 #![cfg_attr(target_os = "uefi", no_std, no_main)]
 
+use core::ffi::CStr;
 use core::ptr::{self, NonNull};
 
 use mayfly_user::measure::{NO_SUCH, Rounds};
@@ -18,6 +19,8 @@ const PAGE: u64 = 4096;
 const MEBIBYTE: u64 = 1 << 20;
 /// Key of the segment.
 const KEY: u16 = 7;
+/// What wakes a thread; none means more than another.
+const SIGNAL: i32 = 1;
 
 /// Modes of files (`specs/xeneva.md`).
 const READ: u64 = 2;
@@ -59,7 +62,9 @@ fn perform(rounds: &Rounds<'_, Xeneva>) -> Result<i32, Failed> {
         b"shm" => shared(rounds, PAGE)?,
         b"handover-1m" => shared(rounds, MEBIBYTE)?,
         b"thread" => rounds.run(|| thread::create(over_entry, c"over").map(|_| thread::pause())),
+        b"wake" => wake(rounds)?,
         b"spawn" => rounds.run(spawn),
+        b"answer" => answer()?,
         b"end" => 0,
         _ => NO_SUCH,
     };
@@ -129,15 +134,45 @@ fn be_over(_argc: u64, _argv: u64) {
         && let Ok(pid) = i32::try_from(pid)
     {
         // A failure leaves the main thread waiting, which whoever measures notices.
-        let _sent = thread::send_signal(pid, 1);
+        let _sent = thread::send_signal(pid, SIGNAL);
     }
+}
+
+/// Wakes another process's main thread, and waits until it has done the same.
+fn wake(rounds: &Rounds<'_, Xeneva>) -> Result<i32, Failed> {
+    let id = memory::create_shared(KEY, PAGE)?;
+    let own = xeneva::get_process_id()?;
+    // SAFETY: the segment is mapped, to be written, and nobody else has it yet.
+    unsafe { memory::obtain_shared(id)?.write_volatile(own) };
+    let other = start(c"answer")?;
+    // It has read who wakes it, and pauses.
+    thread::pause();
+    Ok(rounds.run(|| thread::send_signal(other, SIGNAL).map(|_| thread::pause())))
+}
+
+/// The other side of [`wake`].
+fn answer() -> Result<i32, Failed> {
+    let segment = memory::obtain_shared(memory::create_shared(KEY, PAGE)?)?;
+    // SAFETY: whoever started this process wrote it there before.
+    let other = unsafe { segment.read_volatile() };
+    let other = i32::try_from(other).map_err(|_| Failed)?;
+    while thread::send_signal(other, SIGNAL).is_ok() {
+        thread::pause();
+    }
+    Ok(0)
 }
 
 /// Starts a process that ends at once, and waits for its end.
 fn spawn() -> Result<(), Failed> {
-    let pid = xeneva::create_process(c"costs")?;
-    let arguments = [c"end".as_ptr(), ptr::null()];
-    xeneva::load_exec(pid, c"/bin/xeneva-costs.exe", &arguments[..1])?;
+    let pid = start(c"end")?;
     xeneva::wait_for_termination(pid)?;
     Ok(())
+}
+
+/// Starts this program again, for another operation.
+fn start(operation: &CStr) -> Result<i32, Failed> {
+    let pid = xeneva::create_process(c"costs")?;
+    let arguments = [operation.as_ptr(), ptr::null()];
+    xeneva::load_exec(pid, c"/bin/xeneva-costs.exe", &arguments[..1])?;
+    Ok(pid)
 }
