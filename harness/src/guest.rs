@@ -250,20 +250,30 @@ impl Process<'_> {
             written(stream, bytes);
             ControlFlow::<Infallible>::Continue(())
         };
-        match self.wait_while(timeout, written)? {
+        match self.follow(timeout, usize::MAX, written)? {
             ControlFlow::Continue(output) => Ok(output),
             ControlFlow::Break(never) => match never {},
         }
     }
 
     /// The same, until `written` breaks: then with what it breaks. The process
-    /// goes on when its machine does.
+    /// goes on when its machine does. What was handed on is not kept, as it may be
+    /// without end: of each stream the output has the last 64 KiB, or some more.
     ///
     /// # Errors
     /// As [`Process::wait`].
     pub fn wait_while<B>(
         &self,
         timeout: Duration,
+        written: impl FnMut(u8, &[u8]) -> ControlFlow<B>,
+    ) -> Result<ControlFlow<B, Output>> {
+        self.follow(timeout, 64 << 10, written)
+    }
+
+    fn follow<B>(
+        &self,
+        timeout: Duration,
+        kept: usize,
         mut written: impl FnMut(u8, &[u8]) -> ControlFlow<B>,
     ) -> Result<ControlFlow<B, Output>> {
         let doing = format!("see {} (process {}) end", self.program, self.pid);
@@ -271,17 +281,8 @@ impl Process<'_> {
         let mut client = self.vm.client();
         let ended = client.wait(&doing, timeout, |journal| {
             let known = journal.process(self.pid);
-            for (index, (stream, bytes)) in [(1, &known.stdout), (2, &known.stderr)]
-                .into_iter()
-                .enumerate()
-            {
-                if bytes.len() > told[index] {
-                    let goes_on = written(stream, &bytes[told[index]..]);
-                    told[index] = bytes.len();
-                    if let ControlFlow::Break(with) = goes_on {
-                        return Some(ControlFlow::Break(with));
-                    }
-                }
+            if let ControlFlow::Break(with) = known.hand_on(&mut told, kept, &mut written) {
+                return Some(ControlFlow::Break(with));
             }
             known.finished().map(ControlFlow::Continue)
         })?;

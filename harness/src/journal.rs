@@ -2,14 +2,16 @@
 //!
 //! Purpose: turns events and trace records into state that callers look things
 //! up in: answers by request, processes by pid, last words. Pure data, so it is
-//! tested without a machine. Neighbours: [`crate::client`] feeds it, `guest`,
-//! `probe` and `report` read it.
+//! tested without a machine. Neighbours: `known` has what is of one process;
+//! [`crate::client`] feeds it, `guest`, `probe` and `report` read it.
+
+mod known;
 
 use std::collections::{BTreeMap, VecDeque};
 
 use mayfly_abi::Abi;
 use mayfly_abi::mailbox::Mailbox;
-use mayfly_wire::message::{Event, Exited, Refusal, Stats};
+use mayfly_wire::message::{Event, Refusal, Stats};
 
 use crate::error::{Error, Result};
 use crate::image;
@@ -18,6 +20,8 @@ use crate::phase::Phase;
 use crate::report::Panicked;
 use crate::symbols::{self, Frame};
 use crate::transcript::Call;
+
+pub(crate) use known::Known;
 
 /// Calls kept for a failure report, over all processes.
 const RECENT_MAX: usize = 12;
@@ -106,45 +110,6 @@ impl From<&Mailbox> for Returned {
             after_tsc: mailbox.after_tsc,
             buffer: Vec::new(),
         }
-    }
-}
-
-/// What is known of one process.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Known {
-    pub(crate) abi: Option<Abi>,
-    pub(crate) program: String,
-    /// Who made it, unless the host did.
-    pub(crate) parent: Option<u64>,
-    pub(crate) root: u64,
-    pub(crate) stdout: Vec<u8>,
-    pub(crate) stderr: Vec<u8>,
-    pub(crate) calls: Vec<Call>,
-    pub(crate) exited: Option<Exited>,
-    /// Bytes of standard input that the guest has room for.
-    pub(crate) input_room: u64,
-    /// Nobody is left to read its standard input.
-    pub(crate) input_closed: bool,
-}
-
-impl Known {
-    /// Why it takes no standard input any more.
-    pub(crate) fn takes_no_input(&self) -> Option<&'static str> {
-        match self {
-            Known {
-                exited: Some(_), ..
-            } => Some("it has ended"),
-            Known {
-                input_closed: true, ..
-            } => Some("it has closed its standard input"),
-            _ => None,
-        }
-    }
-
-    /// Its exit, once all its trace records are here too.
-    pub(crate) fn finished(&self) -> Option<Exited> {
-        self.exited
-            .filter(|exited| self.calls.len() as u64 >= exited.records)
     }
 }
 
@@ -344,7 +309,7 @@ fn keep(text: &mut Vec<u8>, bytes: &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use mayfly_wire::message::Cause;
+    use mayfly_wire::message::{Cause, Exited};
 
     const EXITED: Exited = Exited {
         pid: 7,
