@@ -61,6 +61,8 @@ pub enum Task {
     Destroy,
     /// The least that this host can do: a bare machine made, run and gone.
     Floor,
+    /// An instruction of ring 0 that does next to nothing, without a kernel.
+    Instruction,
     /// A copy of a booted machine made and gone.
     Fork,
     /// The same with a ping.

@@ -94,6 +94,7 @@ pub fn unit(name: &str) -> &'static str {
 
 /// All of them, in the order in which they are run and shown.
 pub const ALL: &[Benchmark] = &[
+    machine("machine/ring0/instruction", Task::Instruction),
     machine("machine/boot/kernel", Task::Boot),
     machine("machine/boot/cold", Task::Cold),
     machine("machine/boot/hello", Task::ColdHello),

@@ -26,7 +26,8 @@ pub(crate) fn size(text: &str) -> Result<u64, String> {
 pub(crate) fn time(time: Duration) -> String {
     let microseconds = time.as_secs_f64() * 1e6;
     match microseconds {
-        0.0..1000.0 => format!("{microseconds:.0} us"),
+        0.0..10.0 => format!("{:.0} ns", microseconds * 1e3),
+        10.0..1000.0 => format!("{microseconds:.0} us"),
         1000.0..1e6 => format!("{:.1} ms", microseconds / 1e3),
         _ => format!("{:.2} s", microseconds / 1e6),
     }
@@ -63,6 +64,7 @@ mod tests {
 
     #[test]
     fn times_are_short() {
+        assert_eq!(time(Duration::from_nanos(587)), "587 ns");
         assert_eq!(time(Duration::from_micros(12)), "12 us");
         assert_eq!(time(Duration::from_micros(1540)), "1.5 ms");
         assert_eq!(time(Duration::from_millis(2500)), "2.50 s");

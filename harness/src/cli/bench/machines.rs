@@ -47,6 +47,7 @@ impl Machines {
                 return Ok(ready.ready_tsc.saturating_sub(ready.entered_tsc));
             }
             Task::Floor => floor::once()?,
+            Task::Instruction => floor::instruction()?,
             Task::Cold => timed(|| Ok(cold()?.ping().map(drop)?))?,
             Task::ColdHello => timed(|| hello(&cold()?))?,
             Task::Destroy => {
