@@ -171,6 +171,12 @@ impl Host for Link {
         });
     }
 
+    fn logged(&mut self, words: &[u8]) {
+        for line in words.utf8_chunks().flat_map(|chunk| chunk.valid().lines()) {
+            self.log(format_args!("{line}"));
+        }
+    }
+
     fn input_room(&mut self, process: u64, bytes: usize) {
         let bytes = u32::try_from(bytes).expect("an input holds less than 4 GiB");
         self.send(&Event::InputRoom {

@@ -64,6 +64,8 @@ pub struct FakeHost {
     pub traces: Vec<TracedCall>,
     /// Children of traced processes: number, number of the maker, interface, program.
     pub children: Vec<(u64, u64, Abi, Vec<u8>)>,
+    /// What the kernel logged.
+    pub logged: Vec<u8>,
     /// Standard inputs: process number, room for so many bytes more, or none:
     /// closed.
     pub inputs: Vec<(u64, Option<usize>)>,
@@ -88,6 +90,7 @@ impl FakeHost {
             outputs: Vec::new(),
             traces: Vec::new(),
             children: Vec::new(),
+            logged: Vec::new(),
             inputs: Vec::new(),
             events: Vec::new(),
             mail: Vec::new(),
@@ -125,6 +128,10 @@ impl Host for FakeHost {
         let program = child.program.to_vec();
         let child = (child.process, child.parent, child.abi, program);
         self.children.push(child);
+    }
+
+    fn logged(&mut self, words: &[u8]) {
+        self.logged.extend(words);
     }
 
     fn input_room(&mut self, process: u64, bytes: usize) {

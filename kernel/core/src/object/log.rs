@@ -7,7 +7,7 @@ use crate::error::KernelError;
 use crate::kernel::{Kernel, Running};
 use crate::object::store::{Quota, Store};
 use crate::object::wait::WaitQueue;
-use crate::port::{Machine, Port};
+use crate::port::{Host as _, Machine, Port};
 
 /// Bytes that are kept.
 pub const CAPACITY: u64 = 64 << 10;
@@ -44,8 +44,10 @@ impl Log {
 }
 
 impl<P: Port> Kernel<P> {
-    /// Appends words of the kernel's own; what finds no room is lost.
+    /// Appends words of the kernel's own, and tells them to the host; what finds
+    /// no room here is lost.
     pub(crate) fn log(&mut self, bytes: &[u8]) {
+        self.host.logged(bytes);
         let files = self.files();
         let mut rest = bytes;
         while !rest.is_empty() {

@@ -40,6 +40,8 @@ pub trait Host {
     fn traced(&mut self, call: &crate::trace::TracedCall);
     /// A traced process's child has its image, or none; or an untraced one dies.
     fn child(&mut self, child: &NewChild<'_>);
+    /// The kernel's own words went into its log, which is in the machine.
+    fn logged(&mut self, words: &[u8]);
     /// There is room for so many bytes more of a process's standard input.
     fn input_room(&mut self, process: u64, bytes: usize);
     /// Nobody is left to read a process's standard input.

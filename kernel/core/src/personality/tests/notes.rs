@@ -127,6 +127,7 @@ fn notes_wait_for_a_thread_to_run_and_go_to_the_log() {
     duo.until(other);
     let text = duo.read(one, log);
     assert!(text.starts_with("note to process 3: ahoy??\n"), "{text}");
+    assert_eq!(duo.bench.kernel.host.logged, text.as_bytes());
     // To itself there is no queue: it runs.
     for _ in 0..20 {
         assert_eq!(duo.tell(one, "/proc/self/note:w", "self"), 4);
