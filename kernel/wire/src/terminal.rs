@@ -15,14 +15,23 @@ pub const END: char = '\x07';
 /// Longest message, without [`BEGIN`] and [`END`].
 pub const LONGEST: usize = 4096;
 
+/// What stands for a line's end within an entry: in [`Message::Run`], and in the
+/// file of earlier entries, which has one a line.
+pub const LINE_END: char = '\x0b';
+
 /// What the shell tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Message<'a> {
     /// A line is being edited from now on; what waits to be shown may come
     /// now, as the screen has room for it here.
     Prompt,
-    /// The line was entered: for the history. It runs next.
+    /// The line was entered: for the history. It runs next. Of several lines,
+    /// each but the last has [`LINE_END`] behind it.
     Run(&'a str),
+    /// What comes is the shell's drawing of its line,
+    Drawing,
+    /// and here that ends: other bytes are what programs show.
+    Drawn,
     /// The calls of that process are to be shown as they are made. Answered.
     Trace(u64),
     /// It has ended: answered when all its calls have been shown.
@@ -46,10 +55,11 @@ impl fmt::Display for Message<'_> {
             Self::Run(line) => {
                 f.write_str("run;")?;
                 let mut room = LONGEST - 8;
-                for character in line.chars() {
-                    let character = match character.is_control() {
-                        true => ' ',
-                        false => character,
+                for character in line.trim_end_matches('\n').chars() {
+                    let character = match character {
+                        '\n' | LINE_END => LINE_END,
+                        character if character.is_control() => ' ',
+                        character => character,
                     };
                     room = match room.checked_sub(character.len_utf8()) {
                         Some(left) => left,
@@ -58,6 +68,8 @@ impl fmt::Display for Message<'_> {
                     write!(f, "{character}")?;
                 }
             }
+            Self::Drawing => f.write_str("drawing;")?,
+            Self::Drawn => f.write_str("drawn;")?,
             Self::Trace(process) => write!(f, "trace;{process}")?,
             Self::Traced(process) => write!(f, "traced;{process}")?,
             Self::Count => f.write_str("count;")?,
@@ -72,6 +84,8 @@ pub fn parse(text: &str) -> Option<Message<'_>> {
     Some(match verb {
         "prompt" => Message::Prompt,
         "run" => Message::Run(rest),
+        "drawing" => Message::Drawing,
+        "drawn" => Message::Drawn,
         "trace" => Message::Trace(rest.parse().ok()?),
         "traced" => Message::Traced(rest.parse().ok()?),
         "count" => Message::Count,

@@ -5,6 +5,8 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use mayfly_wire::terminal::LINE_END;
+
 /// Most lines that are kept.
 const MOST: usize = 1000;
 
@@ -15,11 +17,11 @@ pub struct History {
 }
 
 impl History {
-    /// Those of a text, one a line.
+    /// Those of a text, one a line, in which an entry of several lines is one.
     pub fn of(text: &str) -> Self {
         let mut history = Self::default();
         for line in text.lines() {
-            history.add(line);
+            history.add(&line.replace(LINE_END, "\n"));
         }
         history
     }
@@ -27,6 +29,7 @@ impl History {
     /// Adds a line, unless it is empty, begins with a blank, or is the last
     /// one again.
     pub fn add(&mut self, line: &str) {
+        let line = line.trim_end_matches('\n');
         let again = self.lines.last().is_some_and(|last| last == line);
         if line.trim().is_empty() || line.starts_with(' ') || again {
             return;
@@ -72,6 +75,10 @@ mod tests {
         assert_eq!(history.find("two", 0), Some(1));
         assert_eq!(history.find("two", 1), Some(2));
         assert_eq!(history.find("two", 2), None);
+        history.add("for x\ny\n");
+        assert_eq!(history.back(1), Some("for x\ny"));
+        let entry = History::of("a\x0bb\x0bc\n");
+        assert_eq!(entry.lines(), ["a\nb\nc"]);
         for n in 0..2 * MOST {
             history.add(if n % 2 == 0 { "a" } else { "b" });
         }

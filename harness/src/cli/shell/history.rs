@@ -2,13 +2,14 @@
 //!
 //! Purpose: a text file of this host, a line an entry, that the guest's shell
 //! finds in its file tree. The guest is not trusted: a line has a limit, and no
-//! control characters. Neighbours: the shell says what was entered.
+//! control characters but the one that stands for a line's end. Neighbours: the shell says what was entered.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
 use mayfly::ExtraFile;
+use mayfly_wire::terminal::LINE_END;
 
 /// Where the guest's shell looks for them.
 const IN_GUEST: &str = "/var/history";
@@ -61,7 +62,11 @@ impl History {
         }
         let clean: String = line
             .chars()
-            .map(|it| if it.is_control() { ' ' } else { it })
+            .map(|it| match it {
+                LINE_END => it,
+                _ if it.is_control() => ' ',
+                _ => it,
+            })
             .collect();
         drop(append(path, &clean));
     }
@@ -118,12 +123,12 @@ mod tests {
             path: Some(path.clone()),
         };
         assert!(history.file().is_none());
-        for line in ["one", "", "  secret", "t\x1b[31mwo\n", "three"] {
+        for line in ["one", "", "  secret", "t\x1b[31mwo\x0bmore\n", "three"] {
             history.add(line);
         }
         let file = history.file().unwrap();
         assert_eq!(file.name, IN_GUEST);
-        assert_eq!(file.bytes, b"one\nt [31mwo \nthree\n");
+        assert_eq!(file.bytes, b"one\nt [31mwo\x0bmore \nthree\n");
         for n in 0..3000 {
             history.add(&format!("{n} {}", "x".repeat(200)));
         }

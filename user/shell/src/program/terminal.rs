@@ -145,8 +145,7 @@ impl Terminal {
         loop {
             let more = !self.early.is_empty();
             if !more && !out.is_empty() {
-                system::write(OUTPUT, &out).ok()?;
-                out.clear();
+                draw(&mut out)?;
             }
             let key = match self.key() {
                 Ok(Some(key)) => key,
@@ -171,7 +170,7 @@ impl Terminal {
                 self.history.add(line);
                 out.extend(Message::Run(line).to_string().as_bytes());
             }
-            system::write(OUTPUT, &out).ok()?;
+            draw(&mut out)?;
             return entered;
         }
     }
@@ -213,6 +212,15 @@ impl Terminal {
         self.early = kept;
         answer
     }
+}
+
+/// Shows a piece of the drawing, marked: what stands between those is programs'.
+fn draw(out: &mut Vec<u8>) -> Option<()> {
+    out.splice(0..0, Message::Drawing.to_string().into_bytes());
+    out.extend(Message::Drawn.to_string().as_bytes());
+    let shown = system::write(OUTPUT, out).ok();
+    out.clear();
+    shown.map(|_| ())
 }
 
 /// What became of a line.
