@@ -37,13 +37,31 @@ impl<E: Display> Verdict for std::result::Result<(), E> {
 /// # Panics
 /// That is how a test fails.
 pub fn run<V: Verdict>(name: &str, options: VmOptions, body: impl Fn(Vm) -> V) {
-    let times = match std::env::var("MAYFLY_REPEAT") {
-        Ok(times) => repetitions(&times).unwrap_or_else(|why| panic!("{why}")),
-        Err(_) => NonZeroU32::MIN,
-    };
-    for _ in 0..times.get() {
+    for _ in 0..times() {
         run_once(name, options.clone(), &body);
     }
+}
+
+/// Runs `body`, which makes its machines itself, and panics with a report when it
+/// fails; as often as `MAYFLY_REPEAT` says.
+///
+/// # Panics
+/// That is how a test fails.
+pub fn repeat<V: Verdict>(name: &str, body: impl Fn() -> V) {
+    for _ in 0..times() {
+        if let Some(failure) = body().failure() {
+            let backend = std::env::var("MAYFLY_BACKEND").unwrap_or_else(|_| "kvm".into());
+            panic!("{}", report("FAIL", name, &backend, &failure, ""));
+        }
+    }
+}
+
+fn times() -> u32 {
+    match std::env::var("MAYFLY_REPEAT") {
+        Ok(times) => repetitions(&times).unwrap_or_else(|why| panic!("{why}")),
+        Err(_) => NonZeroU32::MIN,
+    }
+    .get()
 }
 
 /// How often `MAYFLY_REPEAT` has each test run. Not at all is no answer: every

@@ -13,7 +13,8 @@ use syn::punctuated::Punctuated;
 use syn::spanned::Spanned as _;
 use syn::{Error, Ident, ItemFn, Lit, Token};
 
-/// Makes a test of a function that takes a microVM.
+/// Makes a test of a function that takes a microVM; or of one that takes
+/// nothing, and makes its machines itself: it is repeated as the others are.
 ///
 /// Keys, all optional: `abi`, `run_timeout`, `setup_timeout`, `memory`,
 /// `meter`, `covers`. `mayfly`'s front page describes them.
@@ -47,7 +48,7 @@ fn expand(attribute: Tokens, item: Tokens) -> syn::Result<Tokens> {
         attribute,
     )?;
     let function: ItemFn = syn::parse2(item)?;
-    check(&function)?;
+    check(&function, &settings)?;
     let options = options(&settings, &function)?;
     let ItemFn {
         attrs,
@@ -60,6 +61,20 @@ fn expand(attribute: Tokens, item: Tokens) -> syn::Result<Tokens> {
     let inputs = &sig.inputs;
     let output = &sig.output;
     let body = format_ident!("body");
+    if inputs.is_empty() {
+        // It makes its machines itself.
+        return Ok(quote! {
+            #[::core::prelude::v1::test]
+            #(#attrs)*
+            #vis fn #name() {
+                fn #body() #output #block
+                ::mayfly::runner::repeat(
+                    ::core::concat!(::core::module_path!(), "::", ::core::stringify!(#name)),
+                    #body,
+                );
+            }
+        });
+    }
     Ok(quote! {
         #[::core::prelude::v1::test]
         #(#attrs)*
@@ -74,7 +89,7 @@ fn expand(attribute: Tokens, item: Tokens) -> syn::Result<Tokens> {
     })
 }
 
-fn check(function: &ItemFn) -> syn::Result<()> {
+fn check(function: &ItemFn, settings: &Punctuated<Setting, Token![,]>) -> syn::Result<()> {
     let signature = &function.sig;
     if let Some(asyncness) = &signature.asyncness {
         return Err(Error::new(
@@ -82,10 +97,17 @@ fn check(function: &ItemFn) -> syn::Result<()> {
             "a microVM test cannot be async",
         ));
     }
-    if signature.inputs.len() != 1 {
+    if signature.inputs.len() > 1 {
         return Err(Error::new(
             signature.ident.span(),
-            "a microVM test takes one argument: `fn name(vm: Vm)`; use #[test] if it needs no machine",
+            "a microVM test takes one argument: `fn name(vm: Vm)`; or none, if it makes its machines",
+        ));
+    }
+    let about_machine = settings.iter().find(|it| it.key != "covers");
+    if let (true, Some(setting)) = (signature.inputs.is_empty(), about_machine) {
+        return Err(Error::new(
+            setting.key.span(),
+            "this is about a machine that is given: `fn name(vm: Vm)`",
         ));
     }
     Ok(())
@@ -241,9 +263,16 @@ mod tests {
     }
 
     #[test]
+    fn a_test_without_a_machine_is_repeated_too() {
+        let code = expanded("covers = \"x\"", "fn f() {}").expect("valid");
+        assert!(code.contains("runner :: repeat"), "{code}");
+    }
+
+    #[test]
     fn mistakes_are_named() {
         for (attribute, item, message) in [
-            ("", "fn f() {}", "takes one argument"),
+            ("", "fn f(a: Vm, b: Vm) {}", "takes one argument"),
+            ("memory = \"1M\"", "fn f() {}", "a machine that is given"),
             ("", "async fn f(vm: Vm) {}", "cannot be async"),
             ("abi = \"linux\"", "fn f(vm: Vm) {}", "known: xeneva"),
             ("run_timeout = \"soon\"", "fn f(vm: Vm) {}", "\"2s\""),

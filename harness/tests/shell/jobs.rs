@@ -2,7 +2,7 @@
 
 use crate::pty::{Session, on_qemu};
 
-#[test]
+#[mayfly::test]
 fn programs_of_all_three_interfaces_run_by_name() {
     let mut session = Session::new();
     for (program, words) in [
@@ -15,7 +15,7 @@ fn programs_of_all_three_interfaces_run_by_name() {
     }
 }
 
-#[test]
+#[mayfly::test]
 fn ctrl_c_ends_the_foreground_job_and_what_came_of_it() {
     let mut session = Session::new();
     session.types("patchwork-pipeline /bin/patchwork-spin\r");
@@ -30,7 +30,7 @@ fn ctrl_c_ends_the_foreground_job_and_what_came_of_it() {
     assert_eq!(processes.lines().count(), 2, "{processes}");
 }
 
-#[test]
+#[mayfly::test]
 fn a_program_reads_lines_that_can_be_edited_and_end() {
     let mut session = Session::new();
     session.types("patchwork-input copy\r");
@@ -53,7 +53,7 @@ fn a_program_reads_lines_that_can_be_edited_and_end() {
     assert_eq!(session.run("echo $?"), "130");
 }
 
-#[test]
+#[mayfly::test]
 fn jobs_run_unattended_and_their_end_is_told() {
     let mut session = Session::new();
     let shown = session.run("patchwork-spin &");
@@ -71,7 +71,7 @@ fn jobs_run_unattended_and_their_end_is_told() {
     assert!(shown.ends_with("\n3"), "{shown}");
 }
 
-#[test]
+#[mayfly::test]
 fn a_death_is_told_above_the_prompt() {
     let mut session = Session::new();
     session.types("patchwork-fault read 0x1000 &\r");
@@ -92,7 +92,7 @@ fn a_death_is_told_above_the_prompt() {
     session.row("typed meanwhile");
 }
 
-#[test]
+#[mayfly::test]
 fn trace_shows_calls_before_the_next_prompt() {
     let mut session = Session::new();
     let shown = session.run("trace veridian-hello one");
@@ -104,7 +104,7 @@ fn trace_shows_calls_before_the_next_prompt() {
     assert!(shown.contains("no such command"), "{shown}");
 }
 
-#[test]
+#[mayfly::test]
 fn time_says_ticks_and_kernel_instructions_when_they_are_counted() {
     let mut session = Session::new();
     let shown = session.run("time patchwork-exit 3");

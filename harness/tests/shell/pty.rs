@@ -62,20 +62,31 @@ impl Session {
     /// The same with arguments, in a window of so many columns and rows.
     pub(crate) fn with(arguments: &[&str], columns: u16, rows: u16) -> Self {
         let folder = Arc::new(tempfile::tempdir().expect("a folder"));
-        let mut session = Self::begin(&folder, arguments, columns, rows);
+        let mut session = Self::begin(&folder, arguments, &[], size(columns, rows));
         session.prompt();
         session
+    }
+
+    /// One that may not be at a prompt, with other variables.
+    pub(crate) fn not_yet(arguments: &[&str], variables: &[(&str, &str)]) -> Self {
+        let folder = Arc::new(tempfile::tempdir().expect("a folder"));
+        Self::begin(&folder, arguments, variables, size(80, 24))
     }
 
     /// The next session of the same person.
     pub(crate) fn again(&self) -> Self {
-        let mut session = Self::begin(&self.folder, &[], 80, 24);
+        let mut session = Self::begin(&self.folder, &[], &[], size(80, 24));
         session.prompt();
         session
     }
 
-    fn begin(folder: &Arc<TempDir>, arguments: &[&str], columns: u16, rows: u16) -> Self {
-        let pair = native_pty_system().openpty(size(columns, rows));
+    fn begin(
+        folder: &Arc<TempDir>,
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+        window: PtySize,
+    ) -> Self {
+        let pair = native_pty_system().openpty(window);
         let pair = pair.expect("a pseudo-terminal");
         let tty = pair.master.tty_name().expect("it has a name");
         let slave = File::options().read(true).write(true).open(&tty);
@@ -84,11 +95,14 @@ impl Session {
         command.args(arguments);
         command.env("MAYFLY_HISTORY", folder.path().join("history"));
         command.env("TERM", "xterm-256color");
+        variables
+            .iter()
+            .for_each(|(name, value)| command.env(name, value));
         let child = pair.slave.spawn_command(command).expect("it starts");
         let mut reader = pair.master.try_clone_reader().expect("a reader");
         let writer = pair.master.take_writer().expect("a writer");
         let screen = Screen {
-            parser: vt100::Parser::new(nonzero(rows), nonzero(columns), 200),
+            parser: vt100::Parser::new(nonzero(window.rows), nonzero(window.cols), 200),
             all: Vec::new(),
             closed: false,
         };
