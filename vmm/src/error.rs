@@ -41,8 +41,8 @@ pub enum Error {
         /// Number of vCPUs asked for.
         asked: u32,
     },
-    /// guest memory of {asked} bytes: must be whole 4 KiB pages, {min} to {max}
-    #[error("guest memory of {asked} bytes: must be whole 4 KiB pages, {min} to {max}")]
+    /// guest memory of {asked}: must be whole 4 KiB pages, {min} to {max}
+    #[error("guest memory of {}: must be whole 4 KiB pages, {} to {}", size(*asked), size(*min), size(*max))]
     MemorySize {
         /// Bytes asked for.
         asked: u64,
@@ -127,5 +127,39 @@ impl Error {
             call,
             source: error.into(),
         }
+    }
+}
+
+/// A number of bytes as people ask for it, if it is whole.
+fn size(bytes: u64) -> String {
+    let units = [(30, "G"), (20, "M"), (10, "K")];
+    let whole = units.iter().find(|(bits, _)| {
+        let unit = 1 << bits;
+        bytes >= unit && bytes.is_multiple_of(unit)
+    });
+    match whole {
+        Some((bits, unit)) => format!("{}{unit}", bytes >> bits),
+        None => format!("{bytes} bytes"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_told_as_they_are_asked_for() {
+        let error = Error::MemorySize {
+            asked: 900 << 30,
+            min: 4 << 20,
+            max: 3 << 30,
+        };
+        let told = "guest memory of 900G: must be whole 4 KiB pages, 4M to 3G";
+        assert_eq!(error.to_string(), told);
+        assert_eq!(size(0), "0 bytes");
+        assert_eq!(
+            (size(1536), size(1537)),
+            ("1536 bytes".into(), "1537 bytes".into())
+        );
     }
 }
