@@ -143,6 +143,23 @@ impl fmt::Display for ExitStatus {
     }
 }
 
+/// A program that did not simply exit, and was not killed either.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Died {
+    /// Its process id.
+    pub pid: u64,
+    /// What it was.
+    pub program: String,
+    /// How it ended.
+    pub status: ExitStatus,
+}
+
+impl fmt::Display for Died {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ended: {}", self.program, self.status)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

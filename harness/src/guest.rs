@@ -15,10 +15,10 @@ use mayfly_wire::message::{Input, Request, Spawn};
 
 use crate::cause::ExitStatus;
 use crate::error::{Error, Result, unexpected};
-use crate::journal::Answer;
+use crate::journal::{Answer, Told};
 use crate::metering;
 use crate::microvm::Vm;
-use crate::output::{Child, Output, ticks_as_time};
+use crate::output::{Child, Output, Progress, ticks_as_time};
 use crate::stdin::{Source, Stdin};
 use crate::transcript::Call;
 
@@ -246,44 +246,48 @@ impl Process<'_> {
         timeout: Duration,
         mut written: impl FnMut(u8, &[u8]),
     ) -> Result<Output> {
-        let written = |stream, bytes: &[u8]| {
-            written(stream, bytes);
+        let told = |progress: Progress<'_>| {
+            if let Progress::Written(stream, bytes) = progress {
+                written(stream, bytes);
+            }
             ControlFlow::<Infallible>::Continue(())
         };
-        match self.follow(timeout, usize::MAX, written)? {
+        match self.follow(timeout, usize::MAX, told)? {
             ControlFlow::Continue(output) => Ok(output),
             ControlFlow::Break(never) => match never {},
         }
     }
 
-    /// The same, until `written` breaks: then with what it breaks. The process
-    /// goes on when its machine does. What was handed on is not kept, as it may be
-    /// without end: of each stream the output has the last 64 KiB, or some more.
+    /// The same, and tells who dies meanwhile, until `told` breaks: then with what
+    /// it breaks. The process goes on when its machine does. What was handed on is
+    /// not kept, as it may be without end: of each stream the output has the last
+    /// 64 KiB, or some more.
     ///
     /// # Errors
     /// As [`Process::wait`].
     pub fn wait_while<B>(
         &self,
         timeout: Duration,
-        written: impl FnMut(u8, &[u8]) -> ControlFlow<B>,
+        told: impl FnMut(Progress<'_>) -> ControlFlow<B>,
     ) -> Result<ControlFlow<B, Output>> {
-        self.follow(timeout, 64 << 10, written)
+        self.follow(timeout, 64 << 10, told)
     }
 
     fn follow<B>(
         &self,
         timeout: Duration,
         kept: usize,
-        mut written: impl FnMut(u8, &[u8]) -> ControlFlow<B>,
+        mut tell: impl FnMut(Progress<'_>) -> ControlFlow<B>,
     ) -> Result<ControlFlow<B, Output>> {
         let doing = format!("see {} (process {}) end", self.program, self.pid);
-        let mut told = [0; 2];
         let mut client = self.vm.client();
+        let mut told = Told::of(&client.journal);
         let ended = client.wait(&doing, timeout, |journal| {
-            let known = journal.process(self.pid);
-            if let ControlFlow::Break(with) = known.hand_on(&mut told, kept, &mut written) {
+            if let ControlFlow::Break(with) = journal.hand_on(self.pid, &mut told, kept, &mut tell)
+            {
                 return Some(ControlFlow::Break(with));
             }
+            let known = journal.process(self.pid);
             known.finished().map(ControlFlow::Continue)
         })?;
         let exited = match ended {

@@ -2,10 +2,12 @@
 //!
 //! Purpose: turns events and trace records into state that callers look things
 //! up in: answers by request, processes by pid, last words. Pure data, so it is
-//! tested without a machine. Neighbours: `known` has what is of one process;
+//! tested without a machine. Neighbours: `known` has what is of one process,
+//! `telling` hands it on to whoever waits;
 //! [`crate::client`] feeds it, `guest`, `probe` and `report` read it.
 
 mod known;
+mod telling;
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -22,6 +24,7 @@ use crate::symbols::{self, Frame};
 use crate::transcript::Call;
 
 pub(crate) use known::Known;
+pub(crate) use telling::Told;
 
 /// Calls kept for a failure report, over all processes.
 const RECENT_MAX: usize = 12;

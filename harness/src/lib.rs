@@ -83,7 +83,7 @@ mod stdin;
 mod turns;
 
 pub use backend::{BackendKind, Position};
-pub use cause::{Cause, ExitStatus};
+pub use cause::{Cause, Died, ExitStatus};
 pub use error::{Error, Result};
 pub use guest::{Command, Process};
 pub use journal::Ready;
@@ -94,7 +94,7 @@ pub use mayfly_wire::message::{Refusal, Stats};
 pub use metering::{Part, Spent, Visit};
 pub use microvm::Vm;
 pub use options::{Entry, ExtraFile, MEMORY_DEFAULT, VmOptions};
-pub use output::{Child, Output};
+pub use output::{Child, Output, Progress};
 pub use phase::Phase;
 pub use reaper::settle;
 pub use runner::{rounds, vm};

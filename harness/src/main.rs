@@ -7,11 +7,8 @@
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
-
 mod cli;
 
 fn main() -> ExitCode {
-    let cli = cli::Cli::parse();
-    cli::main(&cli).into()
+    cli::begin().into()
 }

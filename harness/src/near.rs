@@ -1,6 +1,6 @@
 //! Did you mean: the name that comes nearest to one that there is none of.
 
-/// Most letters that a name may differ in.
+/// Most letters that a name may differ in: one of three, and no more than these.
 const DIFFERENCE_MAX: usize = 3;
 
 /// The nearest of `names`, unless all are far; capitals do not matter.
@@ -9,7 +9,8 @@ pub fn nearest<'a>(word: &str, names: impl Iterator<Item = &'a str>) -> Option<&
     let distance = |name: &str| strsim::damerau_levenshtein(&name.to_lowercase(), &word);
     let all = names.map(|name| (distance(name), name));
     let (distance, name) = all.min_by_key(|(distance, _)| *distance)?;
-    (distance <= DIFFERENCE_MAX).then_some(name)
+    let most = (word.chars().count() / 3).min(DIFFERENCE_MAX);
+    (distance <= most).then_some(name)
 }
 
 #[cfg(test)]
@@ -23,5 +24,9 @@ mod tests {
         assert_eq!(nearest("wirte", names()), Some("WRITE"));
         assert_eq!(nearest("something-else", names()), None);
         assert_eq!(nearest("x", [].into_iter()), None);
+        // Half of a short name is another name.
+        assert_eq!(nearest("nope", ["probe"].into_iter()), None);
+        assert_eq!(nearest("ls", ["cs"].into_iter()), None);
+        assert_eq!(nearest("rea", names()), Some("READ"));
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use mayfly_abi::Abi;
 use mayfly_wire::message::Exited;
 
-use crate::cause::{Cause, ExitStatus};
+use crate::cause::{Cause, Died, ExitStatus};
 use crate::journal::Known;
 use crate::metering::{self, Visit};
 use crate::transcript::Call;
@@ -120,6 +120,15 @@ impl Output {
     pub fn ticks(&self) -> u64 {
         self.exited.ran_tsc
     }
+}
+
+/// What is told of a program while it is waited for.
+#[derive(Clone, Copy, Debug)]
+pub enum Progress<'a> {
+    /// It wrote these bytes to its standard output (1) or error (2).
+    Written(u8, &'a [u8]),
+    /// It, or one that came of it, has died.
+    Died(&'a Died),
 }
 
 /// A process that a program made.

@@ -15,7 +15,7 @@ use mayfly_wire::message::{Input, Request, Spawn, Window};
 
 use crate::Vm;
 use crate::backend::{Counting, Stream, Waker};
-use crate::cause::{Cause, ExitStatus};
+use crate::cause::{Died, ExitStatus};
 use crate::client::Client;
 use crate::error::{Result, unexpected};
 use crate::journal::Answer;
@@ -32,6 +32,12 @@ pub enum Line {
 }
 
 impl Vm {
+    /// Lines of the kernel's log, and what its terminal showed while nobody
+    /// looked; the last 64 KiB.
+    pub fn log_text(&self) -> String {
+        String::from_utf8_lossy(&self.client().journal.console).into()
+    }
+
     /// A program on a terminal: what it shows is taken, what it reads typed.
     ///
     /// # Errors
@@ -77,8 +83,8 @@ pub struct Turn {
     pub log: Vec<String>,
     /// Calls of traced processes, in their order.
     pub calls: Vec<Call>,
-    /// Programs that did not simply exit: what they were, and how they ended.
-    pub deaths: Vec<(String, ExitStatus)>,
+    /// Programs that died, but for the one on the terminal.
+    pub deaths: Vec<Died>,
     /// How the program on the terminal ended.
     pub ended: Option<ExitStatus>,
 }
@@ -252,20 +258,9 @@ impl Terminal {
             turn.calls = calls.split_off(self.taken);
             self.taken += turn.calls.len();
         }
-        for (pid, known) in &journal.processes {
-            let Some(exited) = known.exited.filter(|_| *pid != self.pid) else {
-                continue;
-            };
-            let cause = Cause::from(exited.cause);
-            if self.told.insert(*pid) && !matches!(cause, Cause::Exited | Cause::Killed) {
-                let name = match known.program.as_str() {
-                    "" => format!("process {pid}"),
-                    name => name.into(),
-                };
-                let code = exited.status;
-                turn.deaths.push((name, ExitStatus { cause, code }));
-            }
-        }
+        turn.deaths = journal.deaths(&mut self.told);
+        // That one is in `ended`.
+        turn.deaths.retain(|died| died.pid != self.pid);
         turn
     }
 

@@ -118,6 +118,20 @@ fn a_fault_is_139_and_told() {
 }
 
 #[test]
+fn the_kernels_words_are_for_who_asks_twice() {
+    for arguments in [
+        &["run", "patchwork-notes"][..],
+        &["trace", "patchwork-notes"],
+    ] {
+        for (verbose, told) in [("-v", false), ("-vv", true)] {
+            let output = mayfly(&[&[verbose], arguments].concat());
+            let words = stderr(&output).contains("kernel: note to process ");
+            assert_eq!(words, told, "{verbose} {arguments:?}: {}", stderr(&output));
+        }
+    }
+}
+
+#[test]
 fn a_timeout_is_124_and_says_where() {
     let output = mayfly(&["run", "patchwork-spin", "--timeout", "100ms"]);
     assert_eq!(code(&output), 124);

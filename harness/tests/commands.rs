@@ -10,7 +10,7 @@ use std::os::fd::AsRawFd as _;
 use std::process::{Command, Output, Stdio};
 
 /// Every command, short.
-const COMMANDS: [&[&str]; 13] = [
+const COMMANDS: [&[&str]; 16] = [
     &[],
     &["--help"],
     &["--version"],
@@ -24,6 +24,9 @@ const COMMANDS: [&[&str]; 13] = [
     &["bench", "--list"],
     &["completions", "zsh"],
     &["man"],
+    &["doctor"],
+    &["shell"],
+    &["shell", "-c", "patchwork-hello"],
 ];
 
 /// What only programmers should see.
@@ -229,6 +232,62 @@ fn what_cannot_be_done_names_the_file_or_the_option() {
         let output = mayfly(shell, arguments);
         let told = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(!output.status.success() && told.contains(words), "{told}");
+        is_readable(&output, words);
+    }
+}
+
+#[test]
+fn a_mistake_is_told_with_what_to_do() {
+    for (arguments, code, words) in [
+        (
+            &["run", "patchwork-args", "one"][..],
+            2,
+            "  try: mayfly run patchwork-args -- one\n",
+        ),
+        (
+            &["trace", "--json", "patchwork-args", "one", "a b"],
+            2,
+            "  try: mayfly trace --json patchwork-args -- one 'a b'\n",
+        ),
+        (
+            &["man", "--out", "/proc/x"],
+            125,
+            "  try: --out with a folder of yours\n",
+        ),
+        (
+            &["shell", "--log", "/nonexist/x", "-c", "true"],
+            125,
+            "error: cannot write /nonexist/x\n  why: No such file or directory (os error 2)\n  try: --log with",
+        ),
+        (
+            &["shell", "--log", "/dev/full", "-c", "echo one"],
+            125,
+            "error: the log /dev/full is not complete\n  why: No space left",
+        ),
+        (&["run", ""], 127, "error: cannot run \"\": "),
+        (&["run", "a b"], 127, "error: cannot run \"a b\": "),
+        (
+            &["run", "nope"],
+            127,
+            "  try: the path of an ELF or PE file",
+        ),
+        (
+            &[
+                "run",
+                "patchwork-hello",
+                "--backend",
+                "kvm",
+                "--memory",
+                "900G",
+            ],
+            125,
+            "guest memory of 900G: must be whole 4 KiB pages, 4M to 3G\n",
+        ),
+    ] {
+        let output = mayfly("\"$0\" \"$@\"", arguments);
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {told}");
+        assert!(told.contains(words), "{arguments:?}: {told}");
         is_readable(&output, words);
     }
 }

@@ -119,6 +119,7 @@ fn help() {
 fn errors() {
     shows("no-command", &["trce"]);
     shows("no-option", &["run", "--tracee", "x"]);
+    shows("no-separator", &["run", "patchwork-args", "one"]);
     shows("no-program", &["run", "patchwork-helo"]);
     shows("no-name-near", &["run", "nothing-like-it"]);
     shows("no-call", &["call", "patchwork", "GETPIDD"]);
@@ -143,4 +144,50 @@ fn tables() {
     shows("coverage", &["coverage", "veridian"]);
     compare("demo", &["demo"], numberless);
     shows("call", &["call", "patchwork", "WRITE", "99", "text:x", "1"]);
+}
+
+#[test]
+fn words_of_the_tools_own_are_told_to_nobody() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let pages = folder.path().to_str().expect("UTF-8");
+    for arguments in [
+        &["completions", "bash"][..],
+        &["completions", "fish"],
+        &["completions", "zsh"],
+        &["man", "--out", pages],
+    ] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mayfly"));
+        let output = command.args(arguments).output().expect("the tool is built");
+        assert!(output.status.success(), "{arguments:?}");
+        let told = String::from_utf8_lossy(&output.stdout).into_owned();
+        for own in ["stand-by", "stand__by", "footprint"] {
+            assert!(!told.contains(own), "{arguments:?}: {own}");
+        }
+    }
+    let files = std::fs::read_dir(folder.path()).expect("written");
+    let mut names: Vec<String> = files
+        .map(|it| {
+            it.expect("a file")
+                .file_name()
+                .to_string_lossy()
+                .into_owned()
+        })
+        .collect();
+    names.sort();
+    let commands = [
+        "bench",
+        "call",
+        "completions",
+        "coverage",
+        "demo",
+        "doctor",
+        "man",
+        "run",
+        "shell",
+        "trace",
+    ];
+    let pages = commands.map(|name| format!("mayfly-{name}.1"));
+    let mut expected = [&["mayfly.1".to_owned()][..], &pages].concat();
+    expected.sort();
+    assert_eq!(names, expected);
 }

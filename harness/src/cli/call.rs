@@ -64,6 +64,7 @@ pub(crate) fn run(options: &Options, say: &mut Say) -> anyhow::Result<Exit> {
     }
     let probe = vm.probe(options.abi)?;
     let mut result = probe.call(number, options.arguments.clone())?;
+    say.kernel(&vm);
     if !options.no_meter && vm.backend() == BackendKind::Kvm {
         result.spent = counted(options, number)?;
         result.kernel_instr = result.spent.as_ref().map(|spent| spent.instructions);

@@ -52,6 +52,7 @@ pub(crate) fn run(options: &Options, say: &mut Say) -> anyhow::Result<Exit> {
     if !say.is_json() {
         closing(&vm, good, say)?;
     }
+    say.kernel(&vm);
     Ok(if good { Exit::Success } else { Exit::Failure })
 }
 

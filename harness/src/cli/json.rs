@@ -93,6 +93,17 @@ pub(crate) fn child(child: &mayfly::Child) -> Value {
     })
 }
 
+/// A program died, of which another one may have come.
+pub(crate) fn died(died: &mayfly::Died) -> Value {
+    json!({
+        "pid": died.pid,
+        "program": died.program,
+        "status": died.status.code(),
+        "cause": died.status.cause().name(),
+        "message": died.status.to_string(),
+    })
+}
+
 /// A program ended.
 pub(crate) fn exited(output: &Output) -> Value {
     json!({

@@ -6,9 +6,9 @@
 use std::fs;
 use std::path::PathBuf;
 
-use anyhow::Context as _;
 use clap::{Args, CommandFactory as _};
 use clap_mangen::Man;
+use mayfly::Error;
 
 use super::Cli;
 use super::exit::Exit;
@@ -36,14 +36,15 @@ pub(crate) fn run(options: &Options, say: &mut Say) -> anyhow::Result<Exit> {
         say.raw(&page)?;
         return Ok(Exit::Success);
     };
-    let cannot = || {
-        let folder = folder.display();
-        format!("cannot write manual pages into {folder}")
-    };
-    fs::create_dir_all(folder).with_context(cannot)?;
-    let mut command = Cli::command();
+    let mut command = Cli::command().disable_help_subcommand(true);
     command.build();
-    clap_mangen::generate_to(command, folder).with_context(cannot)?;
+    fs::create_dir_all(folder)
+        .and_then(|()| clap_mangen::generate_to(command, folder))
+        .map_err(|why| Error::Broken {
+            what: format!("cannot write manual pages into {}", folder.display()),
+            why: why.to_string(),
+            remedy: "--out with a folder of yours".into(),
+        })?;
     say.step("Wrote", &format!("{}/mayfly*.1", folder.display()));
     Ok(Exit::Success)
 }

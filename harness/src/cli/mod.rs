@@ -16,6 +16,7 @@ mod intro;
 mod json;
 mod layout;
 mod man;
+mod mistake;
 mod program;
 mod run;
 mod say;
@@ -25,6 +26,8 @@ mod trace;
 mod units;
 mod waiting;
 mod words;
+
+use std::ffi::OsString;
 
 use clap::{ArgAction, Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
@@ -101,12 +104,6 @@ enum Command {
     /// A prompt in a microVM: programs of all three interfaces, pipes, tracing.
     #[command(after_help = shell::EXAMPLES)]
     Shell(shell::Options),
-    /// Puts the terminal back when `shell` was killed.
-    #[command(name = shell::tty::STAND_BY, hide = true)]
-    StandBy,
-    /// Say how much memory this process holds beside a machine's, in bytes.
-    #[command(name = bench::whole::FOOTPRINT, hide = true)]
-    Footprint,
     /// Show which system calls are served and tested.
     Coverage(coverage::Options),
     /// Say what this host can do, and how to fix what it cannot.
@@ -122,8 +119,27 @@ enum Command {
     Man(man::Options),
 }
 
-/// Runs the chosen command and says how it went.
-pub(crate) fn main(cli: &Cli) -> Exit {
+/// Runs what the words of the command line ask for, and says how it went.
+pub(crate) fn begin() -> Exit {
+    let words: Vec<OsString> = std::env::args_os().collect();
+    // What this tool asks of itself: no person's words, and in no list of them.
+    let own = match words.get(1).and_then(|word| word.to_str()) {
+        Some(shell::tty::STAND_BY) => Some(shell::tty::stand_by()),
+        Some(bench::whole::FOOTPRINT) => Some(footprint()),
+        _ => None,
+    };
+    if let Some(done) = own {
+        let say = &mut Say::new(false, false, 0);
+        return ended(done.map(|()| Exit::Success), say);
+    }
+    match Cli::try_parse_from(&words) {
+        Ok(cli) => main(&cli),
+        Err(error) => mistake::explained(error, &words).exit(),
+    }
+}
+
+/// Runs the chosen command.
+fn main(cli: &Cli) -> Exit {
     let global = &cli.global;
     colour(global.color);
     let mut say = Say::new(
@@ -141,8 +157,6 @@ pub(crate) fn main(cli: &Cli) -> Exit {
         Command::Trace(options) => trace::run(options, &mut say),
         Command::Bench(options) => bench::run(options, &mut say),
         Command::Shell(options) => shell::run(options, &mut say),
-        Command::StandBy => shell::tty::stand_by().map(|()| Exit::Success),
-        Command::Footprint => footprint(&mut say),
         Command::Coverage(options) => coverage::run(options, &mut say),
         Command::Doctor => doctor::run(&mut say),
         Command::Completions { shell } => completions(*shell, &mut say),
@@ -169,9 +183,9 @@ fn colour(choice: clap::ColorChoice) {
     choice.write_global();
 }
 
-fn footprint(say: &mut Say) -> anyhow::Result<Exit> {
-    say.line(&bench::whole::tell_footprint()?.to_string())?;
-    Ok(Exit::Success)
+fn footprint() -> anyhow::Result<()> {
+    let bytes = bench::whole::tell_footprint()?;
+    Ok(Say::new(false, false, 0).line(&bytes.to_string())?)
 }
 
 fn completions(shell: Shell, say: &mut Say) -> anyhow::Result<Exit> {

@@ -71,7 +71,12 @@ impl fmt::Display for Unusable {
             remedy,
             ..
         } = self;
-        write!(f, "cannot run {program}: {why}\n  try: {remedy}")
+        // One that could not be seen, or not told from the words around it.
+        let odd = |it: char| it.is_whitespace() || it.is_control();
+        match program.is_empty() || program.contains(odd) {
+            true => write!(f, "cannot run {program:?}: {why}\n  try: {remedy}"),
+            false => write!(f, "cannot run {program}: {why}\n  try: {remedy}"),
+        }
     }
 }
 
@@ -128,12 +133,16 @@ fn read(program: &str) -> Result<Vec<u8>, Unusable> {
     })
 }
 
+/// The bundled program that makes single calls.
+const PROBE: &str = "probe";
 /// Longest line of the list of programs.
 const LIST_MAX: usize = 76;
 
 /// A bundled name that is close, or all of them.
 fn suggestion(program: &str) -> String {
-    let mut names = image::programs().iter().map(|file| file.name);
+    // Probes are for tests.
+    let names = image::programs().iter().map(|file| file.name);
+    let mut names = names.filter(|name| *name != PROBE);
     if let Some(near) = nearest(program, names.clone()) {
         return format!("{near}, or the path of an ELF or PE file");
     }
@@ -293,5 +302,7 @@ mod tests {
         let error = find("patchwork-helo", None).err().unwrap();
         assert_eq!(error.exit(), Exit::NotFound);
         assert!(error.to_string().contains("patchwork-hello"), "{error}");
+        let error = find("probee", None).err().unwrap();
+        assert!(!error.to_string().contains("try: probe"), "{error}");
     }
 }

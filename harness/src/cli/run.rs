@@ -12,7 +12,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::Args;
 use mayfly::symbols::Frame;
-use mayfly::{Abi, Cause, ExtraFile, Output, Process, Vm, VmOptions};
+use mayfly::{Abi, Cause, ExtraFile, Output, Process, Progress, Vm, VmOptions};
 
 use super::exit::{self, Exit};
 use super::program::{self, Program};
@@ -127,20 +127,25 @@ pub(crate) fn execute(
 ) -> anyhow::Result<Option<Output>> {
     let command = command(options, program, vm).trace(traced);
     let process = input.connect(command).start()?;
-    pass_on(&process, timeout(options), say, |_| ())
+    let output = pass_on(&process, timeout(options), say, |_, _| ())?;
+    say.kernel(vm);
+    Ok(output)
 }
 
-/// Waits for a process; what it writes comes out as it is written, and goes to
-/// `also`. `None`: nobody reads it any more, which is no failure, and there is
-/// nothing to wait for.
+/// Waits for a process; what it writes comes out as it is written, and all that
+/// is told of it goes to `also`. `None`: nobody reads it any more, which is no
+/// failure, and there is nothing to wait for.
 pub(crate) fn pass_on(
     process: &Process<'_>,
     timeout: Duration,
     say: &mut Say,
-    mut also: impl FnMut(&[u8]),
+    mut also: impl FnMut(&Progress<'_>, &mut Say),
 ) -> anyhow::Result<Option<Output>> {
-    let waited = process.wait_while(timeout, |stream, bytes| {
-        also(bytes);
+    let waited = process.wait_while(timeout, |progress| {
+        also(&progress, say);
+        let Progress::Written(stream, bytes) = progress else {
+            return ControlFlow::Continue(());
+        };
         match say.written(stream, bytes) {
             Ok(true) => ControlFlow::Continue(()),
             Ok(false) => ControlFlow::Break(None),

@@ -8,7 +8,7 @@ use std::fmt;
 use std::io::{self, ErrorKind, Write};
 
 use anstyle::{AnsiColor, Style};
-use mayfly::Error;
+use mayfly::{Error, Vm};
 use serde_json::{Value, json};
 
 /// Style of what matters most on a line.
@@ -120,6 +120,18 @@ impl Say {
         if !self.quiet && !self.json {
             let (on, off) = (CARE.render(), CARE.render_reset());
             to_stderr(format_args!("{on}note{off}: {what}"));
+        }
+    }
+
+    /// The kernel's own words, for whoever asked for them.
+    pub(crate) fn kernel(&mut self, vm: &Vm) {
+        if self.verbose < 2 {
+            return;
+        }
+        for text in [vm.serial_text(), vm.log_text()] {
+            for line in text.lines() {
+                self.progress(&styled(QUIET, format!("kernel: {line}")));
+            }
         }
     }
 

@@ -18,12 +18,12 @@ use std::time::Instant;
 
 use clap::Args;
 use mayfly::terminal::Line;
-use mayfly::{Cause, Vm, VmOptions};
+use mayfly::{Cause, Died, Progress, Vm, VmOptions};
 
 use super::exit::{self, Exit};
 use super::say::Say;
 use super::target::Target;
-use super::{run, units};
+use super::{json, run, units, waiting};
 use history::History;
 use session::Session;
 
@@ -85,7 +85,9 @@ fn by_lines(options: &Options, mut log: Option<log::Log>, say: &mut Say) -> anyh
     if options.line.is_none() && io::stdin().is_terminal() {
         say.note("standard output is no terminal: lines are read as they are; Ctrl-D ends them");
     }
-    let vm = Vm::with_options(options.target.options())?;
+    let vm = waiting::during(say, "booting", || {
+        Vm::with_options(options.target.options())
+    })?;
     let command = vm.spawn(PROGRAM).trace(false);
     let process = match &options.line {
         Some(line) => command.arg("-c").arg(line),
@@ -93,27 +95,50 @@ fn by_lines(options: &Options, mut log: Option<log::Log>, say: &mut Say) -> anyh
     };
     let process = process.stdin_from(io::stdin()).start()?;
     let timeout = options.target.timeout.unwrap_or(units::FOR_EVER);
-    let output = run::pass_on(&process, timeout, say, |bytes| {
-        if let Some(log) = &mut log {
-            log.shown(bytes);
+    let output = run::pass_on(&process, timeout, say, |progress, say| match progress {
+        Progress::Written(_, bytes) => {
+            if let Some(log) = &mut log {
+                log.shown(bytes);
+            }
         }
-    })?;
+        Progress::Died(died) => {
+            if let Some(log) = &mut log {
+                log.line(&died.to_string());
+            }
+            tell(died, say);
+        }
+    });
+    let written = log.map_or(Ok(()), log::Log::end);
+    let output = output?;
+    say.kernel(&vm);
+    written?;
     Ok(output.map_or(Exit::Success, |output| {
         status(output.cause, output.status.code())
     }))
+}
+
+/// Somebody died: a script says nothing of that, and may go on.
+fn tell(died: &Died, say: &mut Say) {
+    say.note(&died.to_string());
+    if say.is_json() {
+        // Where nobody reads the output, it is the output that says so.
+        drop(say.json("died", json::died(died)));
+    }
 }
 
 /// A person at a terminal.
 fn interactive(options: &Options, log: Option<log::Log>, say: &mut Say) -> anyhow::Result<Exit> {
     // Before there are other threads: they are to leave signals to us.
     let signals = input::Signals::block()?;
+    // It begins while the machine is made.
+    let guard = tty::Guard::start();
     let history = History::find();
     let started = Instant::now();
     let choices = VmOptions {
         files: history.file().into_iter().collect(),
         ..options.target.options()
     };
-    let vm = Vm::with_options(choices)?;
+    let vm = waiting::during(say, "booting", || Vm::with_options(choices))?;
     let line = match options.serial {
         true => Line::Serial,
         false => Line::Console,
@@ -131,16 +156,23 @@ fn interactive(options: &Options, log: Option<log::Log>, say: &mut Say) -> anyho
         units::time(started.elapsed()),
         vm.backend()
     ));
-    let raw = tty::Raw::enter()?;
+    let raw = tty::Raw::enter(guard)?;
     let input = input::Input::start(signals, terminal.waker()?);
     let mut session = Session::new(vm, terminal, input, history, log);
     let ended = session.serve(&raw);
     // The terminal is ours again before anything is said.
     drop(raw);
+    let written = session.end_log();
     let ended = ended?;
+    written?;
     Ok(match ended {
         session::End::Left => Exit::Success,
-        session::End::Shell(ended) => status(ended.cause(), ended.code()),
+        session::End::Shell(ended) => {
+            if ended.cause() != Cause::Exited {
+                say.note(&format!("the shell ended: {ended}"));
+            }
+            status(ended.cause(), ended.code())
+        }
         session::End::Signal(number) => Exit::Program(128_u8.saturating_add(number)),
     })
 }

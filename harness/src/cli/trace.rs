@@ -6,7 +6,6 @@
 
 use std::path::PathBuf;
 
-use anyhow::Context as _;
 use clap::Args;
 use mayfly::Error;
 use mayfly::notation::grouped;
@@ -112,8 +111,13 @@ fn places(
     match &options.flamegraph {
         None => lines.iter().try_for_each(|line| say.line(line))?,
         Some(path) => {
-            std::fs::write(path, flame::graph(output.program(), &lines))
-                .with_context(|| format!("cannot write {}", path.display()))?;
+            std::fs::write(path, flame::graph(output.program(), &lines)).map_err(|why| {
+                Error::Broken {
+                    what: format!("cannot write {}", path.display()),
+                    why: why.to_string(),
+                    remedy: "--flamegraph with a file in a folder of yours".into(),
+                }
+            })?;
             say.step("Drawn", &path.display().to_string());
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::pty::Session;
 
-#[test]
+#[mayfly::test]
 fn keys_edit_the_line_where_the_cursor_is() {
     let mut session = Session::new();
     session.types("echo one tree\x1b[D\x1b[D\x1b[Dh");
@@ -17,7 +17,7 @@ fn keys_edit_the_line_where_the_cursor_is() {
     session.row("gr\u{fc}\u{df}e \u{4e2d}\u{6587}");
 }
 
-#[test]
+#[mayfly::test]
 fn history_is_there_in_the_next_session_and_can_be_searched() {
     let mut first = Session::new();
     first.run("echo the first");
@@ -36,7 +36,7 @@ fn history_is_there_in_the_next_session_and_can_be_searched() {
     second.row("guest> echo another");
 }
 
-#[test]
+#[mayfly::test]
 fn tab_completes_commands_programs_and_paths() {
     let mut session = Session::new();
     session.types("hist\t");
@@ -56,7 +56,7 @@ fn tab_completes_commands_programs_and_paths() {
     });
 }
 
-#[test]
+#[mayfly::test]
 fn pasted_lines_run_when_they_were_seen() {
     let mut session = Session::new();
     session.types("\x1b[200~echo one\recho two\x1b[201~");
@@ -73,7 +73,31 @@ fn pasted_lines_run_when_they_were_seen() {
     });
 }
 
-#[test]
+#[mayfly::test]
+fn an_entry_of_several_lines_comes_back_as_it_was() {
+    let mut first = Session::new();
+    first.types("\x1b[200~echo one\recho two\r\x1b[201~\r");
+    first.until("both answers", |rows, _| {
+        rows.windows(2).any(|pair| pair == ["one", "two"])
+    });
+    first.prompt();
+    first.types("\x04");
+    first.status();
+    let mut second = first.again();
+    second.types("\x1b[A");
+    second.until("both lines", |rows, (row, column)| {
+        rows.windows(2)
+            .any(|pair| pair == ["guest> echo one", "echo two"])
+            && rows[usize::from(row)] == "echo two"
+            && column == 8
+    });
+    second.types("\r");
+    second.until("both answers", |rows, _| {
+        rows.windows(2).any(|pair| pair == ["one", "two"])
+    });
+}
+
+#[mayfly::test]
 fn a_wide_paste_is_not_lost() {
     let mut session = Session::with(&[], 80, 60);
     let words: Vec<String> = (0..700).map(|n| format!("w{n}")).collect();
@@ -92,7 +116,7 @@ fn a_wide_paste_is_not_lost() {
     assert!(shown.contains("w500 w501 w502"), "{shown}");
 }
 
-#[test]
+#[mayfly::test]
 fn the_line_follows_the_window() {
     let mut session = Session::new();
     session.types("echo 0123456789 0123456789 0123456789");
@@ -114,7 +138,7 @@ fn the_line_follows_the_window() {
     session.row("0123456789 0123456789 0123456789");
 }
 
-#[test]
+#[mayfly::test]
 fn twenty_columns_are_enough() {
     let mut session = Session::with(&[], 20, 20);
     session.types("echo a very long line that wraps\x01\x1b[C\x1b[C\x1b[C\x1b[C\x1b[CX \r");
@@ -125,7 +149,7 @@ fn twenty_columns_are_enough() {
     session.prompt();
 }
 
-#[test]
+#[mayfly::test]
 fn ctrl_c_gives_a_line_up_and_ctrl_l_empties_the_screen() {
     let mut session = Session::new();
     session.types("echo not this\x03");
@@ -138,7 +162,7 @@ fn ctrl_c_gives_a_line_up_and_ctrl_l_empties_the_screen() {
     });
 }
 
-#[test]
+#[mayfly::test]
 fn a_screen_is_cleared_by_its_command_too() {
     let mut session = Session::new();
     session.run("echo something");
@@ -148,7 +172,7 @@ fn a_screen_is_cleared_by_its_command_too() {
     });
 }
 
-#[test]
+#[mayfly::test]
 fn help_fits_a_window_of_80_columns() {
     let mut session = Session::new();
     let told = session.run("help");

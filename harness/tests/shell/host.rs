@@ -9,7 +9,7 @@ use crate::pty::{Session, on_qemu};
 
 const MENU: &str = "\x1d";
 
-#[test]
+#[mayfly::test]
 fn the_menu_leaves_and_the_terminal_is_as_it_was() {
     let mut session = Session::new();
     assert!(!session.is_restored());
@@ -32,7 +32,7 @@ fn the_menu_leaves_and_the_terminal_is_as_it_was() {
     );
 }
 
-#[test]
+#[mayfly::test]
 fn the_menu_closes_without_a_trace_and_sends_its_own_key() {
     let mut session = Session::new();
     session.types("echo kept").types(MENU);
@@ -54,7 +54,30 @@ fn the_menu_closes_without_a_trace_and_sends_its_own_key() {
     session.prompt();
 }
 
-#[test]
+#[mayfly::test]
+fn a_key_that_the_menu_does_not_know_is_not_typed_and_leaves_it_open() {
+    let mut session = Session::new();
+    session.types("echo kept").types(MENU);
+    session.text("q quit");
+    for key in ["?", "\x1b[A", "\x1b[1;5C", "\x1bOP", "x"] {
+        session.types(key);
+        session.until("the menu, once", |rows, (row, _)| {
+            let open = rows.iter().filter(|it| it.contains("q quit")).count() == 1;
+            open && rows[usize::from(row)].contains("q quit")
+        });
+    }
+    session.types("\x03");
+    session.until("the line as it was", |rows, (row, column)| {
+        rows[usize::from(row)] == "guest> echo kept"
+            && column == 16
+            && !rows.iter().any(|it| it.contains("q quit"))
+    });
+    session.types("\r");
+    session.row("kept");
+    assert_eq!(session.everything().matches("\x07\r\x1b[2K").count(), 5);
+}
+
+#[mayfly::test]
 fn the_shells_own_status_is_the_commands() {
     let mut session = Session::new();
     session.types("exit 7\r");
@@ -66,7 +89,7 @@ fn the_shells_own_status_is_the_commands() {
     assert_eq!(session.status(), 3);
 }
 
-#[test]
+#[mayfly::test]
 fn a_fork_is_a_second_prompt_at_the_same_instant() {
     let mut session = Session::new();
     session.run("env PLACE=before");
@@ -86,7 +109,34 @@ fn a_fork_is_a_second_prompt_at_the_same_instant() {
     assert_eq!(session.run("echo $PLACE"), "second");
 }
 
-#[test]
+#[mayfly::test]
+fn whoever_leaves_one_machine_is_in_another() {
+    if on_qemu() {
+        return eprintln!("n/a: QEMU's machines have no siblings");
+    }
+    let mut session = Session::new();
+    session.run("env PLACE=first");
+    session.types(MENU).types("f");
+    session.row("guest/2>");
+    session.types(MENU).types("f");
+    session.row("guest/3>");
+    session.types("exit 5\r");
+    session.row("machine 3 ended: status 5");
+    session.row("guest/2>");
+    assert_eq!(session.run("echo $PLACE"), "first");
+    session.run("patchwork-exit 6");
+    session.types("\x04");
+    session.row("machine 2 ended: status 6");
+    session.prompt();
+    assert_eq!(session.run("env PLACE=last; echo $PLACE"), "last");
+    session.types(MENU).types("n");
+    session.text("there is one machine only");
+    session.types("exit 7\r");
+    assert_eq!(session.status(), 7);
+    assert!(session.is_restored());
+}
+
+#[mayfly::test]
 fn a_snapshot_is_gone_back_to_more_than_once() {
     let mut session = Session::new();
     session.run("echo 1 > /tmp/file");
@@ -108,7 +158,7 @@ fn a_snapshot_is_gone_back_to_more_than_once() {
     }
 }
 
-#[test]
+#[mayfly::test]
 fn a_signal_puts_the_terminal_back_and_is_the_status() {
     for (signal, status) in [
         (Signal::SIGTERM, 143),
@@ -122,7 +172,7 @@ fn a_signal_puts_the_terminal_back_and_is_the_status() {
     }
 }
 
-#[test]
+#[mayfly::test]
 fn a_kill_cannot_be_noticed_and_the_terminal_is_put_back_all_the_same() {
     let mut session = Session::new();
     let own = pid(&session);
@@ -138,7 +188,7 @@ fn a_kill_cannot_be_noticed_and_the_terminal_is_put_back_all_the_same() {
     assert!(session.is_restored());
 }
 
-#[test]
+#[mayfly::test]
 fn the_death_of_the_machine_is_reported_on_a_terminal_in_order() {
     if !on_qemu() {
         return eprintln!("n/a: on KVM the machine is a part of the tool's process");
@@ -157,7 +207,7 @@ fn the_death_of_the_machine_is_reported_on_a_terminal_in_order() {
     );
 }
 
-#[test]
+#[mayfly::test]
 fn the_serial_line_does_as_well() {
     let mut session = Session::with(&["--serial"], 80, 24);
     assert_eq!(session.run("echo over COM1 | cat"), "over COM1");
@@ -168,7 +218,7 @@ fn the_serial_line_does_as_well() {
     session.prompt();
 }
 
-#[test]
+#[mayfly::test]
 fn the_log_has_lines_with_times_and_no_keys() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("log");
@@ -193,6 +243,95 @@ fn the_log_has_lines_with_times_and_no_keys() {
     assert!(!log.contains('\x1b'), "{log}");
     let kept = fs::read_to_string(session.path("history")).expect("it is there");
     assert_eq!(kept, "echo typed\n");
+}
+
+#[mayfly::test]
+fn a_log_that_cannot_be_written_is_the_status() {
+    let mut session = Session::with(&["--log", "/dev/full"], 80, 24);
+    assert_eq!(session.run("echo one"), "one");
+    session.types("exit 3\r");
+    assert_eq!(session.status(), 125);
+    assert!(session.is_restored());
+    session.text("the log /dev/full is not complete");
+    session.text("why: No space left on device");
+}
+
+#[mayfly::test]
+fn what_is_said_above_the_prompt_and_beside_it_is_in_the_log() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("log");
+    let mut session = Session::with(&["--log", file.to_str().expect("UTF-8")], 80, 24);
+    // The others first, so that a prompt stands by then.
+    let others = "patchwork-exit; ".repeat(4);
+    session.types(format!("shell -c '{others}patchwork-fault read 0x10' &\r"));
+    session.text("about to fault");
+    session.text("patchwork-fault ended: page fault");
+    session.types("echo never \x15");
+    session.prompt();
+    session.types("\x04");
+    session.status();
+    let log = fs::read_to_string(&file).expect("it is there");
+    assert!(log.contains("] about to fault\n"), "{log}");
+    assert!(log.contains("patchwork-fault ended: page fault"), "{log}");
+    assert!(
+        !log.contains("never") && !log.contains("] guest> \n"),
+        "{log}"
+    );
+}
+
+#[mayfly::test]
+fn lines_of_the_kernels_log_stand_above_the_prompt() {
+    let mut session = Session::new();
+    // They go on while the line below is typed.
+    let notes = "echo ahoy > /proc/self/note; ".repeat(3);
+    let job = format!("shell -c '{notes}' & ");
+    session.types(job.repeat(3)).types("\r");
+    session.types("echo typed meanwhile");
+    session.until(
+        "all of them, and the line below whole",
+        |rows, (row, column)| {
+            let at = usize::from(row);
+            let (above, line) = (&rows[..at], &rows[at]);
+            let told = |it: &&String| {
+                it.starts_with("kernel: note to process ") && it.ends_with(": ahoy?")
+            };
+            above.iter().filter(told).count() == 9
+                && line == "guest> echo typed meanwhile"
+                && usize::from(column) == line.len()
+        },
+    );
+    session.types("\r");
+    session.row("typed meanwhile");
+}
+
+#[mayfly::test]
+fn a_machine_that_takes_its_time_is_waited_for_in_words() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let held = folder.path().join("held");
+    nix::unistd::mkfifo(&held, nix::sys::stat::Mode::S_IRWXU).expect("a pipe");
+    let find = std::process::Command::new("sh")
+        .args(["-c", "command -v qemu-system-x86_64"])
+        .output();
+    let qemu = String::from_utf8(find.expect("sh is there").stdout).expect("UTF-8");
+    // A QEMU that does not begin until somebody lets it.
+    let script = format!(
+        "#!/bin/sh\nread word < '{}'\nexec {} \"$@\"\n",
+        held.display(),
+        qemu.trim()
+    );
+    let slow = folder.path().join("qemu-system-x86_64");
+    fs::write(&slow, script).expect("written");
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+    fs::set_permissions(&slow, mode).expect("ours");
+    let path = std::env::var("PATH").unwrap_or_default();
+    let path = format!("{}:{path}", folder.path().display());
+    let mut session = Session::not_yet(&["--backend", "qemu"], &[("PATH", &path)]);
+    session.text("booting, 1 s");
+    fs::write(&held, "go\n").expect("it is read");
+    session.prompt();
+    session.until("nothing of it", |rows, _| {
+        !rows.iter().any(|row| row.contains("booting"))
+    });
 }
 
 fn pid(session: &Session) -> Pid {

@@ -241,3 +241,58 @@ fn a_tool_takes_so_many_operands_and_says_when_there_are_more() {
     let (status, out, _) = run(&format!("patchwork-tools cat {most} /none\n"));
     assert_eq!((status, &out[..]), (1, "cat: operands: too many\n"));
 }
+
+#[test]
+fn who_dies_is_told_beside_what_the_script_says() {
+    for (script, died) in [
+        (
+            "patchwork-fault read 0x10 || echo no\n",
+            "patchwork-fault ended: page fault: read of 0x10",
+        ),
+        (
+            "xeneva-fault ud | cat; echo no\n",
+            "xeneva-fault ended: invalid instruction",
+        ),
+        (
+            "echo bad > /tmp/bad; /tmp/bad; echo no\n",
+            "ended: its executable could not be loaded",
+        ),
+    ] {
+        for one_line in [false, true] {
+            let output = match one_line {
+                true => mayfly(&["-c", script.trim_end()], ""),
+                false => mayfly(&[], script),
+            };
+            let (out, err) = (
+                String::from_utf8_lossy(&output.stdout).into_owned(),
+                String::from_utf8_lossy(&output.stderr).into_owned(),
+            );
+            assert!(out.ends_with("no\n"), "{script}: {out}");
+            let notes: Vec<&str> = err.lines().collect();
+            let [note] = notes[..] else {
+                panic!("{script}: one note, and not {err:?}");
+            };
+            assert!(note.starts_with("note: ") && note.contains(died), "{note}");
+        }
+    }
+}
+
+#[test]
+fn who_dies_is_told_as_json() {
+    let script = "patchwork-fault write 0x20; echo on\n";
+    let output = mayfly(&["--message-format", "json", "-c", script], "");
+    assert!(output.stderr.is_empty());
+    let out = String::from_utf8_lossy(&output.stdout).into_owned();
+    let lines = out
+        .lines()
+        .map(|line| serde_json::from_str(line).expect(line));
+    let lines: Vec<serde_json::Value> = lines.collect();
+    let died = lines.iter().find(|line| line["reason"] == "died");
+    let died = died.expect("it is told");
+    assert_eq!(
+        (&died["program"], &died["cause"]),
+        (&"/bin/patchwork-fault".into(), &"fault".into())
+    );
+    let message = died["message"].as_str().expect("words");
+    assert!(message.starts_with("page fault: write to 0x20"), "{out}");
+}

@@ -5,44 +5,46 @@
 //! began. Neighbours: `session` tells it.
 
 use std::fs::File;
-use std::io::{BufWriter, Write as _};
-use std::path::Path;
+use std::io::{self, BufWriter, Write as _};
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anstream::adapter::StripBytes;
-use anyhow::Context as _;
+use mayfly::Error;
 
 /// Longest line; the rest goes to the next.
 const LINE_MAX: usize = 4096;
 
 /// The file.
 pub(crate) struct Log {
+    path: PathBuf,
     file: BufWriter<File>,
     began: Instant,
     strip: StripBytes,
     line: Vec<u8>,
     line_began: Instant,
-    failed: bool,
+    /// Why it is not complete.
+    failed: Option<io::Error>,
 }
 
 impl Log {
     /// Makes the file, or empties it.
-    pub(crate) fn create(path: &Path) -> anyhow::Result<Self> {
+    pub(crate) fn create(path: &Path) -> Result<Self, Error> {
         let made = File::create(path);
-        let file = made.with_context(|| {
-            format!(
-                "cannot write {}\n  try: --log with a file in a folder of yours",
-                path.display()
-            )
+        let file = made.map_err(|why| Error::Broken {
+            what: format!("cannot write {}", path.display()),
+            why: why.to_string(),
+            remedy: "--log with a file in a folder of yours".into(),
         })?;
         let now = Instant::now();
         Ok(Self {
+            path: path.into(),
             file: BufWriter::new(file),
             began: now,
             strip: StripBytes::new(),
             line: Vec::new(),
             line_began: now,
-            failed: false,
+            failed: None,
         })
     }
 
@@ -70,7 +72,32 @@ impl Log {
                 self.write_line();
             }
         }
-        self.failed |= self.file.flush().is_err();
+        let flushed = self.file.flush();
+        self.note(flushed);
+    }
+
+    /// Ends it.
+    ///
+    /// # Errors
+    /// When some of it could not be written.
+    pub(crate) fn end(mut self) -> Result<(), Error> {
+        self.end_line();
+        let flushed = self.file.flush();
+        self.note(flushed);
+        match self.failed {
+            None => Ok(()),
+            Some(why) => Err(Error::Broken {
+                what: format!("the log {} is not complete", self.path.display()),
+                why: why.to_string(),
+                remedy: "--log with a file where there is room".into(),
+            }),
+        }
+    }
+
+    fn note(&mut self, done: io::Result<()>) {
+        if let Err(why) = done {
+            self.failed.get_or_insert(why);
+        }
     }
 
     fn end_line(&mut self) {
@@ -83,16 +110,7 @@ impl Log {
         let at = (self.line_began - self.began).as_secs_f64();
         let text = String::from_utf8_lossy(&self.line).into_owned();
         let written = writeln!(self.file, "[{at:12.6}] {text}");
-        self.failed |= written.is_err();
+        self.note(written);
         self.line.clear();
-    }
-}
-
-impl Drop for Log {
-    fn drop(&mut self) {
-        self.end_line();
-        if self.failed || self.file.flush().is_err() {
-            anstream::eprintln!("note: the log file is not complete: it could not be written");
-        }
     }
 }

@@ -2,6 +2,8 @@
 
 /// The key that opens it.
 pub(crate) const KEY: u8 = 0x1d;
+const ESCAPE: u8 = 0x1b;
+const CTRL_C: u8 = 0x03;
 
 /// What a key of the menu asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,18 +22,32 @@ pub(crate) enum Choice {
     Back,
     /// Nothing.
     Close,
+    /// No key of it: it stays.
+    Unknown,
 }
 
-/// What a key asks for.
-pub(crate) fn choice(key: u8) -> Choice {
-    match key {
-        b'q' | b'Q' | b'.' => Choice::Quit,
-        KEY | b']' => Choice::Send,
-        b'f' => Choice::Fork,
-        b'n' => Choice::Next,
-        b's' => Choice::Snapshot,
-        b'b' => Choice::Back,
-        _ => Choice::Close,
+/// What the first key of what was typed asks for, and the bytes that it is.
+pub(crate) fn choice(typed: &[u8]) -> (Choice, usize) {
+    let choice = match typed {
+        [ESCAPE, b'[' | b'O', ..] => return (Choice::Unknown, sequence(typed)),
+        [ESCAPE | CTRL_C, ..] => Choice::Close,
+        [b'q' | b'Q' | b'.', ..] => Choice::Quit,
+        [KEY | b']', ..] => Choice::Send,
+        [b'f', ..] => Choice::Fork,
+        [b'n', ..] => Choice::Next,
+        [b's', ..] => Choice::Snapshot,
+        [b'b', ..] => Choice::Back,
+        _ => Choice::Unknown,
+    };
+    (choice, 1)
+}
+
+/// Length of the sequence that a key without a character is.
+fn sequence(typed: &[u8]) -> usize {
+    let mut rest = typed.iter().skip(2);
+    match rest.position(|byte| matches!(byte, 0x40..=0x7e)) {
+        Some(last) => 2 + last + 1,
+        None => typed.len(),
     }
 }
 
@@ -55,8 +71,22 @@ mod tests {
         for columns in 12..120 {
             assert!(line(columns).len() < columns, "{columns}");
         }
-        assert_eq!(choice(b'q'), Choice::Quit);
-        assert_eq!(choice(0x1b), Choice::Close);
-        assert_eq!(choice(KEY), Choice::Send);
+    }
+
+    #[test]
+    fn keys_are_taken_whole() {
+        for (typed, key) in [
+            (&b"q"[..], (Choice::Quit, 1)),
+            (b"\x1b", (Choice::Close, 1)),
+            (b"\x03f", (Choice::Close, 1)),
+            (&[KEY], (Choice::Send, 1)),
+            (b"\x1b[Aq", (Choice::Unknown, 3)),
+            (b"\x1b[1;5Cq", (Choice::Unknown, 6)),
+            (b"\x1bOPq", (Choice::Unknown, 3)),
+            (b"\x1b[1", (Choice::Unknown, 3)),
+            (b"?q", (Choice::Unknown, 1)),
+        ] {
+            assert_eq!(choice(typed), key, "{typed:?}");
+        }
     }
 }

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use mayfly::terminal::filter::{Filter, Piece};
 use mayfly::terminal::{Terminal, Turn};
 use mayfly::{ExitStatus, Vm};
-use mayfly_wire::terminal::{BEGIN, END, Message, parse};
+use mayfly_wire::terminal::{BEGIN, END, LINE_END, Message, parse};
 use nix::sys::signal::Signal;
 
 use super::history::History;
@@ -50,6 +50,8 @@ struct Machine {
     filter: Filter,
     /// A line is being edited.
     at_prompt: bool,
+    /// What comes is the shell's drawing of it.
+    draws: bool,
     /// Processes whose calls are shown: their ids, and their numbers.
     traced: Vec<(u64, u64)>,
     /// Number of the process whose last calls are owed, and since when.
@@ -68,6 +70,7 @@ pub(crate) struct Session {
     log: Option<Log>,
     /// Lines that wait for their place above the prompt.
     waiting: Vec<String>,
+    /// The menu is open, below where the cursor was.
     menu: bool,
     /// What happened while the menu was open.
     held: Vec<Turn>,
@@ -89,6 +92,7 @@ impl Session {
             terminal,
             filter: Filter::default(),
             at_prompt: false,
+            draws: false,
             traced: Vec::new(),
             owed: None,
             number: 1,
@@ -132,9 +136,17 @@ impl Session {
                 }
             };
             if let Some(ended) = self.happened(turn)? {
-                return Ok(End::Shell(ended));
+                if self.machines.len() == 1 {
+                    return Ok(End::Shell(ended));
+                }
+                self.leave(ended)?;
             }
         }
+    }
+
+    /// Ends the log.
+    pub(crate) fn end_log(self) -> Result<(), mayfly::Error> {
+        self.log.map_or(Ok(()), Log::end)
     }
 
     fn machine(&mut self) -> &mut Machine {
@@ -162,11 +174,12 @@ impl Session {
         let mut rest = bytes;
         loop {
             if self.menu {
-                let Some((key, after)) = rest.split_first() else {
+                if rest.is_empty() {
                     return Ok(None);
-                };
-                rest = after;
-                if self.choose(menu::choice(*key))? {
+                }
+                let (choice, length) = menu::choice(rest);
+                rest = &rest[length..];
+                if self.choose(choice)? {
                     return Ok(Some(End::Left));
                 }
                 continue;
@@ -182,10 +195,16 @@ impl Session {
             }
             rest = &rest[at + 1..];
             self.menu = true;
-            let (columns, _) = size();
-            let line = menu::line(columns.into());
-            self.show(format!("\r\n\x1b[7m{line}\x1b[0m").as_bytes())?;
+            self.show(b"\r\n")?;
+            self.show_menu()?;
         }
+    }
+
+    /// Shows the menu where the cursor is.
+    fn show_menu(&self) -> io::Result<()> {
+        let (columns, _) = size();
+        let line = menu::line(columns.into());
+        put(format!("\r\x1b[2K\x1b[7m{line}\x1b[0m").as_bytes())
     }
 
     /// Tells the guest what the window is like; its shell draws its line anew.
@@ -220,8 +239,8 @@ impl Session {
                 Err(_) => styled(WRONG, text),
             });
         }
-        for (program, status) in &turn.deaths {
-            self.say(styled(WRONG, format!("{program} ended: {status}")));
+        for died in &turn.deaths {
+            self.say(styled(WRONG, died));
         }
         if !self.waiting.is_empty() {
             match self.machine().at_prompt {
@@ -233,7 +252,7 @@ impl Session {
         for piece in self.machine().filter.pieces(&turn.shown) {
             match piece {
                 Piece::Shown(bytes) => {
-                    if !self.machine().at_prompt
+                    if !self.machine().draws
                         && let Some(log) = &mut self.log
                     {
                         log.shown(&bytes);
@@ -262,9 +281,12 @@ impl Session {
                 self.machine().at_prompt = false;
                 self.history.add(line);
                 if let Some(log) = &mut self.log {
+                    let line = line.replace(LINE_END, "\n");
                     log.line(&format!("guest> {line}"));
                 }
             }
+            Message::Drawing => self.machine().draws = true,
+            Message::Drawn => self.machine().draws = false,
             Message::Trace(process) => {
                 let number = self.machine().terminal.trace(process, ASKING);
                 let answer = if number.is_ok() { "ok" } else { "no" };
@@ -335,10 +357,14 @@ impl Session {
             // Behind a sequence that is no text: nobody's line was begun.
             self.at_left = matches!(last, b'\n' | b'\r') || bytes.ends_with(b"\x1b[J");
         }
-        let mut stdout = io::stdout().lock();
-        stdout.write_all(bytes)?;
-        stdout.flush()
+        put(bytes)
     }
+}
+
+fn put(bytes: &[u8]) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(bytes)?;
+    stdout.flush()
 }
 
 /// Columns and rows of this terminal.

@@ -10,7 +10,7 @@ use std::os::fd::AsFd as _;
 use std::process::{Child, ChildStdin, Command, Stdio};
 
 use anyhow::Context as _;
-use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
+use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
 use nix::sys::termios::{InputFlags, LocalFlags, OutputFlags, SetArg, Termios, cfmakeraw};
 use nix::sys::termios::{tcgetattr, tcsetattr};
 
@@ -23,16 +23,18 @@ pub(crate) const STAND_BY: &str = "stand-by-for-terminal";
 /// The terminal while the guest has it.
 pub(crate) struct Raw {
     before: Termios,
-    guard: Option<(Child, ChildStdin)>,
+    guard: Option<Guard>,
 }
 
 impl Raw {
-    /// Hands keys over as they are typed.
-    pub(crate) fn enter() -> anyhow::Result<Self> {
+    /// Hands keys over as they are typed. Without a guard, only a kill goes
+    /// unnoticed.
+    pub(crate) fn enter(guard: Option<Guard>) -> anyhow::Result<Self> {
         let before = tcgetattr(io::stdin()).context("cannot read this terminal's settings")?;
         let raw = Self {
             before,
-            guard: guard(),
+            // It has read the settings: before they are changed.
+            guard: guard.and_then(Guard::ready),
         };
         raw.apply()?;
         Ok(raw)
@@ -52,11 +54,8 @@ impl Raw {
 impl Drop for Raw {
     fn drop(&mut self) {
         restore(&self.before);
-        if let Some((mut child, stdin)) = self.guard.take() {
-            // Its input ends; it finds the terminal in order and goes.
-            drop(stdin);
-            drop(child.wait());
-        }
+        // It finds the terminal in order.
+        drop(self.guard.take());
     }
 }
 
@@ -67,29 +66,42 @@ fn restore(before: &Termios) {
     let _restored = tcsetattr(io::stdin(), SetArg::TCSADRAIN, before);
 }
 
-/// Starts the process that stands by; without one, only a kill goes unnoticed.
-fn guard() -> Option<(Child, ChildStdin)> {
-    let own = std::env::current_exe().ok()?;
-    let mut child = Command::new(own)
-        .arg(STAND_BY)
-        .stdin(Stdio::piped())
-        // The terminal itself, from which the settings are read and put back.
-        .stdout(io::stdin().as_fd().try_clone_to_owned().ok()?)
-        .stderr(Stdio::null())
-        .spawn()
-        .ok()?;
-    // It has the settings when it says so: before they are changed.
-    let stdin = child.stdin.take()?;
-    wait_ready(&mut child).then_some((child, stdin))
+/// The process that stands by.
+pub(crate) struct Guard {
+    child: Child,
+    /// Ends with this process, or with this guard.
+    input: Option<ChildStdin>,
 }
 
-/// Waits until the one that stands by has read the settings: it stops itself.
-fn wait_ready(child: &mut Child) -> bool {
-    use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-    let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap_or(0));
-    match waitpid(pid, Some(WaitPidFlag::WUNTRACED)) {
-        Ok(WaitStatus::Stopped(..)) => nix::sys::signal::kill(pid, Signal::SIGCONT).is_ok(),
-        _ => false,
+impl Guard {
+    /// Starts it; there is time for other things until it is wanted.
+    pub(crate) fn start() -> Option<Self> {
+        let own = std::env::current_exe().ok()?;
+        let mut child = Command::new(own)
+            .arg(STAND_BY)
+            .stdin(Stdio::piped())
+            // The terminal itself, from which the settings are read and put back.
+            .stdout(io::stdin().as_fd().try_clone_to_owned().ok()?)
+            // Where it says that it has the settings.
+            .stderr(Stdio::piped())
+            .spawn()
+            .ok()?;
+        let input = child.stdin.take();
+        Some(Self { child, input })
+    }
+
+    /// Waits until it has read the settings.
+    fn ready(mut self) -> Option<Self> {
+        let mut said = [0];
+        let mut words = self.child.stderr.take()?;
+        words.read_exact(&mut said).ok().map(|()| self)
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        drop(self.input.take());
+        drop(self.child.wait());
     }
 }
 
@@ -104,7 +116,7 @@ pub(crate) fn stand_by() -> anyhow::Result<()> {
     // What ends the other one is not to end this one before.
     let all = SigSet::all();
     sigprocmask(SigmaskHow::SIG_BLOCK, Some(&all), None).context("cannot block signals")?;
-    nix::sys::signal::raise(Signal::SIGSTOP).context("cannot stop")?;
+    io::stderr().write_all(b"\n").context("nobody waits")?;
     let mut input = Vec::new();
     // It ends when the other process does, and not before.
     drop(io::stdin().read_to_end(&mut input));

@@ -1,12 +1,19 @@
 //! What the menu does: machines beside each other, and a snapshot.
 
-use super::{Machine, Session};
+use mayfly::ExitStatus;
+
+use super::{Machine, Session, put};
 use crate::cli::say::{WRONG, styled};
 use crate::cli::shell::menu::{self, Choice};
 
 impl Session {
     /// Does what the menu was asked for; true to leave.
     pub(super) fn choose(&mut self, choice: Choice) -> anyhow::Result<bool> {
+        if choice == Choice::Unknown {
+            put(b"\x07")?;
+            self.show_menu()?;
+            return Ok(false);
+        }
         self.menu = false;
         if choice == Choice::Quit {
             // What comes next begins where the menu was, below the prompt.
@@ -52,7 +59,7 @@ impl Session {
                 Err(error) => self.say(styled(WRONG, error)),
             },
             Choice::Back => self.back()?,
-            Choice::Quit | Choice::Close => {}
+            Choice::Quit | Choice::Close | Choice::Unknown => {}
         }
         self.tell_window()?;
         Ok(false)
@@ -68,6 +75,7 @@ impl Session {
             vm,
             filter: machine.filter.clone(),
             at_prompt: machine.at_prompt,
+            draws: machine.draws,
             traced: machine.traced.clone(),
             owed: None,
             number,
@@ -88,6 +96,18 @@ impl Session {
         self.machine().number = number;
         self.say("back at the snapshot".into());
         self.go_to(self.here)
+    }
+
+    /// The shell of this machine has ended: there are others.
+    pub(super) fn leave(&mut self, ended: ExitStatus) -> anyhow::Result<()> {
+        if std::mem::take(&mut self.menu) {
+            self.show(b"\r\x1b[2K")?;
+            self.held.clear();
+        }
+        let gone = self.machines.remove(self.here);
+        self.go_to(self.here.saturating_sub(1))?;
+        self.say(format!("machine {} ended: {ended}", gone.number));
+        self.tell_window()
     }
 
     fn go_to(&mut self, index: usize) -> anyhow::Result<()> {
