@@ -1,6 +1,6 @@
 //! Messages on the terminal come out as they went in.
 
-use mayfly_wire::terminal::{BEGIN, END, LONGEST, Message, parse};
+use mayfly_wire::terminal::{BEGIN, END, LINE_END, LONGEST, Message, parse};
 use proptest::prelude::*;
 
 fn inside(message: &Message<'_>) -> String {
@@ -15,6 +15,8 @@ proptest! {
         for message in [
             Message::Prompt,
             Message::Run(&line),
+            Message::Drawing,
+            Message::Drawn,
             Message::Trace(process),
             Message::Traced(process),
             Message::Count,
@@ -25,9 +27,20 @@ proptest! {
     }
 
     #[test]
-    fn whatever_a_line_holds_a_message_has_one_end_and_a_limit(line in ".{0,3000}") {
+    fn whatever_a_line_holds_a_message_has_one_end_and_a_limit(line in "(?s).{0,3000}") {
         let text = inside(&Message::Run(&line));
-        prop_assert!(!text.contains(char::is_control) && text.len() <= LONGEST);
+        let controls = text.chars().filter(|it| it.is_control());
+        prop_assert!(controls.eq(text.chars().filter(|it| *it == LINE_END)));
+        prop_assert!(text.len() <= LONGEST);
+    }
+
+    #[test]
+    fn an_entry_keeps_its_lines(lines in proptest::collection::vec("[a-z ]{1,9}", 1..5), more in "\n{0,2}") {
+        let text = inside(&Message::Run(&(lines.join("\n") + &more)));
+        let Some(Message::Run(entry)) = parse(&text) else {
+            return Err(TestCaseError::fail(text));
+        };
+        prop_assert!(entry.split(LINE_END).eq(lines.iter().map(String::as_str)));
     }
 
     #[test]
