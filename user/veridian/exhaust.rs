@@ -58,6 +58,22 @@ impl Greedy for Taker {
         process::create(this_program(), &[], &[]).is_ok()
     }
 
+    fn laden() -> bool {
+        let arguments = exhaust::long_arguments::<500>();
+        let program = this_program();
+        let words = [
+            program.as_ptr().expose_provenance() as u64,
+            program.len() as u64,
+            arguments.as_ptr().expose_provenance() as u64,
+            arguments.len() as u64,
+            0,
+            0,
+        ];
+        // SAFETY: the call writes nowhere.
+        let made = unsafe { Veridian::call(nr::PROCESS_CREATE, words) };
+        Veridian::error(made) == 0
+    }
+
     fn idle() {
         let hour = Timespec {
             seconds: 3600,

@@ -39,7 +39,7 @@ fn perform(rounds: &Rounds<'_, Xeneva>) -> Result<i32, Failed> {
         b"getid" => rounds.run(xeneva::get_process_id),
         b"open" => rounds.run(|| {
             if let Ok(file) = xeneva::open_file(c"/dev/null", READ) {
-                close(file);
+                xeneva::close_file(file);
             }
         }),
         b"read" => {
@@ -53,7 +53,7 @@ fn perform(rounds: &Rounds<'_, Xeneva>) -> Result<i32, Failed> {
         b"file" => rounds.run(|| {
             if let Ok(file) = xeneva::open_file(c"/tmp/costs", WRITE | MAKE) {
                 xeneva::write_file(file, &[7; 4096]);
-                close(file);
+                xeneva::close_file(file);
             }
         }),
         b"fault" => fault(rounds)?,
@@ -69,17 +69,6 @@ fn perform(rounds: &Rounds<'_, Xeneva>) -> Result<i32, Failed> {
         _ => NO_SUCH,
     };
     Ok(status)
-}
-
-fn close(file: i32) {
-    let file = i64::from(file).cast_unsigned();
-    // SAFETY: the service writes nowhere.
-    unsafe {
-        <Xeneva as mayfly_user::System>::call(
-            mayfly_abi::xeneva::nr::CloseFile,
-            [file, 0, 0, 0, 0, 0],
-        )
-    };
 }
 
 /// Touches pages, one after the other.

@@ -169,3 +169,8 @@ fn all_threads(vm: Vm) -> Result<()> {
 fn all_processes(vm: Vm) -> Result<()> {
     takes_all(&vm, "processes")
 }
+
+#[mayfly::test(run_timeout = "300s", memory = "16M")]
+fn all_processes_laden_with_all(vm: Vm) -> Result<()> {
+    takes_all(&vm, "laden")
+}

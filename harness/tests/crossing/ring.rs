@@ -70,3 +70,21 @@ fn a_segment_is_a_file_as_long_as_it_is_mapped(vm: Vm) -> Result<()> {
     assert_eq!(again.result, Err("FAILED"));
     Ok(())
 }
+
+#[mayfly::test(covers = "xeneva CreateSharedMem, patchwork MUNMAP")]
+fn a_segments_frames_are_free_when_another_interface_unmaps_it_last(vm: Vm) -> Result<()> {
+    const PAGES: u64 = 64;
+    let (maker, other) = (vm.probe(Abi::Xeneva)?, vm.probe(Abi::Patchwork)?);
+    maker.call(xeneva::CreateSharedMem, args![301, PAGES * 4096, 0])?;
+    let file = open(&other, "/dev/shmem/301")?.expect("there");
+    let ones = open(&other, "/dev/one")?.expect("there");
+    let mapped = other.call(patchwork::MMAP, args![file, 0, PAGES * 4096, 3])?;
+    let place = mapped.result.expect("mapped");
+    let read = other.call(patchwork::READ, args![ones, place, PAGES * 4096])?;
+    assert_eq!(read.result, Ok(PAGES * 4096));
+    other.call(patchwork::CLOSE, args![file])?;
+    let full = vm.stats()?.frames_free;
+    other.call(patchwork::MUNMAP, args![place, PAGES * 4096])?;
+    assert!(vm.stats()?.frames_free >= full + PAGES);
+    Ok(())
+}

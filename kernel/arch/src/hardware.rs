@@ -143,6 +143,10 @@ impl Machine for Hardware {
         heap::low()
     }
 
+    fn heap_full(&self) -> bool {
+        heap::full()
+    }
+
     fn tables(&mut self) -> Result<Tables, NoFrames> {
         Tables::new(&mut self.frames, self.kernel_root)
     }

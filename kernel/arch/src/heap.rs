@@ -69,6 +69,12 @@ pub fn used() -> u64 {
     HEAP.0.lock().used
 }
 
+/// Less than an eighth of the heap is free.
+pub fn full() -> bool {
+    let state = HEAP.0.lock();
+    state.used > (state.end - state.start) / 8 * 7
+}
+
 /// Less than a quarter of the heap is free, or no large part of it together.
 pub fn low() -> bool {
     let mut state = HEAP.0.lock();

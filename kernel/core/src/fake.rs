@@ -65,6 +65,8 @@ pub struct FakeMachine {
     pub allocations_left: u64,
     /// What [`Machine::heap_low`] answers.
     pub heap_low: bool,
+    /// What [`Machine::heap_full`] answers.
+    pub heap_full: bool,
     /// Nanoseconds since boot.
     pub now: u64,
     /// Unix time at boot.
@@ -100,6 +102,7 @@ impl FakeMachine {
             total,
             allocations_left: u64::MAX,
             heap_low: false,
+            heap_full: false,
             now: 0,
             epoch: 0,
             armed: None,
@@ -217,6 +220,10 @@ impl Machine for FakeMachine {
 
     fn heap_low(&self) -> bool {
         self.heap_low
+    }
+
+    fn heap_full(&self) -> bool {
+        self.heap_full
     }
 
     fn tables(&mut self) -> Result<FakeTables, NoFrames> {

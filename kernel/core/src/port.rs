@@ -93,8 +93,12 @@ pub trait Machine {
     fn frames(&self) -> u64;
     /// Bytes of the kernel's heap in use.
     fn heap_used(&self) -> u64;
-    /// The kernel's heap is nearly full: no new objects for programs.
+    /// The kernel's heap is low: no new processes, threads or other large things
+    /// for programs.
     fn heap_low(&self) -> bool;
+    /// The kernel's heap is nearly full: nothing more for programs, not even what
+    /// is small. What is left is for what cannot be refused.
+    fn heap_full(&self) -> bool;
 
     /// Empty page tables (the kernel's own half is present in all).
     ///

@@ -121,6 +121,11 @@ pub fn open_file(path: &CStr, mode: u64) -> Result<i32, Failed> {
     i32::try_from(fd).map_err(|_| Failed)
 }
 
+/// Closes a file.
+pub fn close_file(fd: i32) {
+    call(nr::CloseFile, [word(fd), 0, 0, 0, 0, 0]);
+}
+
 /// Reads from a file; says how many bytes came, 0 at its end or in vain.
 pub fn read_file(fd: i32, buffer: &mut [u8]) -> usize {
     let address = buffer.as_mut_ptr().expose_provenance() as u64;

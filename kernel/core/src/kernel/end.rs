@@ -228,9 +228,13 @@ impl<P: Port> Kernel<P> {
         if process.holdings.is_some() {
             self.end_holdings(&mut process);
         }
-        // Children come and go; the host hears of those that it traces, or that
-        // did not simply exit.
-        let quiet = process.parent != 0 && process.gate != Gate::Watched && cause == Cause::Exit;
+        // Children come and go; the host hears of those that it traces, or that did
+        // not simply exit. That an image is none is told to whoever loads it.
+        let dull = match cause {
+            Cause::LoadFailed => !personality::loads_late(process.abi),
+            cause => cause == Cause::Exit,
+        };
+        let quiet = process.parent != 0 && process.gate != Gate::Watched && dull;
         let dies = matches!(cause, Cause::Fault(_) | Cause::OutOfMemory);
         if dies && process.parent != 0 && process.gate != Gate::Watched {
             // Nobody has told the host yet what that is.

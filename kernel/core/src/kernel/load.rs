@@ -84,7 +84,9 @@ impl<M: Machine> Source<'_, M> {
 
     /// A copy of a part of it.
     fn part(&mut self, machine: &mut M, part: Part) -> Result<Vec<u8>, KernelError> {
-        let mut copy = Vec::with_capacity(part.length);
+        let mut copy = Vec::new();
+        let reserved = copy.try_reserve_exact(part.length);
+        reserved.map_err(|_| KernelError::NoMemory)?;
         let (from, length) = (part.at, part.length as u64);
         self.copy(machine, from, length, |_, _, bytes| {
             copy.extend_from_slice(bytes);
@@ -133,7 +135,7 @@ impl<M: Machine> Source<'_, M> {
         let overlap = |_| ImageError::OutOfRange;
         for segment in &image.segments {
             let region = region(segment, self);
-            space.add(region).map_err(overlap)?;
+            space.add(machine, region).map_err(overlap)?;
             match self {
                 Source::Bundle(_) if region.access.write => {}
                 Source::Bundle(_) => space.map_ahead(machine, region.start, MAP_AHEAD)?,

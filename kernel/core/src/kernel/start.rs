@@ -179,7 +179,7 @@ impl<P: Port> Kernel<P> {
         let mut space = self.new_space(limit).map_err(|_| SpawnError::NoRoom)?;
         for region in regions {
             // Regions of the kernel's own making fit an empty space.
-            let _added = space.add(*region);
+            let _added = space.add(&self.machine, *region);
         }
         let streams = self
             .streams

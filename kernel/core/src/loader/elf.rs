@@ -11,7 +11,7 @@ use object::elf::{
 use object::read::ReadRef;
 use object::read::elf::{FileHeader, ProgramHeader};
 
-use super::{Image, ImageError, Segment};
+use super::{Image, ImageError, SEGMENTS_MAX, Segment};
 use crate::port::Access;
 
 /// Owner and type of the note that names a program's interface
@@ -33,6 +33,9 @@ pub(super) fn read<'a>(file: impl ReadRef<'a>) -> Result<Image, ImageError> {
     let programs = header
         .program_headers(endian, file)
         .map_err(|_| ImageError::Malformed)?;
+    if programs.len() > SEGMENTS_MAX {
+        return Err(ImageError::Malformed);
+    }
     let mut segments = Vec::with_capacity(4);
     let (mut abi, mut notes) = (None, 0);
     for program in programs {

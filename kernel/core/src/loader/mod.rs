@@ -28,6 +28,9 @@ pub struct Image {
     pub segments: Vec<Segment>,
 }
 
+/// Most parts of an executable: a linker makes a few, a file may claim 65,535.
+const SEGMENTS_MAX: usize = 256;
+
 /// A part of an executable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Segment {
@@ -69,7 +72,9 @@ impl ImageError {
             ImageError::Unsupported => "the executable is for another machine, or is relocatable",
             ImageError::Interpreter => "the executable needs a dynamic linker",
             ImageError::WritableCode => "a segment is both writable and executable",
-            ImageError::Malformed => "the executable's headers point outside the file",
+            ImageError::Malformed => {
+                "the executable's headers point outside the file, or are too many"
+            }
             ImageError::OutOfRange => "a segment lies outside user memory or overlaps another",
         }
     }

@@ -14,7 +14,7 @@ use object::pe::{
 use object::read::ReadRef;
 use object::read::pe::ImageNtHeaders;
 
-use super::{Image, ImageError, Segment};
+use super::{Image, ImageError, SEGMENTS_MAX, Segment};
 use crate::port::Access;
 
 pub(super) fn read<'a>(file: impl ReadRef<'a>) -> Result<Image, ImageError> {
@@ -42,6 +42,9 @@ pub(super) fn read<'a>(file: impl ReadRef<'a>) -> Result<Image, ImageError> {
         access: Access::READ,
     });
     let sections = headers.sections(file, offset).map_err(malformed)?;
+    if sections.len() >= SEGMENTS_MAX {
+        return Err(ImageError::Malformed);
+    }
     for section in sections.iter() {
         segments.extend(segment(section, base)?);
     }

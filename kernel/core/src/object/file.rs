@@ -157,7 +157,7 @@ impl Handles {
     /// No descriptor yet, at most `most`.
     pub fn new(most: usize) -> Self {
         Self {
-            files: Vec::with_capacity(most.min(8)),
+            files: Vec::with_capacity(most),
             most,
         }
     }
@@ -166,7 +166,8 @@ impl Handles {
     /// on are left out.
     #[must_use]
     pub fn inherited(&self, below: usize) -> Self {
-        let mut files = Vec::with_capacity(self.files.len().max(8));
+        // All of it now: a table never grows.
+        let mut files = Vec::with_capacity(self.most.max(self.files.len()));
         files.extend_from_slice(&self.files[..self.files.len().min(below)]);
         Self {
             files,

@@ -156,12 +156,13 @@ impl<M: Machine> Space<M> {
     ///
     /// # Errors
     /// [`RegionError`].
-    pub fn add(&mut self, region: Region) -> Result<(), RegionError> {
+    pub fn add(&mut self, machine: &M, region: Region) -> Result<(), RegionError> {
         let aligned = (region.start | region.end).is_multiple_of(PAGE_SIZE);
         if !aligned || region.start >= region.end || region.end > USER_END {
             return Err(RegionError::OutOfRange);
         }
-        self.make_room(1).map_err(|_| RegionError::NoRoom)?;
+        self.make_room(machine, 1)
+            .map_err(|_| RegionError::NoRoom)?;
         let at = self
             .regions
             .partition_point(|other| other.start >= region.start);
@@ -177,11 +178,19 @@ impl<M: Machine> Space<M> {
     }
 
     /// Makes sure that so many regions can be added.
-    fn make_room(&mut self, count: usize) -> Result<(), NoRegions> {
+    #[inline(always)]
+    fn make_room(&mut self, machine: &M, count: usize) -> Result<(), NoRegions> {
         if self.regions.capacity() - self.regions.len() >= count {
             return Ok(());
         }
-        if self.regions.len() + count > REGIONS_MAX {
+        self.grow(machine, count)
+    }
+
+    /// The same, where there is none.
+    #[cold]
+    #[inline(never)]
+    fn grow(&mut self, machine: &M, count: usize) -> Result<(), NoRegions> {
+        if self.regions.len() + count > REGIONS_MAX || machine.heap_full() {
             return Err(NoRegions);
         }
         let doubled = self.regions.try_reserve(count);
@@ -191,8 +200,8 @@ impl<M: Machine> Space<M> {
     }
 
     /// Another mapping, which may split a region, has room.
-    pub fn has_room(&mut self) -> bool {
-        self.make_room(2).is_ok()
+    pub fn has_room(&mut self, machine: &M) -> bool {
+        self.make_room(machine, 2).is_ok()
     }
 
     /// Place of the region that an address lies in.

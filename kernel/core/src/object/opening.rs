@@ -22,6 +22,9 @@ use crate::port::{Machine, Port};
 /// [`KernelError::NoMemory`].
 #[inline(always)]
 pub fn node<P: Port>(kernel: &Kernel<P>, place: &Place) -> Result<Node, KernelError> {
+    if kernel.machine.heap_full() {
+        return Err(KernelError::NoMemory);
+    }
     Ok(match &place.inode.body {
         Body::File(_) => Node::File(Rc::clone(&place.inode)),
         Body::Directory(_) => Node::Directory(Rc::clone(&place.inode)),

@@ -13,7 +13,7 @@ use alloc::vec::Vec;
 use crate::error::KernelError;
 use crate::kernel::Kernel;
 use crate::object::inode::{Body, Device, Entry, Inode, Name, System, Target};
-use crate::object::memory::MemoryObject;
+use crate::object::memory::{MemoryObject, Space};
 use crate::object::processes::number;
 use crate::port::{Machine, Port};
 
@@ -108,6 +108,14 @@ impl Segments {
         {
             self.by_id.remove(&segment.id);
             self.by_key.remove(&key);
+        }
+    }
+
+    /// The same after something was unmapped from a space.
+    #[inline(always)]
+    pub fn sweep_after<M: Machine>(&mut self, space: &Space<M>) {
+        if !self.is_empty() && space.maps_objects() {
+            self.sweep();
         }
     }
 

@@ -5,8 +5,11 @@
 //! and spells errors in one place. A row without an adaptor answers as its ABI
 //! says for an unsupported call, and [`served`] does not list it.
 
+mod arguments;
 pub mod patchwork;
 mod resume;
+pub use arguments::Arguments;
+pub(crate) use arguments::{append, block};
 pub(crate) use patchwork::proc as process_files;
 pub(crate) use patchwork::terminal as terminal_files;
 pub(crate) use resume::resume;
@@ -67,8 +70,9 @@ pub fn error_code(abi: Abi, number: u64, result: u64, errno: u32) -> u32 {
 /// Exit status of a process that faulted.
 pub(crate) fn fault_status(abi: Abi, vector: u64) -> i64 {
     match abi {
-        Abi::Xeneva => 0,
-        Abi::Patchwork => patchwork::process::FAULT_STATUS,
+        // XenevaOS has no status; whoever waits in another interface is not to take
+        // a fault for success.
+        Abi::Xeneva | Abi::Patchwork => patchwork::process::FAULT_STATUS,
         Abi::Veridian => veridian::process::fault_status(vector),
     }
 }
@@ -89,9 +93,14 @@ pub(crate) const INTERRUPTED_STATUS: i64 = 130;
 /// maker ran.
 pub(crate) fn load_failed_status(abi: Abi) -> i64 {
     match abi {
-        Abi::Patchwork => patchwork::spawn::LOAD_FAILED_STATUS,
-        Abi::Xeneva | Abi::Veridian => 0,
+        Abi::Xeneva | Abi::Patchwork => patchwork::spawn::LOAD_FAILED_STATUS,
+        Abi::Veridian => 0,
     }
+}
+
+/// A process loads its own executable, when whoever made it has gone on.
+pub(crate) fn loads_late(abi: Abi) -> bool {
+    abi == Abi::Patchwork
 }
 
 /// Process id of the first process of an ABI. Ids below it belong to the
@@ -149,9 +158,6 @@ pub(crate) fn first_thread_id(abi: Abi) -> Option<u64> {
 pub(crate) fn named_process_id(abi: Abi, program: &str) -> Option<u64> {
     (abi == Abi::Xeneva && program == xeneva::process::ROOT_IMAGE).then_some(xeneva::process::ROOT)
 }
-
-/// Bytes that a new stack's first contents take beside a few arguments.
-const BLOCK: usize = 256;
 
 /// The files of the standard streams. They have no position, so that all
 /// processes that the host starts share them.
@@ -327,56 +333,23 @@ fn fetch_from_stack<M: Machine>(
     user::read_word(machine, space, address)
 }
 
-/// Arguments of a new program: NUL-terminated strings, one after the other.
-#[derive(Clone, Copy, Debug)]
-pub struct Arguments<'a> {
-    bytes: &'a [u8],
-}
-
-impl<'a> Arguments<'a> {
-    /// Takes strings, each with its terminator.
-    pub const fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes }
-    }
-
-    /// All of them, terminators included.
-    pub const fn bytes(&self) -> &'a [u8] {
-        self.bytes
-    }
-
-    /// Offset of each string in [`bytes`](Self::bytes).
-    pub fn offsets(&self) -> impl Iterator<Item = u64> + use<'a> {
-        let bytes = self.bytes;
-        let mut at = 0;
-        core::iter::from_fn(move || {
-            let start = at;
-            at += user::find_zero(bytes.get(at..)?)? + 1;
-            Some(start as u64)
-        })
-    }
-
-    /// How many there are.
-    pub fn count(&self) -> u64 {
-        self.offsets().count() as u64
-    }
-
-    /// The first one, without its terminator; empty if there is none.
-    pub fn first(&self) -> &'a [u8] {
-        let end = user::find_zero(self.bytes).unwrap_or(0);
-        &self.bytes[..end]
-    }
-}
-
 /// Adds a stack: demand-zero pages from `bottom` to `top`. What lies below it
 /// belongs to no region, so running over it is a fault.
-fn add_stack<M: Machine>(space: &mut Space<M>, bottom: u64, top: u64) -> Result<(), KernelError> {
+fn add_stack<M: Machine>(
+    machine: &M,
+    space: &mut Space<M>,
+    bottom: u64,
+    top: u64,
+) -> Result<(), KernelError> {
     let region = Region {
         start: bottom,
         end: top,
         access: Access::READ_WRITE,
         backing: Backing::Zero,
     };
-    space.add(region).map_err(|_| KernelError::InvalidArgument)
+    space
+        .add(machine, region)
+        .map_err(|_| KernelError::InvalidArgument)
 }
 
 #[cfg(test)]

@@ -30,12 +30,15 @@ impl Fixture {
         ] {
             let backing = Backing::Zero;
             space
-                .add(Region {
-                    start,
-                    end,
-                    access,
-                    backing,
-                })
+                .add(
+                    &machine,
+                    Region {
+                        start,
+                        end,
+                        access,
+                        backing,
+                    },
+                )
                 .unwrap();
         }
         let context = machine.context();

@@ -77,7 +77,7 @@ fn an_exit_gives_everything_back_with_the_status_of_its_interface() {
 fn an_exception_ends_the_process_with_its_vector() {
     for vector in [0, 3, 6, 13, 19] {
         for (abi, expected) in [
-            (Abi::Xeneva, 0),
+            (Abi::Xeneva, 14),
             (Abi::Patchwork, 14),
             (Abi::Veridian, -(i64::try_from(vector).unwrap() + 1)),
         ] {
@@ -154,7 +154,11 @@ fn a_page_that_is_not_there_yet_allows_what_its_region_does() {
 
 #[test]
 fn a_page_that_cannot_be_had_ends_the_process_for_want_of_memory() {
-    for (abi, status) in [(Abi::Xeneva, 0), (Abi::Patchwork, 14), (Abi::Veridian, -15)] {
+    for (abi, status) in [
+        (Abi::Xeneva, 14),
+        (Abi::Patchwork, 14),
+        (Abi::Veridian, -15),
+    ] {
         let no_memory: Step = Box::new(|machine, frame| {
             machine.allocations_left = 0;
             page_fault(DATA + 0x3000, USER | STORE)(machine, frame)

@@ -97,6 +97,21 @@ fn empty_and_foreign_segments_are_passed_over() {
 }
 
 #[test]
+fn more_segments_than_a_linker_makes_are_refused() {
+    let mut elf = Elf::program(None);
+    let spare = Program {
+        memsz: 0,
+        filesz: 0,
+        ..elf.programs[0]
+    };
+    elf.programs.resize(60, spare);
+    assert!(read(&elf.build()).is_ok());
+    elf.programs.resize(60_000, spare);
+    let refused = read(&elf.build()).unwrap_err();
+    assert_eq!(refused, ImageError::Malformed);
+}
+
+#[test]
 fn the_first_note_of_ours_names_the_interface() {
     let mut elf = Elf::program(None);
     elf.add_note(&note(b"GNU", 1, &2_u32.to_le_bytes()));

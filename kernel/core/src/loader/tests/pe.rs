@@ -56,6 +56,19 @@ fn an_empty_section_is_passed_over() {
 }
 
 #[test]
+fn more_sections_than_a_linker_makes_are_refused() {
+    assert_eq!(
+        refusal(|pe| pe.sections.resize(60_000, pe.sections[1])),
+        ImageError::Malformed
+    );
+    let mut pe = Pe::program();
+    let mut empty = pe.sections[1];
+    empty.virtual_size = 0;
+    pe.sections.resize(60, empty);
+    assert_eq!(read(&pe.build()).unwrap().segments.len(), 3);
+}
+
+#[test]
 fn a_section_without_contents_is_zeros() {
     let mut pe = Pe::program();
     (pe.sections[1].raw_size, pe.sections[1].raw_offset) = (0, 0);

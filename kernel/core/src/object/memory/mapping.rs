@@ -7,7 +7,7 @@ use alloc::rc::Rc;
 use alloc::vec::Vec;
 
 use super::{MemoryObject, NoRegions};
-use crate::port::{Access, PAGE_SIZE};
+use crate::port::{Access, Machine, PAGE_SIZE};
 
 /// One act of mapping an object.
 #[derive(Debug)]
@@ -88,7 +88,10 @@ impl Mappings {
     }
 
     /// Makes sure that one can be added.
-    pub(super) fn make_room(&mut self) -> Result<(), NoRegions> {
+    pub(super) fn make_room(&mut self, machine: &impl Machine) -> Result<(), NoRegions> {
+        if self.0.len() == self.0.capacity() && machine.heap_full() {
+            return Err(NoRegions);
+        }
         self.0.try_reserve(1).map_err(|_| NoRegions)
     }
 

@@ -40,6 +40,7 @@ impl<M: Machine> Space<M> {
     #[inline(always)]
     pub fn map_anywhere(
         &mut self,
+        machine: &M,
         from: u64,
         length: u64,
         access: Access,
@@ -47,7 +48,7 @@ impl<M: Machine> Space<M> {
     ) -> Result<u64, KernelError> {
         let found = self.free_place(from, length);
         let (start, at) = found.ok_or(KernelError::NoMemory)?;
-        if !self.has_room() {
+        if !self.has_room(machine) {
             return Err(KernelError::NoRoom);
         }
         self.insert(at, start..start + length, access, backing);

@@ -62,7 +62,7 @@ impl<M: Machine> Space<M> {
         backing: Backing,
     ) -> Result<(), KernelError> {
         // One more where an old region is split, and the new one.
-        self.make_room(2)?;
+        self.make_room(machine, 2)?;
         let at = self.clear(machine, &range);
         self.insert(at, range, access, backing);
         Ok(())
@@ -75,11 +75,12 @@ impl<M: Machine> Space<M> {
     /// [`KernelError::NoMemory`] when there are too many regions.
     pub fn map_free(
         &mut self,
+        machine: &M,
         range: Range<u64>,
         access: Access,
         backing: Backing,
     ) -> Result<(), KernelError> {
-        self.make_room(1)?;
+        self.make_room(machine, 1)?;
         let regions = &self.regions;
         let at = regions.partition_point(|region| region.start >= range.end);
         self.insert(at, range, access, backing);
@@ -98,8 +99,8 @@ impl<M: Machine> Space<M> {
         access: Access,
         mapping: Mapping,
     ) -> Result<(), KernelError> {
-        self.make_room(2)?;
-        self.mappings.make_room()?;
+        self.make_room(machine, 2)?;
+        self.mappings.make_room(machine)?;
         let at = self.clear(machine, &range);
         let slot = self.mappings.add(mapping);
         self.insert(at, range, access, Backing::Object(slot));
@@ -153,7 +154,7 @@ impl<M: Machine> Space<M> {
             return Ok(());
         }
         // Only a region that is left on both sides needs a place more.
-        if self.make_room(1).is_err() && self.is_inside_one(&range) {
+        if self.make_room(machine, 1).is_err() && self.is_inside_one(&range) {
             return Err(KernelError::NoMemory);
         }
         self.clear(machine, &range);
@@ -179,7 +180,7 @@ impl<M: Machine> Space<M> {
         if places.is_empty() {
             return Err(KernelError::NotFound);
         }
-        if self.make_room(1).is_err() && self.is_inside_one(range) {
+        if self.make_room(machine, 1).is_err() && self.is_inside_one(range) {
             return Err(KernelError::NoRoom);
         }
         self.clear_places(machine, range, places);
@@ -237,7 +238,7 @@ impl<M: Machine> Space<M> {
         if !whole || covered > range.start {
             return Err(KernelError::InvalidArgument);
         }
-        self.make_room(2)?;
+        self.make_room(machine, 2)?;
         self.split(range.end);
         self.split(range.start);
         let changed = self.overlapping(&range);

@@ -49,12 +49,17 @@ impl Fixture {
     /// A space with one region at [`START`].
     fn with_region(access: Access, backing: Backing) -> Self {
         let mut fixture = Self::new();
-        fixture.space().add(region(access, backing)).unwrap();
+        fixture.add(region(access, backing)).unwrap();
         fixture
     }
 
     fn space(&mut self) -> &mut Space<FakeMachine> {
         self.parts().1
+    }
+
+    fn add(&mut self, region: Region) -> Result<(), super::RegionError> {
+        let (machine, space) = self.parts();
+        space.add(machine, region)
     }
 
     fn parts(&mut self) -> (&mut FakeMachine, &mut Space<FakeMachine>) {

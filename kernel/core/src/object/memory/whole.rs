@@ -17,12 +17,13 @@ impl<M: Machine> Space<M> {
     /// [`KernelError::NoMemory`] when there is none, or too many regions.
     pub fn place_object(
         &mut self,
+        machine: &M,
         from: u64,
         access: Access,
         object: Rc<MemoryObject>,
     ) -> Result<u64, KernelError> {
-        self.make_room(1)?;
-        self.mappings.make_room()?;
+        self.make_room(machine, 1)?;
+        self.mappings.make_room(machine)?;
         let length = object.pages() * PAGE_SIZE;
         let (start, at) = self.free_place(from, length).ok_or(KernelError::NoMemory)?;
         let mapping = Mapping::new(object, start, 0, Manner::SHARED);

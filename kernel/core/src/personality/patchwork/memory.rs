@@ -65,7 +65,8 @@ fn map<P: Port>(
     let backing = backing(&file.node)?;
     if let (0, Some(length)) = (address, whole_pages(length)) {
         let space = &mut process.space;
-        let mapped = space.map_anywhere(USER_START, length, access(write), backing);
+        let (machine, access) = (&kernel.machine, access(write));
+        let mapped = space.map_anywhere(machine, USER_START, length, access, backing);
         return mapped.map_err(|_| KernelError::NoMemory);
     }
     let range = place(&process.space, address, length)?;
@@ -159,7 +160,9 @@ pub(crate) fn munmap<P: Port>(
     let unmapped = range.and_then(|range| {
         let start = range.start;
         let space = &mut running.process.space;
-        space.unmap(&mut kernel.machine, range).map(|()| start)
+        space.unmap(&mut kernel.machine, range)?;
+        kernel.segments.sweep_after(space);
+        Ok(start)
     });
     match unmapped {
         Ok(start) => Flow::Return(start),
@@ -187,6 +190,7 @@ pub(crate) fn mprotect<P: Port>(
             Some(write) => space.protect(machine, range, |access| Access { write, ..access })?,
             None => space.unmap(machine, range)?,
         }
+        kernel.segments.sweep_after(space);
         Ok(start)
     });
     match changed {

@@ -15,7 +15,7 @@ use crate::object::file::{Handles, Mode};
 use crate::object::inode::Body;
 use crate::object::namespace::View;
 use crate::object::process::Cause;
-use crate::personality::Arguments;
+use crate::personality::{Arguments, append};
 use crate::port::Port;
 use crate::user;
 
@@ -89,10 +89,8 @@ fn read_arguments<P: Port>(
         }
         let length = user::read_string(machine, space, address, &mut string);
         let length = length.map_err(unreadable)?;
-        let room = arguments.try_reserve(length + 1);
-        room.map_err(|_| KernelError::NoMemory)?;
         // The terminator follows: `read_string` found it there.
-        arguments.extend_from_slice(&string[..=length]);
+        append(machine, &mut arguments, &string[..=length])?;
     }
     Err(KernelError::TooMany)
 }

@@ -1,13 +1,12 @@
 //! What a PatchworkOS program starts with (specs/patchwork.md §6).
 
-use alloc::vec::Vec;
 use core::ops::Range;
 
 use crate::error::KernelError;
 use crate::object::memory::Space;
 use crate::object::process::Process;
 use crate::personality::patchwork::memory::USER_START;
-use crate::personality::{Arguments, BLOCK, add_stack};
+use crate::personality::{Arguments, add_stack, block};
 use crate::port::{Machine, PAGE_SIZE, Port, USER_END};
 
 /// Top of thread 0's stack.
@@ -20,6 +19,7 @@ const STACK_STRIDE: u64 = (STACK_PAGES + 1) * PAGE_SIZE;
 
 /// Adds the stack of thread `id`; says where it is.
 pub(super) fn add_thread_stack<M: Machine>(
+    machine: &M,
     space: &mut Space<M>,
     id: u64,
 ) -> Result<Range<u64>, KernelError> {
@@ -28,7 +28,7 @@ pub(super) fn add_thread_stack<M: Machine>(
     let top = top.filter(|top| *top >= USER_START + STACK_STRIDE);
     let top = top.ok_or(KernelError::NoMemory)?;
     let bottom = top - STACK_PAGES * PAGE_SIZE;
-    add_stack(space, bottom, top).map_err(|_| KernelError::NoMemory)?;
+    add_stack(machine, space, bottom, top).map_err(|_| KernelError::NoMemory)?;
     Ok(bottom..top)
 }
 
@@ -40,11 +40,11 @@ pub(crate) fn prepare<P: Port>(
     context: &mut <P::Machine as Machine>::Context,
     arguments: &Arguments<'_>,
 ) -> Result<(), KernelError> {
-    add_thread_stack(&mut process.space, 0)?;
+    add_thread_stack(machine, &mut process.space, 0)?;
     let strings = STACK_TOP - arguments.bytes().len() as u64;
     let count = arguments.count();
     let array = (strings - (count + 1) * 8) & !7;
-    let mut block = Vec::with_capacity(BLOCK + arguments.bytes().len());
+    let mut block = block(arguments, count + 1)?;
     for offset in arguments.offsets() {
         block.extend_from_slice(&(strings + offset).to_le_bytes());
     }

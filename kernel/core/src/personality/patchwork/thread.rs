@@ -42,7 +42,7 @@ fn add<P: Port>(
     }
     check_user(entry, ENTRY_SIZE)?;
     let id = running.process.threads_made;
-    let stack = start::add_thread_stack(&mut running.process.space, id)?;
+    let stack = start::add_thread_stack(&kernel.machine, &mut running.process.space, id)?;
     let added = kernel.add_thread(running, id, |frame| {
         frame.rip = entry;
         frame.rdi = argument;

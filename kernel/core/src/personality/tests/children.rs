@@ -154,6 +154,39 @@ fn nothing_is_made_when_memory_is_low() {
 }
 
 #[test]
+fn what_a_program_makes_grow_stops_when_memory_is_low() {
+    let (mut bench, key) = one(Abi::Xeneva);
+    let (slot, pid) = create(&mut bench, key);
+    let null = text(&mut bench, key, "/dev/null");
+    let file = bench.call(key, nr::OpenFile, &[null, 2]);
+    bench.kernel.machine.heap_full = true;
+    assert_eq!(bench.call(key, nr::OpenFile, &[null, 2]), FAILED);
+    bench.kernel.machine.heap_full = false;
+    bench.kernel.machine.heap_low = true;
+    // What is open goes to others: a table has room for all that it may have.
+    for dest in 3..60 {
+        let given = bench.call(key, nr::SetFileToProcess, &[file, dest, pid]);
+        assert_eq!(given, 0, "{dest}");
+    }
+    // The path alone is too much for a slot's arguments.
+    assert_eq!(load(&mut bench, key, pid, PROGRAM), FAILED);
+    assert!(bench.kernel.process(slot).is_none());
+    bench.kernel.machine.heap_low = false;
+    let null = text(&mut bench, key, "/dev/null");
+    assert_eq!(bench.call(key, nr::OpenFile, &[null, 2]), file + 1);
+}
+
+#[test]
+fn the_host_does_not_hear_of_slots_that_come_to_nothing() {
+    let (mut bench, key) = one(Abi::Xeneva);
+    for _ in 0..3 {
+        let (_, pid) = create(&mut bench, key);
+        assert_eq!(load(&mut bench, key, pid, "/bin/no.exe"), FAILED);
+    }
+    assert_eq!(bench.ends(), []);
+}
+
+#[test]
 fn a_slot_that_finds_no_frame_is_gone() {
     let (mut bench, key) = one(Abi::Xeneva);
     text(&mut bench, key, PROGRAM);

@@ -16,6 +16,7 @@ use crate::object::memory::Touch;
 use crate::object::namespace::View;
 use crate::object::process::{Cause, ProcessKey};
 use crate::object::thread::Wait;
+use crate::personality::append;
 use crate::port::Port;
 use crate::user;
 
@@ -169,8 +170,7 @@ fn read_arguments<P: Port>(
             return Err(KernelError::InvalidArgument);
         }
         // The terminator follows: `read_string` found it there.
-        text.extend_from_slice(&string[..=length]);
-        Ok(())
+        append(&kernel.machine, &mut text, &string[..=length])
     })?;
     Ok(text)
 }

@@ -92,7 +92,7 @@ fn map_plain<P: Port>(
     let length = whole_pages(length)?;
     let access = access(prot)?;
     let space = &mut running.process.space;
-    let start = space.map_anywhere(CHOICE_START, length, access, Backing::Zero)?;
+    let start = space.map_anywhere(&kernel.machine, CHOICE_START, length, access, Backing::Zero)?;
     if flags & POPULATE != 0 && !space.populate_one(&mut kernel.machine, start, length) {
         return populate(kernel, running, start..start + length);
     }
@@ -167,12 +167,12 @@ fn map<P: Port>(
     check_protection(request.access)?;
     let space = &mut running.process.space;
     let range = place(space, request)?;
-    if !space.has_room() {
+    if !space.has_room(&kernel.machine) {
         return Err(KernelError::NoRoom);
     }
     let (start, machine) = (range.start, &mut kernel.machine);
     match part {
-        None => space.map_free(range.clone(), request.access, Backing::Zero)?,
+        None => space.map_free(machine, range.clone(), request.access, Backing::Zero)?,
         Some(part) => {
             let mapping = Mapping::new(part.object, start, part.first, part.manner);
             space.map_object(machine, range.clone(), request.access, mapping)?;
@@ -253,8 +253,9 @@ pub(crate) fn munmap<P: Port>(
     let space = &mut running.process.space;
     answer(pages(address, length).and_then(|range| {
         check_user(&range)?;
-        let unmapped = space.unmap_mapped(&mut kernel.machine, &range);
-        unmapped.map(|()| 0)
+        space.unmap_mapped(&mut kernel.machine, &range)?;
+        kernel.segments.sweep_after(space);
+        Ok(0)
     }))
 }
 
@@ -281,7 +282,7 @@ fn protect<P: Port>(
     check_protection(access)?;
     check_user(&range)?;
     let space = &mut running.process.space;
-    if !space.has_room() {
+    if !space.has_room(&kernel.machine) {
         return Err(KernelError::NoRoom);
     }
     let changed = space.protect(&mut kernel.machine, range, |_| access);

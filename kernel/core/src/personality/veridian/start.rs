@@ -15,7 +15,7 @@ use crate::object::ipc::Ipc;
 use crate::object::process::Process;
 use crate::object::stream::Stream;
 use crate::object::thread::Thread;
-use crate::personality::{Arguments, BLOCK, add_stack};
+use crate::personality::{Arguments, add_stack, block};
 use crate::port::{Machine, PAGE_SIZE, Port};
 
 /// Top of the main stack, and its size.
@@ -33,7 +33,12 @@ pub(crate) fn prepare<P: Port>(
     context: &mut <P::Machine as Machine>::Context,
     arguments: &Arguments<'_>,
 ) -> Result<(), KernelError> {
-    add_stack(&mut process.space, STACK_TOP - STACK_SIZE, STACK_TOP)?;
+    add_stack(
+        machine,
+        &mut process.space,
+        STACK_TOP - STACK_SIZE,
+        STACK_TOP,
+    )?;
     let tokens = grant(capabilities, ipc, process)?;
     let count = arguments.count();
     let strings = STACK_TOP - arguments.bytes().len() as u64;
@@ -58,7 +63,7 @@ pub(crate) fn prepare<P: Port>(
         page_size: PAGE_SIZE,
         ..StartInfo::default()
     };
-    let mut block = Vec::with_capacity(BLOCK + arguments.bytes().len());
+    let mut block = block(arguments, count + tokens.granted.len() as u64)?;
     block.extend_from_slice(&count.to_le_bytes());
     for offset in arguments.offsets() {
         block.extend_from_slice(&(strings + offset).to_le_bytes());

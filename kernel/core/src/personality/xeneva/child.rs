@@ -22,7 +22,7 @@ use crate::object::inode::Body;
 use crate::object::namespace::{Place, View};
 use crate::object::process::ProcessKey;
 use crate::object::thread::Wait;
-use crate::personality;
+use crate::personality::{self, append};
 use crate::port::Port;
 use crate::user;
 
@@ -174,7 +174,9 @@ fn read_arguments<P: Port>(
         return Err(KernelError::TooMany);
     }
     let (machine, space) = (&mut kernel.machine, &mut running.process.space);
-    let mut text = [path, b"\0"].concat();
+    let mut text = Vec::new();
+    append(machine, &mut text, path)?;
+    append(machine, &mut text, b"\0")?;
     let mut string = [0; STRING_MAX];
     for entry in 0..count {
         let at = argv.checked_add(entry * 8).ok_or(KernelError::BadAddress)?;
@@ -184,7 +186,7 @@ fn read_arguments<P: Port>(
             return Err(KernelError::TooLong);
         }
         // The terminator follows: `read_string` found it there.
-        text.extend_from_slice(&string[..=length]);
+        append(machine, &mut text, &string[..=length])?;
     }
     Ok(text)
 }

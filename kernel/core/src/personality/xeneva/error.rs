@@ -7,8 +7,9 @@ use mayfly_abi::xeneva::{Call, FAILED};
 pub fn code(number: u64, result: u64) -> u32 {
     let row = Call::ROWS.iter().find(|row| row.number == number);
     let failure = match row.map(|row| row.result) {
-        Some(Outcome::Address) => 0,
-        _ => FAILED,
+        // Arguments on the stack that cannot be read fail as elsewhere (§8).
+        Some(Outcome::Address) => [0, FAILED],
+        _ => [FAILED; 2],
     };
-    u32::from(result == failure)
+    u32::from(failure.contains(&result))
 }

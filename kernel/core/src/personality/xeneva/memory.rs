@@ -56,8 +56,8 @@ fn make_shared<P: Port>(
     key: u16,
     size: u64,
 ) -> Result<u64, KernelError> {
-    // What was there under the key is over, and its frames are free.
-    kernel.segments.forget(key);
+    // What is over gives its frames back first, under whichever key it was.
+    kernel.segments.sweep();
     let quota = Rc::clone(&kernel.files().quota);
     let charge = running.process.space.charge();
     let pages = size.div_ceil(PAGE_SIZE);
@@ -78,7 +78,12 @@ fn obtain_checked<P: Port>(
 ) -> Result<u64, KernelError> {
     let object = kernel.segments.find_id(id).ok_or(KernelError::NotFound)?;
     let space = &mut running.process.space;
-    space.place_object(SEGMENTS, Access::READ_WRITE, Rc::clone(object))
+    space.place_object(
+        &kernel.machine,
+        SEGMENTS,
+        Access::READ_WRITE,
+        Rc::clone(object),
+    )
 }
 
 /// UnmapSharedMem: ends one mapping of the segment under a key, if the process
@@ -283,7 +288,7 @@ pub(crate) fn unmap<P: Port>(
         let space = &mut running.process.space;
         // With too many regions to split one, everything stays.
         let _unmapped = space.unmap(&mut kernel.machine, start..end);
-        kernel.segments.sweep();
+        kernel.segments.sweep_after(space);
     }
     Flow::Return(0)
 }

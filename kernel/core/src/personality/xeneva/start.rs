@@ -1,12 +1,11 @@
 //! What a XenevaOS program starts with (specs/xeneva.md §2, §6).
 
-use alloc::vec::Vec;
 use core::ops::Range;
 
 use crate::error::KernelError;
 use crate::object::memory::{Backing, Region, Space};
 use crate::object::process::Process;
-use crate::personality::{Arguments, BLOCK, add_stack};
+use crate::personality::{Arguments, add_stack, block};
 use crate::port::{Access, Machine, PAGE_SIZE, Port};
 
 /// Page of the argv array.
@@ -27,12 +26,13 @@ pub(super) const THREAD_FRAME: u64 = 32 + 16;
 /// side by side, so the lowest page of each is left out: running over it is a
 /// fault.
 pub(super) fn add_thread_stack<M: Machine>(
+    machine: &M,
     space: &mut Space<M>,
     index: u64,
 ) -> Result<Range<u64>, KernelError> {
     let bottom = STACK_BOTTOM + index * STACK_SIZE + PAGE_SIZE;
     let top = STACK_TOP + index * STACK_SIZE;
-    add_stack(space, bottom, top)?;
+    add_stack(machine, space, bottom, top)?;
     Ok(bottom..top)
 }
 
@@ -43,7 +43,7 @@ pub(crate) fn prepare<P: Port>(
     context: &mut <P::Machine as Machine>::Context,
     arguments: &Arguments<'_>,
 ) -> Result<(), KernelError> {
-    add_stack(&mut process.space, STACK_BOTTOM, STACK_TOP)?;
+    add_stack(machine, &mut process.space, STACK_BOTTOM, STACK_TOP)?;
     let count = arguments.count();
     if count >= ARGV_MAX {
         return Err(KernelError::TooLong);
@@ -60,15 +60,15 @@ pub(crate) fn prepare<P: Port>(
         };
         process
             .space
-            .add(region)
+            .add(machine, region)
             .map_err(|_| KernelError::InvalidArgument)?;
-        let mut array = Vec::new();
+        let mut array = block(&Arguments::new(&[]), count)?;
         for offset in arguments.offsets() {
             array.extend_from_slice(&(strings + offset).to_le_bytes());
         }
         process.space.poke(machine, ARGV, &array)?;
     }
-    let mut block = Vec::with_capacity(BLOCK + arguments.bytes().len());
+    let mut block = block(arguments, 0)?;
     block.extend_from_slice(&count.to_le_bytes());
     block.extend_from_slice(&argv.to_le_bytes());
     let padding = usize::try_from(strings - frame_base).map_err(|_| KernelError::NoMemory)?;

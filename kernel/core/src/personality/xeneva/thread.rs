@@ -84,7 +84,7 @@ fn create_checked<P: Port>(
     if index >= THREADS_MAX {
         return Err(KernelError::TooMany);
     }
-    let stack = start::add_thread_stack(&mut running.process.space, index)?;
+    let stack = start::add_thread_stack(&kernel.machine, &mut running.process.space, index)?;
     let id = kernel.thread_id();
     let added = kernel.add_thread(running, id, |frame| {
         frame.rip = entry;

@@ -42,7 +42,7 @@ fn a_file_page_whose_table_cannot_be_had_is_no_memory() {
     let mut fixture = Fixture::new();
     let contents = file(&mut fixture.machine, 4);
     let backing = Backing::File(part(contents, 0, START, START + 4 * PAGE_SIZE));
-    fixture.space().add(region(CODE, backing)).unwrap();
+    fixture.add(region(CODE, backing)).unwrap();
     fixture.machine.allocations_left = 2;
     assert_eq!(fixture.touch(START, Touch::Execute), Err(NoMemory));
     let (machine, space) = fixture.parts();
@@ -54,7 +54,7 @@ fn a_space_gets_no_page_beyond_its_limit() {
     for limit in FIRST_PAGE..FIRST_PAGE + PAGES {
         let mut fixture = Fixture::with_frames_max(limit);
         let zeros = region(Access::READ_WRITE, Backing::Zero);
-        fixture.space().add(zeros).unwrap();
+        fixture.add(zeros).unwrap();
         let pages = (0..PAGES).map(|page| START + page * PAGE_SIZE);
         let touched = pages.filter(|page| fixture.touch(*page, Touch::Write).is_ok());
         assert_eq!(touched.count() as u64, limit - FIRST_PAGE + 1);
@@ -66,7 +66,7 @@ fn a_space_gets_no_page_beyond_its_limit() {
 fn a_space_at_its_limit_still_reaches_what_it_has() {
     let mut fixture = Fixture::with_frames_max(FIRST_PAGE);
     let zeros = region(Access::READ_WRITE, Backing::Zero);
-    fixture.space().add(zeros).unwrap();
+    fixture.add(zeros).unwrap();
     fixture.poke(START, b"here").unwrap();
     assert_eq!(fixture.touch(START + PAGE_SIZE, Touch::Read), Err(NoMemory));
     assert_eq!(fixture.peek(START, 4).unwrap(), b"here");
@@ -78,7 +78,7 @@ fn releasing_one_space_leaves_the_other() {
     let mut spaces = [0, 1].map(|_| {
         let mut space = Space::new(&mut machine, u64::MAX).unwrap();
         space
-            .add(region(Access::READ_WRITE, Backing::Zero))
+            .add(&machine, region(Access::READ_WRITE, Backing::Zero))
             .unwrap();
         space
     });

@@ -97,7 +97,7 @@ fn file_fixture(
         ..part(contents, offset, START + start, START + start + size)
     };
     let region = region(access, Backing::File(backing));
-    fixture.space().add(region).unwrap();
+    fixture.add(region).unwrap();
     (fixture, contents.1)
 }
 

@@ -211,7 +211,7 @@ fn a_file_page_that_becomes_writable_is_copied_on_the_store() {
     let mut fixture = Fixture::new();
     let contents = file(&mut fixture.machine, 4);
     let backing = Backing::File(part(contents, 0, START, START + PAGES * PAGE_SIZE));
-    fixture.space().add(region(CODE, backing)).unwrap();
+    fixture.add(region(CODE, backing)).unwrap();
     let before = fixture.peek(START, 8).unwrap();
     let (machine, space) = fixture.parts();
     protect(space, machine, bytes(0, 1), true).unwrap();
@@ -251,5 +251,5 @@ fn there_are_only_so_many_regions() {
         access: Access::READ,
         backing: Backing::Ones,
     };
-    assert!(fixture.space().add(another).is_ok() || added > 4094);
+    assert!(fixture.add(another).is_ok() || added > 4094);
 }

@@ -29,7 +29,7 @@ fn a_region_out_of_range_is_refused() {
         (0xffff_8000_0000_0000, 0xffff_8000_0000_1000),
         (USER_END - PAGE_SIZE, 0),
     ] {
-        let refused = fixture.space().add(zeros(start, end));
+        let refused = fixture.add(zeros(start, end));
         assert_eq!(
             refused,
             Err(RegionError::OutOfRange),
@@ -42,9 +42,25 @@ fn a_region_out_of_range_is_refused() {
 fn the_last_user_page_can_be_a_region() {
     let mut fixture = Fixture::new();
     let last = zeros(USER_END - PAGE_SIZE, USER_END);
-    assert_eq!(fixture.space().add(last), Ok(()));
+    assert_eq!(fixture.add(last), Ok(()));
     assert!(fixture.touch(USER_END - 1, Touch::Write).is_ok());
     assert_eq!(fixture.touch(USER_END, Touch::Read), Err(BadAddress));
+}
+
+#[test]
+fn a_list_of_regions_does_not_grow_when_the_heap_is_full() {
+    let mut fixture = Fixture::new();
+    let mut pages = (0..).map(|n| zeros(2 * n * PAGE_SIZE, (2 * n + 1) * PAGE_SIZE));
+    fixture.machine.heap_full = true;
+    let mut added = 0;
+    while fixture.add(pages.next().unwrap()).is_ok() {
+        added += 1;
+    }
+    assert!((1..100).contains(&added), "{added}");
+    let refused = pages.next().unwrap();
+    assert_eq!(fixture.add(refused), Err(RegionError::NoRoom));
+    fixture.machine.heap_full = false;
+    assert_eq!(fixture.add(refused), Ok(()));
 }
 
 proptest! {
@@ -56,7 +72,7 @@ proptest! {
         let mut model = [false; 48];
         for (first, count) in regions {
             let pages = usize::try_from(first).unwrap()..usize::try_from(first + count).unwrap();
-            let added = fixture.space().add(zeros(first * PAGE_SIZE, (first + count) * PAGE_SIZE));
+            let added = fixture.add(zeros(first * PAGE_SIZE, (first + count) * PAGE_SIZE));
             if model[pages.clone()].contains(&true) {
                 prop_assert_eq!(added, Err(RegionError::Overlap));
             } else {
