@@ -71,6 +71,24 @@ fn a_segment_is_a_file_as_long_as_it_is_mapped(vm: Vm) -> Result<()> {
     Ok(())
 }
 
+#[mayfly::test(covers = "xeneva CreateSharedMem")]
+fn segments_that_do_not_fit_together_are_refused(vm: Vm) -> Result<()> {
+    let probe = vm.probe(Abi::Xeneva)?;
+    let create = |key: u16, pages: u64| {
+        let made = probe.call(xeneva::CreateSharedMem, args![key, pages * 4096, 0])?;
+        Ok::<_, Error>(made.result.is_ok())
+    };
+    let half = vm.stats()?.frames_free * 5 / 8;
+    assert!(create(1, half)?);
+    assert!(!create(2, half)?, "nobody has touched the first one yet");
+    // With its mapping the first one goes, and there is room.
+    let id = probe.call(xeneva::CreateSharedMem, args![1, 0, 0])?.value;
+    probe.call(xeneva::ObtainSharedMem, args![id, 0, 0])?;
+    probe.call(xeneva::UnmapSharedMem, args![1])?;
+    assert!(create(2, half)?);
+    Ok(())
+}
+
 #[mayfly::test(covers = "xeneva CreateSharedMem, patchwork MUNMAP")]
 fn a_segments_frames_are_free_when_another_interface_unmaps_it_last(vm: Vm) -> Result<()> {
     const PAGES: u64 = 64;

@@ -135,6 +135,7 @@ impl OpenFile {
     }
 
     /// A file at its beginning.
+    #[inline(always)]
     pub fn at(node: Node, mode: Mode, place: Option<Place>) -> FileRef {
         Rc::new(Self {
             node,
@@ -197,6 +198,7 @@ impl Handles {
     ///
     /// # Errors
     /// [`KernelError::NoRoom`].
+    #[inline(always)]
     pub fn insert(&mut self, file: FileRef) -> Result<u64, KernelError> {
         let free = self.files.iter().position(Option::is_none);
         let index = free.unwrap_or(self.files.len());

@@ -77,6 +77,13 @@ impl Segments {
         living.map(|(key, _)| *key)
     }
 
+    /// Pages of all segments that nobody has touched yet.
+    pub fn promised(&self) -> u64 {
+        let living = self.by_key.values().map(|segment| &segment.object);
+        let promised = living.map(|object| object.pages() - object.frame_count());
+        promised.fold(0, u64::saturating_add)
+    }
+
     /// Puts memory under a key that has none; says its id.
     ///
     /// # Errors

@@ -65,6 +65,11 @@ impl Charge {
     pub fn frames(&self) -> u64 {
         self.frames.get()
     }
+
+    /// Frames that they may have besides.
+    pub fn left(&self) -> u64 {
+        self.most.saturating_sub(self.frames.get())
+    }
 }
 
 impl MemoryObject {

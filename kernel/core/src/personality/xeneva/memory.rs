@@ -61,6 +61,12 @@ fn make_shared<P: Port>(
     let quota = Rc::clone(&kernel.files().quota);
     let charge = running.process.space.charge();
     let pages = size.div_ceil(PAGE_SIZE);
+    // Pages come when they are touched; that they can is known now (§3.9).
+    let left = charge.as_ref().map_or(u64::MAX, |charge| charge.left());
+    let promised = pages.saturating_add(kernel.segments.promised());
+    if pages > left || promised > kernel.machine.frames_free() {
+        return Err(KernelError::NoMemory);
+    }
     let object = MemoryObject::new(&mut kernel.machine, &quota, charge, pages)?;
     Ok(kernel.segments.add(key, object)?.into())
 }
