@@ -61,7 +61,7 @@ pub fn run<G: Greedy>(process: &Process<G::System>) -> i32 {
         b"threads" => G::thread,
         b"processes" => G::process,
         b"laden" => G::laden,
-        first if first == IDLE.to_bytes() => return idle::<G>(),
+        first if first == IDLE.to_bytes() => idle::<G>(),
         _ => return 1,
     };
     let mut count = 0_u64;
