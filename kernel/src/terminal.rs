@@ -63,6 +63,10 @@ impl Terminal {
         consume: impl FnOnce(&[u8]),
     ) -> bool {
         if room == 0 {
+            if self.line == Line::Console && self.left.is_none() {
+                // It is known then that they wait, and whoever makes room asks again.
+                self.left = console.typed();
+            }
             return false;
         }
         if self.line == Line::Serial {
