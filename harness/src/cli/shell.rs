@@ -9,6 +9,7 @@ mod history;
 mod input;
 mod log;
 mod menu;
+mod row;
 mod session;
 pub(crate) mod tty;
 

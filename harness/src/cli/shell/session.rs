@@ -19,6 +19,7 @@ use super::history::History;
 use super::input::{Came, Input};
 use super::log::Log;
 use super::menu;
+use super::row::is_at_left;
 use super::tty::Raw;
 use crate::cli::say::{QUIET, WRONG, styled};
 
@@ -274,7 +275,10 @@ impl Session {
     fn obey(&mut self, message: Message<'_>) -> anyhow::Result<()> {
         match message {
             Message::Prompt => {
-                self.machine().at_prompt = true;
+                if !std::mem::replace(&mut self.machine().at_prompt, true) && !self.at_left {
+                    // What was shown last has no end of a line, and would be drawn over.
+                    self.show(b"\r\n")?;
+                }
                 self.show_waiting()?;
             }
             Message::Run(line) => {
@@ -353,10 +357,7 @@ impl Session {
     }
 
     fn show(&mut self, bytes: &[u8]) -> io::Result<()> {
-        if let Some(last) = bytes.last() {
-            // Behind a sequence that is no text: nobody's line was begun.
-            self.at_left = matches!(last, b'\n' | b'\r') || bytes.ends_with(b"\x1b[J");
-        }
+        self.at_left = is_at_left(bytes, self.at_left);
         put(bytes)
     }
 }
