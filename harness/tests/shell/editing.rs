@@ -117,6 +117,72 @@ fn a_wide_paste_is_not_lost() {
 }
 
 #[mayfly::test]
+fn a_paste_in_front_of_text_is_not_lost() {
+    let mut session = Session::with(&[], 80, 60);
+    let words: Vec<String> = (0..750).map(|n| format!("w{n}")).collect();
+    session.types("tailtext\x01");
+    session.until("the cursor in front", |_, (_, column)| column == 7);
+    session
+        .types(format!("echo {} ", words.join(" ")))
+        .types("\r");
+    session.until("the end of the answer", |rows, (row, _)| {
+        let at = usize::from(row);
+        rows[at] == "guest>" && rows[at - 1].ends_with("w749 tailtext")
+    });
+}
+
+#[mayfly::test]
+fn a_line_that_is_too_long_is_refused_and_not_cut() {
+    let mut session = Session::with(&[], 80, 24);
+    let words = "w".repeat(20_000);
+    session
+        .types("\x1b[200~echo ")
+        .types(&words)
+        .types("\x1b[201~");
+    session.types("\r");
+    session.row("shell: the line is longer than 16,384 bytes, and was not run");
+    session.row("  try: `mayfly shell < FILE` runs a file line by line");
+    session.prompt();
+    assert!(session.everything().contains('\x07'));
+    // Text that comes without brackets, and Enter with it.
+    session.types("\x0c");
+    session.until("an empty screen", |_, cursor| cursor.0 == 0);
+    session.types(format!("echo {words}\r"));
+    session.row("shell: the line is longer than 16,384 bytes, and was not run");
+    session.prompt();
+    assert_eq!(session.run("echo on"), "on");
+}
+
+#[mayfly::test]
+fn what_ends_without_a_newline_is_not_erased() {
+    let mut session = Session::new();
+    session.types("echo -n hello\r");
+    session.until("the answer in a row of its own", |rows, (row, column)| {
+        let at = usize::from(row);
+        at > 0 && rows[at] == "guest>" && rows[at - 1] == "hello" && column == 7
+    });
+    session.types("ab\x1b[D");
+    session.until("the cursor in the line", |rows, (row, column)| {
+        let at = usize::from(row);
+        rows[at] == "guest> ab" && rows[at - 1] == "hello" && column == 8
+    });
+    session.types("\x03");
+    session.types("cat\r");
+    session.row("guest> cat");
+    session.types("abc\x04\x04");
+    session.until("the prompt below", |rows, (row, _)| {
+        let at = usize::from(row);
+        at > 0 && rows[at] == "guest>" && rows[at - 1] == "abcabc"
+    });
+    // An empty line, and one that was given up, leave no empty row.
+    session.types("\x0c\r");
+    session.types("x\x03");
+    session.until("prompts one below the other", |rows, (row, _)| {
+        row == 2 && rows[..3] == ["guest>", "guest> x^C", "guest>"]
+    });
+}
+
+#[mayfly::test]
 fn the_line_follows_the_window() {
     let mut session = Session::new();
     session.types("echo 0123456789 0123456789 0123456789");

@@ -116,3 +116,36 @@ fn time_says_ticks_and_kernel_instructions_when_they_are_counted() {
     let shown = session.run("time patchwork-exit");
     assert!(shown.contains(" kernel instructions  status 0"), "{shown}");
 }
+
+#[mayfly::test]
+fn time_and_trace_ask_the_host_and_not_the_file() {
+    let mut session = Session::with(&[], 80, 24);
+    let shown = session.run("time patchwork-hello > /tmp/f");
+    assert!(shown.contains(" ticks "), "{shown}");
+    let shown = session.run("trace patchwork-hello > /tmp/g < /dev/null");
+    assert!(shown.contains("patchwork PROCESS_EXIT(0) = ?"), "{shown}");
+    for file in ["/tmp/f", "/tmp/g"] {
+        let shown = session.run(&format!("cat {file}"));
+        assert!(shown.starts_with("Hello from PatchworkOS!"), "{shown}");
+    }
+}
+
+#[mayfly::test]
+fn ctrl_c_ends_a_command_of_the_shells_own() {
+    let mut session = Session::new();
+    for line in [
+        "cat /dev/zero > /dev/null",
+        "time cat /dev/zero > /dev/null",
+    ] {
+        session.types(line).types("\r");
+        session.row(&format!("guest> {line}"));
+        session.types("\x03");
+        session.until("the prompt after it", |rows, (row, _)| {
+            let at = usize::from(row);
+            rows[at] == "guest>" && rows[..at].iter().any(|it| it == "^C")
+        });
+        let shown = session.run("echo $?");
+        assert_eq!(shown, "130", "{line}");
+    }
+    assert_eq!(session.run("ps").lines().count(), 2);
+}

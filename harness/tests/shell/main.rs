@@ -3,11 +3,13 @@
 //! Purpose: sessions on a pseudo-terminal whose screen is looked at, and scripts
 //! in pipes. One concern a file: `editing` (keys, history, completion, windows),
 //! `jobs` (programs, the foreground, Ctrl-C), `host` (the menu, machines, the
-//! terminal afterwards, logs), `script` (without a terminal). `pty` has the
-//! terminal. `MAYFLY_BACKEND=qemu` runs them on QEMU.
+//! terminal afterwards, logs), `script` (without a terminal), `mistakes` (what
+//! is said about them). `pty` has the terminal. `MAYFLY_BACKEND=qemu` runs them
+//! on QEMU.
 
 mod editing;
 mod host;
 mod jobs;
+mod mistakes;
 mod pty;
 mod script;

@@ -3,7 +3,8 @@
 use std::io::Write as _;
 use std::process::{Command, Output, Stdio};
 
-fn mayfly(arguments: &[&str], script: &str) -> Output {
+/// Runs the shell with arguments and an input.
+pub(crate) fn mayfly(arguments: &[&str], script: &str) -> Output {
     let mut child = Command::new(env!("CARGO_BIN_EXE_mayfly"))
         .arg("shell")
         .args(arguments)
@@ -19,7 +20,7 @@ fn mayfly(arguments: &[&str], script: &str) -> Output {
 }
 
 /// Runs a script: its status, and what it says on either stream.
-fn run(script: &str) -> (i32, String, String) {
+pub(crate) fn run(script: &str) -> (i32, String, String) {
     let output = mayfly(&[], script);
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let code = output.status.code().expect("no signal");
@@ -110,7 +111,7 @@ fn what_is_wrong_is_said_with_a_way_out() {
     let (status, _, err) = run("cat /nowhere\n");
     assert_eq!(
         (status, &err[..]),
-        (1, "cat: /nowhere: no such file or directory\n")
+        (1, "cat: /nowhere: no such file or directory\n  try: ls /\n")
     );
     let (status, _, err) = run("/bin\n");
     assert_eq!(status, 126);
@@ -120,7 +121,7 @@ fn what_is_wrong_is_said_with_a_way_out() {
         (status, &err[..]),
         (
             1,
-            "shell: cannot open /nowhere/f: no such file or directory\n"
+            "shell: cannot open /nowhere/f: no such file or directory\n  try: ls /\n"
         )
     );
 }
@@ -154,7 +155,7 @@ fn commands_of_its_own_say_what_they_know() {
 #[test]
 fn standard_error_goes_where_standard_output_does() {
     // In a pipeline, that is into the pipe; the order of redirections counts.
-    let missing = "cat: /none: no such file or directory\n";
+    let missing = "cat: /none: no such file or directory\n  try: ls /\n";
     for cat in ["cat /none", "shell -c 'cat /none'"] {
         says(&format!("{cat} 2>&1 | cat > /tmp/f; cat /tmp/f\n"), missing);
         says(
@@ -206,12 +207,12 @@ fn a_mount_says_which_of_its_names_is_wrong() {
     let (status, _, err) = run("mount /tmp /none\n");
     assert_eq!(
         (status, &err[..]),
-        (1, "mount: /none: no such file or directory\n")
+        (1, "mount: /none: no such file or directory\n  try: ls /\n")
     );
     let (status, _, err) = run("mount /none /tmp\n");
     assert_eq!(
         (status, &err[..]),
-        (1, "mount: /none: no such file or directory\n")
+        (1, "mount: /none: no such file or directory\n  try: ls /\n")
     );
 }
 

@@ -12,8 +12,11 @@ use core::fmt;
 pub const BEGIN: &str = "\x1b]7077;";
 /// The byte behind a message.
 pub const END: char = '\x07';
+/// Longest line that the shell takes, in bytes: whole in one message, so that
+/// the host's history has it whole.
+pub const LINE_MAX: usize = 16 << 10;
 /// Longest message, without [`BEGIN`] and [`END`].
-pub const LONGEST: usize = 4096;
+pub const LONGEST: usize = LINE_MAX + 8;
 
 /// What stands for a line's end within an entry: in [`Message::Run`], and in the
 /// file of earlier entries, which has one a line.
@@ -54,7 +57,7 @@ impl fmt::Display for Message<'_> {
             Self::Prompt => f.write_str("prompt;")?,
             Self::Run(line) => {
                 f.write_str("run;")?;
-                let mut room = LONGEST - 8;
+                let mut room = LINE_MAX;
                 for character in line.trim_end_matches('\n').chars() {
                     let character = match character {
                         '\n' | LINE_END => LINE_END,

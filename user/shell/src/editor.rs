@@ -9,6 +9,8 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use mayfly_wire::terminal::LINE_MAX;
+
 use crate::complete::{Complete, Completion, common};
 use crate::history::History;
 use crate::keys::Key;
@@ -27,8 +29,13 @@ pub enum Outcome {
     End,
 }
 
-/// Longest line, in bytes.
-const LINE_MAX: usize = 4096;
+/// What is said about a line that would be longer than [`LINE_MAX`].
+const TOO_LONG: &str = "shell: the line is longer than 16,384 bytes, and was not run\r\n  \
+    try: `mayfly shell < FILE` runs a file line by line\r\n";
+const _: () = assert!(LINE_MAX == 16_384);
+
+/// Makes a terminal ring.
+const BELL: u8 = 0x07;
 
 /// A search through the history.
 #[derive(Clone, Debug, Default)]
@@ -51,6 +58,10 @@ pub struct Editor {
     cut: String,
     search: Option<Search>,
     pasting: bool,
+    /// Something that was to be in the line had no room: it is not run.
+    is_cut: bool,
+    /// The screen does not show the line as it is now.
+    is_stale: bool,
     /// The last key was a tab that led no further.
     listed: bool,
     screen: Screen,
@@ -63,6 +74,7 @@ impl Editor {
         *self = Self {
             cut,
             screen,
+            is_stale: true,
             ..Self::default()
         };
         self.draw(out);
@@ -82,10 +94,12 @@ impl Editor {
     /// Draws what was hidden, on a screen of so many columns.
     pub fn show(&mut self, prompt: &str, columns: usize, out: &mut Vec<u8>) {
         self.screen.set(prompt, columns);
+        self.is_stale = true;
         self.draw(out);
     }
 
-    /// Takes a key.
+    /// Takes a key. Nothing is drawn before [`Self::draw`], or the line's end:
+    /// of many keys that came together the screen shows what came of them.
     pub fn key(
         &mut self,
         key: Key,
@@ -99,16 +113,17 @@ impl Editor {
         if self.search.is_some() {
             match self.searching(&key, history) {
                 true => {
-                    self.draw(out);
+                    self.is_stale = true;
                     return Outcome::Editing;
                 }
                 // What was found is the line now, which the key is for.
                 false => self.end_search(history),
             }
+            self.is_stale = true;
         }
         let outcome = self.act(key, history, complete, out);
         match &outcome {
-            Outcome::Editing => self.draw(out),
+            Outcome::Editing => self.is_stale = true,
             Outcome::Line(_) => self.leave("", out),
             Outcome::Cancelled => self.leave("^C", out),
             Outcome::End => self.leave("exit", out),
@@ -128,7 +143,9 @@ impl Editor {
             // Pasted text runs when it was seen.
             Key::Enter if self.pasting => self.insert("\n"),
             Key::Tab if self.pasting => self.insert("\t"),
+            Key::Enter if self.is_cut => self.refuse(out),
             Key::Enter => {
+                self.draw(out);
                 self.cursor = 0;
                 return Outcome::Line(core::mem::take(&mut self.line));
             }
@@ -139,8 +156,16 @@ impl Editor {
             Key::Control('L') => self.screen.clear(out),
             Key::Up | Key::Control('P') => self.recall(self.back + 1, history),
             Key::Down | Key::Control('N') => self.recall(self.back.wrapping_sub(1), history),
-            key => self.edit(key),
+            key => {
+                let was_cut = self.is_cut;
+                self.edit(key);
+                if self.is_cut && !was_cut {
+                    out.push(BELL);
+                }
+            }
         }
+        // A line that was emptied has lost nothing.
+        self.is_cut &= !self.line.is_empty();
         Outcome::Editing
     }
 
@@ -175,7 +200,18 @@ impl Editor {
         if self.line.len() + text.len() <= LINE_MAX {
             self.line.insert_str(self.cursor, text);
             self.cursor += text.len();
+        } else {
+            self.is_cut = true;
         }
+    }
+
+    /// Gives up a line that is not whole, and says so.
+    fn refuse(&mut self, out: &mut Vec<u8>) {
+        self.leave("", out);
+        self.line.clear();
+        self.cursor = 0;
+        out.push(BELL);
+        out.extend(TOO_LONG.as_bytes());
     }
 
     fn remove(&mut self, from: usize, to: usize) -> String {
@@ -232,6 +268,8 @@ impl Editor {
     /// Goes to the line so many steps back; 0 is the one that was edited.
     fn recall(&mut self, back: usize, history: &History) {
         let line = match back {
+            // What was cut is not to come back as if it were whole.
+            _ if self.is_cut => return,
             0 => self.kept.clone(),
             usize::MAX => return,
             back => match history.back(back) {
@@ -293,7 +331,7 @@ impl Editor {
         let Completion { start, candidates } = complete.complete(&before);
         let word = before.get(start..).unwrap_or_default();
         match &candidates[..] {
-            [] => out.push(0x07),
+            [] => out.push(BELL),
             [only] => {
                 let mut text = only.text.clone();
                 text.push_str(only.suffix);
@@ -305,9 +343,10 @@ impl Editor {
                     self.replace(start, &longest);
                 } else if self.listed {
                     let names = several.iter().map(|it| &it.name[..]).collect::<Vec<_>>();
+                    self.draw(out);
                     self.screen.list(&names, out);
                 } else {
-                    out.push(0x07);
+                    out.push(BELL);
                 }
                 self.listed = true;
             }
@@ -319,12 +358,16 @@ impl Editor {
         self.insert(text);
     }
 
-    fn draw(&mut self, out: &mut Vec<u8>) {
-        self.screen.draw(&self.line, self.cursor, out);
+    /// Draws the line as it is now, if the screen shows another.
+    pub fn draw(&mut self, out: &mut Vec<u8>) {
+        if core::mem::take(&mut self.is_stale) {
+            self.screen.draw(&self.line, self.cursor, out);
+        }
     }
 
     /// The line is over: the cursor goes below it.
     fn leave(&mut self, words: &str, out: &mut Vec<u8>) {
+        self.draw(out);
         self.screen.leave(words, out);
     }
 }

@@ -2,16 +2,18 @@
 //!
 //! Purpose: variables are replaced, and what was not quoted of them falls into
 //! words; `*` stands for any characters of a file's name. A pattern that no
-//! file fits stays as it is. Neighbours: `parse` made the words.
+//! file fits stays as it is. What becomes of a line may be only so much.
+//! Neighbours: `parse` made the words.
 
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::fmt;
 
 use crate::syntax::{Piece, Word};
 
 /// What words are expanded from.
 pub trait World {
-    /// The value of a variable; `?` is the last status.
+    /// The value of a variable; `?` is the last status, `$` the shell's number.
     fn variable(&mut self, name: &str) -> Option<String>;
     /// Names of a directory; none if it cannot be listed.
     fn names(&mut self, directory: &str) -> Vec<String>;
@@ -25,37 +27,83 @@ struct Field {
     is_word: bool,
 }
 
-/// Most files that one pattern stands for.
+/// Most plain words of a pipeline.
 pub const WORDS_MAX: usize = 10_000;
+/// Most bytes that they have.
+pub const BYTES_MAX: usize = 128 << 10;
 
-/// Expands words.
-pub fn expand(words: &[Word], world: &mut dyn World) -> Vec<String> {
-    let mut plain = Vec::new();
-    for word in words {
-        for field in fields(word, world) {
-            plain.extend(files(&field, world));
+/// Words have become more than [`WORDS_MAX`], or longer than [`BYTES_MAX`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooMuch;
+
+impl fmt::Display for TooMuch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("with variables and names in their places the line is too long")
+    }
+}
+
+/// What plain words may still take.
+#[derive(Clone, Copy, Debug)]
+pub struct Room {
+    words: usize,
+    bytes: usize,
+}
+
+impl Default for Room {
+    fn default() -> Self {
+        Self {
+            words: WORDS_MAX,
+            bytes: BYTES_MAX,
         }
     }
-    plain
+}
+
+impl Room {
+    fn take(&mut self, words: usize, bytes: usize) -> Result<(), TooMuch> {
+        self.words = self.words.checked_sub(words).ok_or(TooMuch)?;
+        self.bytes = self.bytes.checked_sub(bytes).ok_or(TooMuch)?;
+        Ok(())
+    }
+}
+
+/// Expands words, as far as there is room.
+///
+/// # Errors
+/// [`TooMuch`].
+pub fn expand(
+    words: &[Word],
+    world: &mut dyn World,
+    room: &mut Room,
+) -> Result<Vec<String>, TooMuch> {
+    let mut plain = Vec::new();
+    for word in words {
+        for field in fields(word, world, room)? {
+            plain.extend(files(&field, world, room)?);
+        }
+    }
+    Ok(plain)
 }
 
 /// Variables replaced.
-fn fields(word: &Word, world: &mut dyn World) -> Vec<Field> {
+fn fields(word: &Word, world: &mut dyn World, room: &mut Room) -> Result<Vec<Field>, TooMuch> {
     let mut fields = Vec::new();
     let mut field = Field::default();
     for piece in &word.pieces {
         match piece {
             Piece::Text { text, quoted } => {
+                room.take(0, text.len())?;
                 field.is_word |= *quoted;
                 field.text.extend(text.chars().map(|it| (it, !quoted)));
             }
             Piece::Variable { name, quoted } => {
                 let value = world.variable(name).unwrap_or_default();
+                room.take(0, value.len())?;
                 field.is_word |= *quoted;
                 for character in value.chars() {
                     if *quoted || !character.is_whitespace() {
                         field.text.push((character, !quoted));
                     } else if !field.text.is_empty() || field.is_word {
+                        room.take(1, 0)?;
                         fields.push(core::mem::take(&mut field));
                     }
                 }
@@ -63,20 +111,23 @@ fn fields(word: &Word, world: &mut dyn World) -> Vec<Field> {
         }
     }
     if !field.text.is_empty() || field.is_word {
+        room.take(1, 0)?;
         fields.push(field);
     }
-    fields
+    Ok(fields)
 }
 
 /// The files that a word names if it is a pattern, or itself.
-fn files(field: &Field, world: &mut dyn World) -> Vec<String> {
+fn files(field: &Field, world: &mut dyn World, room: &mut Room) -> Result<Vec<String>, TooMuch> {
     let itself: String = field.text.iter().map(|(it, _)| *it).collect();
     if !field.text.contains(&('*', true)) {
-        return [itself].into();
+        return Ok([itself].into());
     }
     let mut found = [String::new()].into();
+    let mut taken = *room;
     for (index, part) in field.text.split(|(it, _)| *it == '/').enumerate() {
         let found_before: Vec<String> = core::mem::take(&mut found);
+        taken = *room;
         for before in found_before {
             let mut path = before.clone();
             if index > 0 {
@@ -84,6 +135,7 @@ fn files(field: &Field, world: &mut dyn World) -> Vec<String> {
             }
             if !part.contains(&('*', true)) {
                 path.extend(part.iter().map(|(it, _)| *it));
+                taken.take(1, path.len())?;
                 found.push(path);
                 continue;
             }
@@ -93,15 +145,17 @@ fn files(field: &Field, world: &mut dyn World) -> Vec<String> {
                 !hidden && fits(part, name)
             });
             names.sort();
-            found.extend(names.iter().map(|name| [&path[..], name].concat()));
-            found.truncate(WORDS_MAX);
+            for name in &names {
+                taken.take(1, path.len() + name.len())?;
+                found.push([&path[..], name].concat());
+            }
         }
     }
     if found.is_empty() {
-        [itself].into()
-    } else {
-        found
+        return Ok([itself].into());
     }
+    *room = taken;
+    Ok(found)
 }
 
 /// A name fits a pattern.
@@ -134,6 +188,8 @@ fn fits(pattern: &[(char, bool)], name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use alloc::string::ToString as _;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -148,10 +204,15 @@ mod tests {
                 "TWO" => " a  b ".into(),
                 "STAR" => "*".into(),
                 "?" => "0".into(),
+                "LONG" => "x".repeat(BYTES_MAX / 2 + 1),
+                "MANY" => "x ".repeat(WORDS_MAX / 2 + 1),
                 _ => return None,
             })
         }
         fn names(&mut self, directory: &str) -> Vec<String> {
+            if directory.starts_with("many/") {
+                return (0..WORDS_MAX / 2 + 1).map(|it| it.to_string()).collect();
+            }
             let names: &[&str] = match directory {
                 "" => &["text", "tmp", ".hidden", "list"],
                 "tmp/" => &["x", "y"],
@@ -164,7 +225,35 @@ mod tests {
 
     fn words(line: &str) -> Vec<String> {
         let line = parse(line).unwrap();
-        expand(&line.items[0].pipeline[0].words, &mut Fake)
+        let words = &line.items[0].pipeline[0].words;
+        expand(words, &mut Fake, &mut Room::default()).unwrap()
+    }
+
+    #[test]
+    fn what_is_too_much_is_not_expanded() {
+        for (line, fits) in [
+            ("$LONG", true),
+            ("$LONG $LONG", false),
+            ("\"$LONG$LONG\"", false),
+            ("$MANY", true),
+            ("$MANY $MANY", false),
+            ("*/* */* */*", true),
+            ("$A*/*/*/*/*/*/*/*", true),
+            ("many/*", true),
+            ("many/* many/*", false),
+            ("many/*/*", false),
+        ] {
+            let parsed = parse(line).unwrap();
+            let words = &parsed.items[0].pipeline[0].words;
+            let plain = expand(words, &mut Fake, &mut Room::default());
+            assert_eq!(plain.is_ok(), fits, "{line}");
+            let bytes = plain
+                .unwrap_or_default()
+                .iter()
+                .map(String::len)
+                .sum::<usize>();
+            assert!(bytes <= BYTES_MAX, "{line}");
+        }
     }
 
     #[test]

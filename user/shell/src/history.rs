@@ -7,13 +7,15 @@ use alloc::vec::Vec;
 
 use mayfly_wire::terminal::LINE_END;
 
-/// Most lines that are kept.
+/// Most lines that are kept, and most bytes that they have.
 const MOST: usize = 1000;
+const BYTES_MAX: usize = 512 << 10;
 
 /// Lines, oldest first.
 #[derive(Clone, Debug, Default)]
 pub struct History {
     lines: Vec<String>,
+    bytes: usize,
 }
 
 impl History {
@@ -34,10 +36,14 @@ impl History {
         if line.trim().is_empty() || line.starts_with(' ') || again {
             return;
         }
-        if self.lines.len() == MOST {
-            self.lines.remove(0);
-        }
+        self.bytes += line.len();
         self.lines.push(line.into());
+        let mut over = 0;
+        while self.lines.len() - over > MOST || self.bytes > BYTES_MAX {
+            self.bytes -= self.lines[over].len();
+            over += 1;
+        }
+        self.lines.drain(..over);
     }
 
     /// All of them.
@@ -61,6 +67,8 @@ impl History {
 
 #[cfg(test)]
 mod tests {
+    use alloc::string::ToString as _;
+
     use super::*;
 
     #[test]
@@ -83,5 +91,11 @@ mod tests {
             history.add(if n % 2 == 0 { "a" } else { "b" });
         }
         assert_eq!(history.lines().len(), MOST);
+        for n in 0..100 {
+            history.add(&n.to_string().repeat(10_000));
+        }
+        let bytes: usize = history.lines().iter().map(String::len).sum();
+        assert!(bytes <= BYTES_MAX && history.bytes == bytes, "{bytes}");
+        assert!(bytes > BYTES_MAX / 2, "{bytes}");
     }
 }

@@ -2,14 +2,18 @@
 
 use alloc::vec::Vec;
 
-/// Most slips that still make a name near.
+/// Most slips that still make a name near, and in a word of few letters.
 const SLIPS: usize = 2;
+const SLIPS_OF_FEW: usize = 1;
+const FEW: usize = 4;
 
 /// The name that is nearest, if one is near.
 pub fn nearest<'a>(word: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let with_distance = names.map(|name| (distance(word, name), name));
     let (slips, name) = with_distance.min_by_key(|(slips, _)| *slips)?;
-    (slips <= SLIPS && slips < word.chars().count()).then_some(name)
+    let letters = word.chars().count();
+    let most = if letters <= FEW { SLIPS_OF_FEW } else { SLIPS };
+    (slips <= most && slips < letters).then_some(name)
 }
 
 /// Characters to add, drop, change, or swap with their neighbour.
@@ -52,5 +56,8 @@ mod tests {
         let names = ["patchwork-hello", "xeneva-hello", "ls"];
         assert_eq!(nearest("patchwork-helo", names.into_iter()), Some(names[0]));
         assert_eq!(nearest("xy", names.into_iter()), None);
+        assert_eq!(nearest("sl", names.into_iter()), Some("ls"));
+        assert_eq!(nearest("true", ["time"].into_iter()), None);
+        assert_eq!(nearest("trime", ["time"].into_iter()), Some("time"));
     }
 }

@@ -50,6 +50,12 @@ pub fn quoted(text: &str) -> String {
     word
 }
 
+/// Behind what other shells know and this one does not.
+const NO_COMMAND: &str = "a command in the place of a word is not supported: use a file, or '...'";
+const NO_GROUP: &str = "parentheses are not supported: quote them, as in '('";
+const NO_VARIABLE: &str = "there is no such variable: quote it, as in '$!'";
+const NO_STREAM: &str = "streams are 0, 1 and 2, as in 0< 1> 2>";
+
 struct Parser<'a> {
     text: &'a str,
     at: usize,
@@ -159,7 +165,7 @@ impl Parser<'_> {
                     let redirection = self.redirection()?;
                     command.redirections.push(redirection);
                 }
-                Some('2') if self.text[self.at + 1..].starts_with('>') => {
+                Some('0'..='9') if self.text[self.digits()..].starts_with(['<', '>']) => {
                     let redirection = self.redirection()?;
                     command.redirections.push(redirection);
                 }
@@ -172,14 +178,22 @@ impl Parser<'_> {
         Ok((!command.words.is_empty()).then_some(command))
     }
 
+    /// Where digits end that begin here.
+    fn digits(&self) -> usize {
+        let digits = self.text[self.at..].bytes();
+        self.at + digits.take_while(u8::is_ascii_digit).count()
+    }
+
     fn redirection(&mut self) -> Result<Redirection, Mistake> {
         let at = self.at;
-        let named = self.takes("2");
+        let named = &self.text[at..self.digits()];
+        self.at += named.len();
         let reads = self.takes("<");
         let stream = match (named, reads) {
-            (true, _) => 2,
-            (false, true) => 0,
-            (false, false) => 1,
+            ("" | "0", true) => 0,
+            ("" | "1", false) => 1,
+            ("2", false) => 2,
+            _ => return Err(mistake(NO_STREAM, at)),
         };
         let behind = !reads && self.takes(">>");
         if !reads && !behind {
@@ -239,6 +253,8 @@ impl Parser<'_> {
                     }
                 }
                 Some('$') => self.variable(&mut word, false)?,
+                Some('`') => return Err(mistake(NO_COMMAND, at)),
+                Some('(' | ')') => return Err(mistake(NO_GROUP, at)),
                 Some(character) => {
                     self.next();
                     push(&mut word, character.encode_utf8(&mut [0; 4]), false);
@@ -257,10 +273,11 @@ impl Parser<'_> {
                     return Ok(());
                 }
                 Some('$') => self.variable(word, true)?,
+                Some('`') => return Err(mistake(NO_COMMAND, self.at)),
                 Some('\\') => {
                     self.next();
                     match self.peek() {
-                        Some(it @ ('"' | '\\' | '$')) => {
+                        Some(it @ ('"' | '\\' | '$' | '`')) => {
                             self.next();
                             push(word, it.encode_utf8(&mut [0; 4]), true);
                         }
@@ -281,9 +298,11 @@ impl Parser<'_> {
         let braced = self.takes("{");
         let rest = &self.text[self.at..];
         let is_name = |it: char| it.is_ascii_alphanumeric() || it == '_';
-        let name = match rest.strip_prefix('?') {
-            Some(_) => &rest[..1],
-            None => &rest[..rest.find(|it| !is_name(it)).unwrap_or(rest.len())],
+        let name = match rest.chars().next() {
+            Some('?' | '$') => &rest[..1],
+            Some('(') => return Err(mistake(NO_COMMAND, at)),
+            Some('!' | '@' | '*' | '#' | '-') => return Err(mistake(NO_VARIABLE, at)),
+            _ => &rest[..rest.find(|it| !is_name(it)).unwrap_or(rest.len())],
         };
         self.at += name.len();
         if braced && (name.is_empty() || !self.takes("}")) {

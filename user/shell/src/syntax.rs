@@ -86,7 +86,7 @@ pub enum Piece {
     },
     /// The value of a variable; quoted it stays one word.
     Variable {
-        /// Its name; `?` is the last status.
+        /// Its name; `?` is the last status, `$` the shell's number.
         name: String,
         /// It was quoted.
         quoted: bool,

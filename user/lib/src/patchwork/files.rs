@@ -103,6 +103,22 @@ pub fn bind(source: u64, target: &CStr) -> Result<u64, Option<Errno>> {
     outcome(call(nr::BIND, source, address(target), 0))
 }
 
+/// Places of an open file are told from where it is.
+pub const CURRENT: u8 = 1;
+
+/// Moves to another place of an open file; where that is.
+///
+/// # Errors
+/// Those of `SEEK` (§5).
+pub fn seek(fd: u64, offset: i64, origin: u8) -> Result<u64, Option<Errno>> {
+    outcome(call(
+        nr::SEEK,
+        fd,
+        offset.cast_unsigned(),
+        u64::from(origin),
+    ))
+}
+
 /// Reads entries of an open directory; the part of the buffer that has some,
 /// which is empty at the end. [`entry`] reads each of its [`DIRENT`] bytes.
 ///

@@ -65,6 +65,7 @@ impl Bench {
             let mut out = Vec::new();
             if let Some(key) = self.decoder.push(*byte) {
                 self.outcome = self.editor.key(key, &self.history, &mut Words, &mut out);
+                self.editor.draw(&mut out);
             }
             self.screen.process(&out);
         }
@@ -194,6 +195,57 @@ fn a_cleared_screen_begins_at_the_top() {
     assert_eq!((bench.shown(), bench.cursor()), ("> hell".into(), (0, 6)));
 }
 
+#[test]
+fn keys_that_come_together_are_drawn_once() {
+    let mut bench = Bench::new(80, "");
+    bench.types(b"tailtext\x01");
+    let mut out = Vec::new();
+    for _ in 0..3680 {
+        let key = Key::Character('x');
+        bench.editor.key(key, &bench.history, &mut Words, &mut out);
+    }
+    assert_eq!(out, b"");
+    bench.editor.draw(&mut out);
+    assert!(out.len() < 4000, "{}", out.len());
+    bench.editor.draw(&mut out);
+    assert!(out.len() < 4000, "{}", out.len());
+}
+
+#[test]
+fn a_line_that_would_be_too_long_is_not_entered() {
+    let mut bench = Bench::new(80, "earlier\n");
+    bench.types(&[b'x'; LINE_MAX]);
+    assert!(matches!(bench.types(b"\r").outcome, Outcome::Line(_)));
+    // In brackets and without, and whatever is tried then.
+    for keys in [
+        &b"y"[..],
+        b"\x1b[200~yy\x1b[201~",
+        b"y\x1b[A",
+        b"y\x1b[A\x1b[B",
+        b"y\x7f",
+    ] {
+        let mut bench = Bench::new(80, "earlier\n");
+        bench.types(&[b'x'; LINE_MAX]).types(keys).types(b"\r");
+        assert_eq!(bench.outcome, Outcome::Editing, "{keys:?}");
+        assert_eq!(bench.editor.line(), "", "it is given up");
+        bench.types(b"ok\r");
+        assert_eq!(bench.outcome, Outcome::Line("ok".into()));
+    }
+    let mut out = Vec::new();
+    let mut bench = Bench::new(80, "");
+    bench.types(&[b'x'; LINE_MAX]);
+    for key in [Key::Character('y'), Key::Character('y'), Key::Enter] {
+        bench.editor.key(key, &bench.history, &mut Words, &mut out);
+    }
+    let shown = String::from_utf8(out).unwrap();
+    assert!(shown.contains("shell: the line is longer than 16,384 bytes"));
+    assert_eq!(
+        shown.matches('\x07').count(),
+        2,
+        "once for the key, once said"
+    );
+}
+
 fn key() -> impl Strategy<Value = Key> {
     // Not a mark: this screen loses one behind a wide character.
     let character = "[a-d \u{e4}\u{4e2d}\u{1f600}]";
@@ -208,14 +260,22 @@ fn key() -> impl Strategy<Value = Key> {
 }
 
 proptest! {
-    /// Whatever is typed, the screen is what drawing the line once would show.
+    /// Whatever is typed, one key after the other or some at once, the screen
+    /// is what drawing the line once would show.
     #[test]
-    fn the_screen_is_always_that_of_the_line(keys in list(key(), 0..60), columns in 8..40u16) {
+    fn the_screen_is_always_that_of_the_line(
+        keys in list((key(), any::<bool>()), 0..60), columns in 8..40u16,
+    ) {
         let mut bench = Bench::new(columns, "aa bb\n\u{4e2d}\u{4e2d}\n");
-        for key in keys {
-            let mut out = Vec::new();
+        let mut out = Vec::new();
+        for (key, more) in keys {
             bench.editor.key(key, &bench.history, &mut Words, &mut out);
+            if more {
+                continue;
+            }
+            bench.editor.draw(&mut out);
             bench.screen.process(&out);
+            out.clear();
             let line = bench.editor.line();
             prop_assert!(line.is_char_boundary(bench.editor.cursor));
             if bench.editor.search.is_some() {

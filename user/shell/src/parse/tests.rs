@@ -62,6 +62,12 @@ fn lines_fall_into_commands() {
         ("a''b", "a<>b"),
         ("a >f <g >>h 2>i", "a 1>f 0<g 1>>h 2>i"),
         ("a 2>&1 >&2 2", "a 2 2=&1 1=&2"),
+        ("a 1>f 0< g 1>>h 2>>i 1>&2", "a 1>f 0<g 1>>h 2>>i 1=&2"),
+        ("a 1 >f a1>f '1'>f 1''>f", "a 1 a1 <1> 1<> 1>f 1>f 1>f 1>f"),
+        (
+            "a $$ ${$}b '$(c)' \\( \"\\`\" '`'",
+            "a $$ $$b <$(c)> <(> <`> <`>",
+        ),
         ("a2>b", "a2 1>b"),
         ("echo a # rest", "echo a"),
         ("echo a#b", "echo a#b"),
@@ -86,6 +92,18 @@ fn mistakes_say_what_and_where() {
         ("a 2>&3", "expected 1 or 2 behind &", 2),
         ("a ${b", "expected ${NAME}", 2),
         ("a \\", "nothing behind this backslash", 2),
+        ("a $(b)", NO_COMMAND, 2),
+        ("a \"b$(c)\"", NO_COMMAND, 4),
+        ("a `b`", NO_COMMAND, 2),
+        ("a \"`b`\"", NO_COMMAND, 3),
+        ("(a)", NO_GROUP, 0),
+        ("a b)", NO_GROUP, 3),
+        ("a $!", NO_VARIABLE, 2),
+        ("a $@", NO_VARIABLE, 2),
+        ("a 3>f", NO_STREAM, 2),
+        ("a 12>&1", NO_STREAM, 2),
+        ("a 1<f", NO_STREAM, 2),
+        ("a 0>f", NO_STREAM, 2),
     ] {
         assert_eq!(parse(line), Err(Mistake { what, at }), "{line}");
     }
@@ -101,7 +119,7 @@ fn a_pipeline_knows_its_text() {
 
 proptest! {
     #[test]
-    fn any_text_is_a_line_or_a_mistake_within_it(text in "[a-c \t\n'\"\\\\|&;<>$?{}#2\u{e4}]{0,40}") {
+    fn any_text_is_a_line_or_a_mistake_within_it(text in "[a-c \t\n'\"\\\\|&;<>$?{}()`!#0-3\u{e4}]{0,40}") {
         match parse(&text) {
             Err(mistake) => {
                 prop_assert!(text.is_char_boundary(mistake.at));

@@ -1,10 +1,12 @@
 //! The program: from its arguments to its exit status.
 //!
-//! - `system`: files and processes in words of Rust. `terminal`: lines from people.
+//! - `system`: files and processes in words of Rust; `explain`: what went wrong with
+//!   them. `terminal`: lines from people.
 //! - `shell`: what it knows. `run`: from a line to processes. `job`: those.
 //! - `builtin`: commands of its own. `world`: names, for completion and patterns.
 
 mod builtin;
+mod explain;
 mod job;
 mod out;
 mod run;
@@ -13,13 +15,14 @@ mod system;
 mod terminal;
 mod world;
 
-use alloc::string::String;
+use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 
 use mayfly_user::{Patchwork, Process};
 
 use run::BUILTIN;
 use shell::Shell;
+use system::{Lines, Next};
 use terminal::Terminal;
 
 /// Runs the shell.
@@ -86,13 +89,21 @@ fn interactive(mut shell: Shell) -> i32 {
 /// A file or a pipe has the lines. What a line does not take, the programs
 /// that it runs may read.
 fn line_by_line(mut shell: Shell) -> i32 {
-    let mut line = String::new();
+    let mut lines = Lines::new();
     while shell.exit.is_none() {
-        line.clear();
-        if !system::read_line(&mut line) {
-            break;
+        match lines.next() {
+            Next::Line(line) => shell.run_line(&line),
+            Next::End => break,
+            Next::TooLong => {
+                out::complain(&[
+                    "shell: line ",
+                    &lines.count.to_string(),
+                    " is longer than 16,384 bytes: neither it nor what follows runs\n  \
+                     try: shorter lines",
+                ]);
+                return 2;
+            }
         }
-        shell.run_line(&line);
     }
     shell.exit.unwrap_or(shell.status)
 }

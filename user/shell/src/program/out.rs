@@ -2,6 +2,9 @@
 
 use alloc::string::String;
 use core::fmt;
+use core::sync::atomic::{AtomicU32, Ordering};
+
+use mayfly_abi::patchwork::Errno;
 
 use super::system;
 
@@ -9,18 +12,35 @@ use super::system;
 const OUTPUT: u64 = 1;
 const ERROR: u64 = 2;
 
+/// Number of the error that a command's first failed write had, or 0. It is
+/// here, and no command has to look: who ran it does.
+static FAILED: AtomicU32 = AtomicU32::new(0);
+
+/// Writes to standard output, unless that failed before; false if it failed.
+pub(crate) fn write(bytes: &[u8]) -> bool {
+    if FAILED.load(Ordering::Relaxed) == 0
+        && let Err(errno) = system::write(OUTPUT, bytes)
+    {
+        FAILED.store(errno.code(), Ordering::Relaxed);
+    }
+    FAILED.load(Ordering::Relaxed) == 0
+}
+
+/// Why writing has failed, if it has, since this was last asked.
+pub(crate) fn failure() -> Option<Errno> {
+    Errno::from_code(FAILED.swap(0, Ordering::Relaxed))
+}
+
 /// Text for standard output, written in large parts.
 #[derive(Debug, Default)]
 pub(crate) struct Out {
     text: String,
-    /// Writing failed: the rest goes nowhere.
-    pub(crate) failed: bool,
 }
 
 impl Out {
-    pub(crate) fn flush(&mut self) {
-        if !self.text.is_empty() && !self.failed {
-            self.failed = system::write(OUTPUT, self.text.as_bytes()).is_err();
+    fn flush(&mut self) {
+        if !self.text.is_empty() {
+            write(self.text.as_bytes());
         }
         self.text.clear();
     }

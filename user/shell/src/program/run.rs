@@ -5,15 +5,17 @@ use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 
 use mayfly_abi::patchwork::Errno;
-use mayfly_shell::expand::expand;
+use mayfly_shell::expand::{Room, TooMuch, expand};
 use mayfly_shell::near::nearest;
+use mayfly_shell::parse::quoted;
 use mayfly_shell::syntax::{Command, Destination, Item, Redirection, When};
 
-use super::builtin::{self, Builtin};
+use super::builtin;
+use super::explain::{about, describe};
 use super::job::{Child, Job, last_status};
 use super::out::complain;
 use super::shell::Shell;
-use super::system::{self, File, describe};
+use super::system::{self, File};
 use super::world::{Here, PROGRAMS, programs};
 
 /// Statuses that shells have for what cannot be run.
@@ -39,12 +41,19 @@ impl Shell {
         if !runs {
             return;
         }
-        let words: Vec<Vec<String>> = {
+        let expanded: Result<Vec<Vec<String>>, TooMuch> = {
             let here = &mut Here {
                 status: self.status,
             };
+            let mut room = Room::default();
             let commands = item.pipeline.iter();
-            commands.map(|it| expand(&it.words, here)).collect()
+            commands
+                .map(|it| expand(&it.words, here, &mut room))
+                .collect()
+        };
+        let Ok(words) = expanded.map_err(too_much) else {
+            self.status = 1;
+            return;
         };
         if let ([words], [command], false) = (&words[..], &item.pipeline[..], item.background) {
             return self.run_alone(words, command);
@@ -87,18 +96,13 @@ impl Shell {
                 .unwrap_or(1),
             None => {
                 let plain = Streams::default();
-                let start = || self.start(program(name)?, words, false, &plain);
+                let start = || self.start(program(words)?, words, false, &plain);
                 match streams.with(start).unwrap_or(Err(Failed(1))) {
                     Ok(child) => self.wait_for(&[child]),
                     Err(Failed(status)) => status,
                 }
             }
         };
-    }
-
-    /// Runs a command of the shell's own, here.
-    pub(crate) fn run_builtin(&mut self, builtin: &Builtin, words: &[String]) -> i32 {
-        (builtin.run)(self, &words[1..])
     }
 
     /// Starts a program that was found.
@@ -126,7 +130,7 @@ impl Shell {
         let mut input = None;
         if item.background {
             // What runs unattended does not take what people type.
-            match opened("/dev/null") {
+            match opened("/dev/null", "r") {
                 Ok(null) => input = Some(null),
                 Err(failed) => return (children, Some(failed)),
             }
@@ -178,14 +182,21 @@ impl Shell {
                 return Err(Failed(1));
             }
             // Beside the shell, which may not wait for what it writes itself.
-            Some(_) => {
-                let mut own = [SHELL.into(), BUILTIN.into()].to_vec();
-                own.extend_from_slice(words);
-                self.start(SHELL.into(), &own, false, &streams)
-            }
-            None => self.start(program(name)?, words, false, &streams),
+            Some(_) => self.start_beside(words, &streams),
+            None => self.start(program(words)?, words, false, &streams),
         };
         child.map(Some)
+    }
+
+    /// Starts a command of the shell's own in a second shell.
+    pub(crate) fn start_beside(
+        &self,
+        words: &[String],
+        streams: &Streams,
+    ) -> Result<Child, Failed> {
+        let mut own = [SHELL.into(), BUILTIN.into()].to_vec();
+        own.extend_from_slice(words);
+        self.start(SHELL.into(), &own, false, streams)
     }
 
     /// Waits for children in the foreground; the status of the last one.
@@ -202,8 +213,19 @@ impl Shell {
     }
 }
 
-/// The path of a program.
-pub(crate) fn program(name: &str) -> Result<String, Failed> {
+/// The path of the program that words begin with.
+pub(crate) fn program(words: &[String]) -> Result<String, Failed> {
+    let name = &words[0][..];
+    let sets = match words {
+        [set, ..] if is_assignment(set) => Some(set),
+        [export, set, ..] if export == "export" && is_assignment(set) => Some(set),
+        _ => None,
+    };
+    if let Some(set) = sets {
+        let set = quoted(set);
+        complain(&["shell: ", name, ": no such command\n  try: env ", &set]);
+        return Err(Failed(NOT_FOUND));
+    }
     if name.contains('/') {
         return match system::stat(name) {
             Ok(stat) if stat.is_directory() => {
@@ -212,7 +234,7 @@ pub(crate) fn program(name: &str) -> Result<String, Failed> {
             }
             Ok(_) => Ok(name.into()),
             Err(errno) => {
-                complain(&["shell: ", name, ": ", describe(errno)]);
+                complain(&["shell: ", &about(name, errno)]);
                 Err(Failed(if errno == Errno::ENOENT {
                     NOT_FOUND
                 } else {
@@ -239,6 +261,23 @@ pub(crate) fn program(name: &str) -> Result<String, Failed> {
     Err(Failed(NOT_FOUND))
 }
 
+/// What other shells set a variable with.
+fn is_assignment(word: &str) -> bool {
+    word.split_once('=').is_some_and(|(name, _)| is_name(name))
+}
+
+/// A variable can have this name.
+pub(crate) fn is_name(name: &str) -> bool {
+    let is_part = |it: char| it.is_ascii_alphanumeric() || it == '_';
+    !name.is_empty() && name.chars().all(is_part)
+}
+
+fn too_much(why: TooMuch) -> Failed {
+    let why = why.to_string();
+    complain(&["shell: ", &why, "\n  try: in smaller parts"]);
+    Failed(1)
+}
+
 /// Where the standard streams are to lead.
 #[derive(Debug, Default)]
 pub(crate) struct Streams([Option<File>; 3]);
@@ -260,12 +299,13 @@ impl Streams {
                     continue;
                 }
             };
-            let names = expand(core::slice::from_ref(word), &mut Here { status });
+            let (word, here) = (core::slice::from_ref(word), &mut Here { status });
+            let names = expand(word, here, &mut Room::default()).map_err(too_much)?;
             let [name] = &names[..] else {
                 complain(&["shell: a redirection needs the name of one file"]);
                 return Err(Failed(1));
             };
-            self.set(*stream, opened(&format!("{name}:{flags}"))?);
+            self.set(*stream, opened(name, flags)?);
         }
         Ok(())
     }
@@ -293,10 +333,9 @@ impl Streams {
     }
 }
 
-fn opened(name: &str) -> Result<File, Failed> {
-    File::open(name).map_err(|errno| {
-        let shown = name.split(':').next().unwrap_or(name);
-        complain(&["shell: cannot open ", shown, ": ", describe(errno)]);
+fn opened(name: &str, flags: &str) -> Result<File, Failed> {
+    File::open(&format!("{name}:{flags}")).map_err(|errno| {
+        complain(&["shell: cannot open ", &about(name, errno)]);
         Failed(1)
     })
 }

@@ -27,6 +27,8 @@ pub(crate) struct Shell {
     pub(crate) binds: Vec<(String, String)>,
     /// Its working directory, once it has another than the root.
     directory: String,
+    /// The one that it had before.
+    pub(crate) left: Option<String>,
 }
 
 impl Shell {
@@ -38,6 +40,7 @@ impl Shell {
             jobs: Vec::new(),
             binds: Vec::new(),
             directory: "/".into(),
+            left: None,
         }
     }
 
@@ -96,7 +99,8 @@ impl Shell {
     /// The working directory is another one.
     pub(crate) fn moved(&mut self) {
         let asked = system::text_of("/proc/self/cwd");
-        self.directory = asked.map_or_else(|_| "?".into(), |it| it.trim_end_matches('\0').into());
+        let now = asked.map_or_else(|_| "?".into(), |it| it.trim_end_matches('\0').into());
+        self.left = Some(core::mem::replace(&mut self.directory, now));
     }
 
     pub(crate) fn directory(&self) -> &str {

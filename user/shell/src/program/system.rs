@@ -9,12 +9,15 @@ use alloc::vec::Vec;
 
 use mayfly_abi::patchwork::Errno;
 use mayfly_user::patchwork::{self, files, spawn_flags};
+use mayfly_wire::terminal::LINE_MAX;
 
 /// What a call says; an error number that the interface has.
 pub(crate) type Result<T> = core::result::Result<T, Errno>;
 
 /// Bytes that are read or written at once.
 pub(crate) const CHUNK: usize = patchwork::PIPE_PART;
+/// Bytes of a script that are read at once, if what is too much can be undone.
+const PIECE_MAX: usize = 256;
 
 fn known<T>(result: core::result::Result<T, Option<Errno>>) -> Result<T> {
     result.map_err(|errno| errno.unwrap_or(Errno::EIO))
@@ -59,14 +62,20 @@ impl File {
 
     /// Reads all there is, as text.
     pub(crate) fn text(&self) -> Result<String> {
+        self.beginning(usize::MAX)
+    }
+
+    /// Reads all there is, as text, or little more than so many bytes.
+    pub(crate) fn beginning(&self, most: usize) -> Result<String> {
         let mut bytes = Vec::new();
         let mut chunk = [0; CHUNK];
-        loop {
+        while bytes.len() <= most {
             match known(patchwork::read(self.0, &mut chunk))? {
-                0 => return Ok(String::from_utf8_lossy(&bytes).into_owned()),
+                0 => break,
                 count => bytes.extend(&chunk[..count]),
             }
         }
+        Ok(text(bytes))
     }
 }
 
@@ -90,20 +99,64 @@ pub(crate) fn read(fd: u64, buffer: &mut [u8]) -> Result<usize> {
     known(patchwork::read(fd, buffer))
 }
 
-/// Reads a line of standard input, and no byte more; false at the end.
-pub(crate) fn read_line(line: &mut String) -> bool {
-    let mut bytes = Vec::new();
-    let mut byte = [0];
-    loop {
-        match read(patchwork::STDIN, &mut byte) {
-            Ok(1) if byte[0] == b'\n' => break,
-            Ok(1) => bytes.push(byte[0]),
-            _ if bytes.is_empty() => return false,
-            _ => break,
-        }
+/// Lines of standard input. What a line does not take, programs may read: where
+/// there is no going back, no byte is read behind it.
+#[derive(Debug)]
+pub(crate) struct Lines {
+    piece: usize,
+    /// Lines that were read.
+    pub(crate) count: usize,
+}
+
+/// What became of a line that was to be read.
+#[derive(Debug)]
+pub(crate) enum Next {
+    Line(String),
+    /// There are no more.
+    End,
+    /// It is longer than lines may be, and was not read to its end.
+    TooLong,
+}
+
+impl Lines {
+    pub(crate) fn new() -> Self {
+        let goes_back = files::seek(patchwork::STDIN, 0, files::CURRENT).is_ok();
+        let piece = if goes_back { PIECE_MAX } else { 1 };
+        Self { piece, count: 0 }
     }
-    line.push_str(&String::from_utf8_lossy(&bytes));
-    true
+
+    pub(crate) fn next(&mut self) -> Next {
+        self.count += 1;
+        let mut bytes = Vec::new();
+        let mut piece = [0; PIECE_MAX];
+        while bytes.len() <= LINE_MAX {
+            let read = match read(patchwork::STDIN, &mut piece[..self.piece]) {
+                Ok(0) | Err(_) if bytes.is_empty() => return Next::End,
+                Ok(0) | Err(_) => return Next::Line(text(bytes)),
+                Ok(count) => &piece[..count],
+            };
+            let Some(at) = read.iter().position(|it| *it == b'\n') else {
+                bytes.extend(read);
+                continue;
+            };
+            bytes.extend(&read[..at]);
+            let behind = i64::try_from(read.len() - at - 1).unwrap_or(0);
+            if behind > 0 {
+                // It went forward, so it can go back.
+                let _place = files::seek(patchwork::STDIN, -behind, files::CURRENT);
+            }
+            return match bytes.len() > LINE_MAX {
+                true => Next::TooLong,
+                false => Next::Line(text(bytes)),
+            };
+        }
+        Next::TooLong
+    }
+}
+
+fn text(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes)
+        .unwrap_or_else(|it| String::from_utf8_lossy(it.as_bytes()).into_owned())
 }
 
 /// All of a file, as text.
@@ -173,27 +226,4 @@ pub(crate) fn spawn(words: &[String], suspended: bool) -> Result<u64> {
 /// What a file can do without waiting: reading is 1, writing 2.
 pub(crate) fn ready(fd: u64, events: u32) -> Result<u32> {
     known(patchwork::poll(fd, events, 0))
-}
-
-/// Why a call failed, in words.
-pub(crate) fn describe(errno: Errno) -> &'static str {
-    match errno {
-        Errno::ENOENT => "no such file or directory",
-        Errno::EACCES => "not allowed",
-        Errno::EISDIR => "it is a directory",
-        Errno::ENOTDIR => "it is no directory",
-        Errno::EEXIST => "it exists already",
-        Errno::ENOTEMPTY => "the directory is not empty",
-        Errno::ENOMEM => "no memory is left",
-        Errno::EMFILE => "too many files are open",
-        Errno::EINVAL => "the name has a character that a path cannot have",
-        Errno::ENAMETOOLONG => "the name is too long",
-        Errno::EBADFLAG => "there is no such flag behind the colon",
-        Errno::ENOSYS => "this file cannot do that",
-        Errno::EBADF => "it was not opened for that",
-        Errno::EPIPE => "nobody reads it any more",
-        Errno::EINTR => "interrupted",
-        Errno::E2BIG => "too many words",
-        other => other.name(),
-    }
 }

@@ -19,7 +19,8 @@ use mayfly_wire::terminal::Message;
 use super::system::{self, File};
 
 const INPUT: u64 = 0;
-const OUTPUT: u64 = 1;
+/// Bytes that are taken at once.
+const KEYS: usize = 256;
 /// Ready for reading, and for writing: only a terminal is both.
 const IN: u32 = 1;
 const OUT: u32 = 2;
@@ -33,6 +34,10 @@ const PASTE_OFF: &[u8] = b"\x1b[?2004l";
 #[derive(Debug)]
 pub(crate) struct Terminal {
     control: File,
+    /// The terminal itself, wherever the standard streams lead meanwhile.
+    file: File,
+    /// There may be more keys than were taken.
+    is_full: bool,
     pub(crate) columns: usize,
     /// Number of the machine, which the prompt shows from the second on.
     machine: usize,
@@ -51,6 +56,8 @@ impl Terminal {
         let control = is_both.then(|| File::open("/dev/tty/ctl").ok()).flatten()?;
         let mut terminal = Self {
             control,
+            file: File::copy_of(INPUT).ok()?,
+            is_full: false,
             columns: 80,
             machine: 1,
             decoder: Decoder::default(),
@@ -78,11 +85,6 @@ impl Terminal {
             words.push_str(&process.to_string());
         }
         self.order(&words);
-    }
-
-    /// Whether what is read are lines, for a command of the shell's own.
-    pub(crate) fn lines(&self, on: bool) {
-        self.order(if on { "lines" } else { "foreground" });
     }
 
     /// Reads what is known of the window.
@@ -120,16 +122,25 @@ impl Terminal {
             if let Some(key) = self.early.pop_front() {
                 return Ok(Some(key));
             }
-            let mut bytes = [0; 256];
-            let count = system::read(INPUT, &mut bytes)?;
+            let mut bytes = [0; KEYS];
+            let count = system::read(self.file.fd(), &mut bytes)?;
             if count == 0 {
                 return Ok(None);
             }
+            self.is_full = count == KEYS;
             let keys = bytes[..count]
                 .iter()
                 .filter_map(|it| self.decoder.push(*it));
             self.early.extend(keys);
         }
+    }
+
+    /// More keys are here: only what comes of them all is drawn. The kernel is
+    /// asked behind many of them only, never for one.
+    fn has_more(&mut self) -> bool {
+        !self.early.is_empty()
+            || core::mem::take(&mut self.is_full)
+                && system::ready(self.file.fd(), IN).is_ok_and(|ready| ready & IN != 0)
     }
 
     /// Lets a person edit a line; `None` at the end of all lines.
@@ -138,14 +149,19 @@ impl Terminal {
         directory: &str,
         complete: &mut dyn Complete,
     ) -> Option<Entered> {
-        let mut out = Vec::from(PASTE_ON);
-        out.extend(Message::Prompt.to_string().as_bytes());
+        // First: the host looks whether a line was begun where it stands.
+        let mut out = Message::Prompt.to_string().into_bytes();
+        out.extend(PASTE_ON);
         let prompt = self.prompt(directory);
         self.editor.begin(&prompt, self.columns, &mut out);
         loop {
-            let more = !self.early.is_empty();
-            if !more && !out.is_empty() {
-                draw(&mut out)?;
+            let more = self.has_more();
+            if !more {
+                self.editor.draw(&mut out);
+            }
+            // Much of it goes at once, as the memory for it is not for ever.
+            if !out.is_empty() && (!more || out.len() > system::CHUNK) {
+                self.show(&mut out)?;
             }
             let key = match self.key() {
                 Ok(Some(key)) => key,
@@ -165,14 +181,25 @@ impl Terminal {
                 Outcome::Cancelled => Some(Entered::Cancelled),
                 Outcome::End => None,
             };
-            out.extend(PASTE_OFF);
+            // In front, so that what is shown last is the line's end.
+            out.splice(0..0, PASTE_OFF.iter().copied());
             if let Some(Entered::Line(line)) = &entered {
                 self.history.add(line);
                 out.extend(Message::Run(line).to_string().as_bytes());
             }
-            draw(&mut out)?;
+            self.show(&mut out)?;
             return entered;
         }
+    }
+
+    /// Shows a piece of the drawing, marked: what stands between those is
+    /// programs'.
+    fn show(&self, out: &mut Vec<u8>) -> Option<()> {
+        out.splice(0..0, Message::Drawing.to_string().into_bytes());
+        out.extend(Message::Drawn.to_string().as_bytes());
+        let shown = self.file.write(out).ok();
+        out.clear();
+        shown
     }
 
     /// The window is another, or the host has something to show.
@@ -196,31 +223,28 @@ impl Terminal {
         self.history = history;
     }
 
-    /// Asks the host; its answer. Keys that come meanwhile are kept.
-    pub(crate) fn ask(&mut self, message: Message<'_>) -> Option<String> {
-        system::write(OUTPUT, message.to_string().as_bytes()).ok()?;
+    /// Asks the host; its answer. Keys that come meanwhile are kept, but for the
+    /// one that interrupts: waiting is over then.
+    pub(crate) fn ask(&mut self, message: Message<'_>) -> system::Result<String> {
+        self.file.write(message.to_string().as_bytes())?;
         let mut kept = VecDeque::new();
         let answer = loop {
             match self.key() {
-                Ok(Some(Key::Answer(answer))) => break Some(answer),
+                Ok(Some(Key::Answer(answer))) => break Ok(answer),
+                Ok(Some(Key::Control('C'))) => {
+                    self.file.write(b"^C\n")?;
+                    break Err(Errno::EINTR);
+                }
                 Ok(Some(key)) => kept.push_back(key),
                 Err(Errno::EINTR) => self.look(),
-                Ok(None) | Err(_) => break None,
+                Ok(None) => break Err(Errno::EPIPE),
+                Err(errno) => break Err(errno),
             }
         };
         kept.append(&mut self.early);
         self.early = kept;
         answer
     }
-}
-
-/// Shows a piece of the drawing, marked: what stands between those is programs'.
-fn draw(out: &mut Vec<u8>) -> Option<()> {
-    out.splice(0..0, Message::Drawing.to_string().into_bytes());
-    out.extend(Message::Drawn.to_string().as_bytes());
-    let shown = system::write(OUTPUT, out).ok();
-    out.clear();
-    shown.map(|_| ())
 }
 
 /// What became of a line.

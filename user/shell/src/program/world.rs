@@ -5,10 +5,11 @@ use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 
 use mayfly_shell::complete::{self, Complete, Completion, Names};
-use mayfly_shell::expand::World;
+use mayfly_shell::expand::{BYTES_MAX, World};
+use mayfly_user::patchwork;
 
 use super::builtin;
-use super::system;
+use super::system::{self, File};
 
 /// Where programs are.
 pub(crate) const PROGRAMS: [&str; 2] = ["/bin", "/usr/bin"];
@@ -61,7 +62,12 @@ impl World for Here {
     fn variable(&mut self, name: &str) -> Option<String> {
         match name {
             "?" => Some(self.status.to_string()),
-            name => system::text_of(&format!("{ENVIRONMENT}/{name}")).ok(),
+            "$" => Some(patchwork::getpid().to_string()),
+            name => {
+                let file = File::open(&format!("{ENVIRONMENT}/{name}")).ok()?;
+                // More than this does not fit into any line.
+                file.beginning(BYTES_MAX).ok()
+            }
         }
     }
 

@@ -9,17 +9,17 @@ use mayfly_abi::patchwork::Errno;
 use mayfly_shell::screen::table;
 
 use super::usage;
-use crate::program::job::INTERRUPTED;
-use crate::program::out::{Out, complain};
+use crate::program::explain::{about, describe};
+use crate::program::out::{self, Out, complain};
 use crate::program::shell::Shell;
-use crate::program::system::{self, CHUNK, File, describe};
+use crate::program::system::{self, CHUNK, File};
 
 const INPUT: u64 = 0;
 const OUTPUT: u64 = 1;
 
 /// Says why a file was no good; the status for it.
 fn failed(name: &str, file: &str, errno: Errno) -> i32 {
-    complain(&[name, ": ", file, ": ", describe(errno)]);
+    complain(&[name, ": ", &about(file, errno)]);
     1
 }
 
@@ -74,20 +74,15 @@ pub(super) fn ls(shell: &mut Shell, words: &[String]) -> i32 {
     status
 }
 
-pub(super) fn cat(shell: &mut Shell, words: &[String]) -> i32 {
+pub(super) fn cat(_: &mut Shell, words: &[String]) -> i32 {
     if words.is_empty() {
-        if let Some(terminal) = &shell.terminal {
-            terminal.lines(true);
-        }
-        let copied = copy(INPUT);
-        if let Some(terminal) = &shell.terminal {
-            terminal.lines(false);
-        }
-        return match copied {
-            Ok(()) => 0,
-            Err(Errno::EINTR) => INTERRUPTED,
-            Err(errno) => failed("cat", "standard input", errno),
-        };
+        return copy(INPUT).map_or_else(
+            |errno| {
+                complain(&["cat: standard input: ", describe(errno)]);
+                1
+            },
+            |()| 0,
+        );
     }
     let mut status = 0;
     for word in words {
@@ -97,13 +92,13 @@ pub(super) fn cat(shell: &mut Shell, words: &[String]) -> i32 {
     status
 }
 
-/// Copies a file to standard output.
+/// Copies a file to standard output, as long as somebody takes it.
 fn copy(fd: u64) -> system::Result<()> {
     let mut chunk = [0; CHUNK];
     loop {
         match system::read(fd, &mut chunk)? {
-            0 => return Ok(()),
-            count => system::write(OUTPUT, &chunk[..count])?,
+            count if count > 0 && out::write(&chunk[..count]) => {}
+            _ => return Ok(()),
         }
     }
 }
@@ -116,8 +111,7 @@ pub(super) fn echo(_: &mut Shell, words: &[String]) -> i32 {
     let mut out = Out::default();
     let _ = out.write_str(&words.join(" "));
     let _ = out.write_str(end);
-    out.flush();
-    i32::from(out.failed)
+    0
 }
 
 pub(super) fn rm(_: &mut Shell, words: &[String]) -> i32 {
@@ -134,17 +128,36 @@ pub(super) fn rm(_: &mut Shell, words: &[String]) -> i32 {
 }
 
 pub(super) fn cd(shell: &mut Shell, words: &[String]) -> i32 {
+    let back = shell.left.clone();
     let to = match words {
         [] => "/",
-        [to] => to,
+        [to] => match (&to[..], &back) {
+            ("-", Some(back)) => back,
+            ("-", None) => {
+                complain(&["cd: -: no directory was left before\n  try: cd [DIRECTORY]"]);
+                return 1;
+            }
+            ("~", _) => {
+                complain(&["cd: ~: there are no home directories\n  try: cd /"]);
+                return 1;
+            }
+            (to, _) => to,
+        },
         _ => return usage("cd", "cd [DIRECTORY]"),
     };
     match system::change_directory(to) {
         Ok(()) => {
             shell.moved();
+            if words == ["-"] {
+                return pwd(shell, &[]);
+            }
             0
         }
-        Err(errno) => failed("cd", to, errno),
+        Err(errno) => {
+            // The call says the same of what there is not.
+            let errno = system::stat(to).err().unwrap_or(errno);
+            failed("cd", to, errno)
+        }
     }
 }
 

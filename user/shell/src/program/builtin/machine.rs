@@ -5,11 +5,15 @@ use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 use core::fmt::Write as _;
 
+use mayfly_abi::patchwork::Errno;
+
 use super::usage;
+use crate::program::explain::describe;
 use crate::program::job;
 use crate::program::out::{Out, complain};
+use crate::program::run::is_name;
 use crate::program::shell::Shell;
-use crate::program::system::{self, describe};
+use crate::program::system;
 use crate::program::world::ENVIRONMENT;
 
 /// KiB of a page.
@@ -30,6 +34,12 @@ pub(super) fn env(_: &mut Shell, words: &[String]) -> i32 {
     }
     let mut status = 0;
     for word in words {
+        let name = word.split('=').next().unwrap_or(word);
+        if !is_name(name) {
+            let why = ": a name has letters, digits and _\n  try: env NAME=VALUE";
+            complain(&["env: ", word, why]);
+            return 2;
+        }
         let done = match word.split_once('=') {
             Some((name, value)) => {
                 let file = format!("{ENVIRONMENT}/{name}:rwct");
@@ -40,7 +50,18 @@ pub(super) fn env(_: &mut Shell, words: &[String]) -> i32 {
             }),
         };
         if let Err(errno) = done {
-            complain(&["env: ", word, ": ", describe(errno)]);
+            match errno {
+                Errno::ENOENT => {
+                    complain(&[
+                        "env: ",
+                        word,
+                        ": it is not set\n  try: env ",
+                        word,
+                        "=VALUE",
+                    ]);
+                }
+                errno => complain(&["env: ", word, ": ", describe(errno)]),
+            }
             status = 1;
         }
     }

@@ -10,7 +10,11 @@ mod watch;
 use alloc::string::String;
 use core::fmt::Write as _;
 
-use super::out::{Out, complain};
+use mayfly_abi::patchwork::Errno;
+
+use super::explain::describe;
+use super::out::{self, Out, complain};
+use super::run::{Failed, Streams};
 use super::shell::Shell;
 
 /// A command of the shell's own.
@@ -23,6 +27,11 @@ pub(crate) struct Builtin {
     pub(crate) run: fn(&mut Shell, &[String]) -> i32,
     /// It is about the shell that it was typed in, and no other can do it.
     pub(crate) needs_shell: bool,
+    /// It may go on for ever: where people type it runs beside the shell, as
+    /// the key that interrupts ends jobs and not the shell.
+    may_last: bool,
+    /// Its words are its own business, those with `-` before them, too.
+    takes_all: bool,
 }
 
 /// All of them, as `help` shows them.
@@ -34,8 +43,9 @@ pub(crate) const NAMES: [Builtin; 20] = [
         "[FILE...]",
         "what files hold, or what is typed",
         files::cat,
-    ),
-    row("echo", "[-n] [WORD...]", "its words", files::echo),
+    )
+    .lasting(),
+    row("echo", "[-n] [WORD...]", "its words", files::echo).with_all(),
     row("rm", "FILE...", "take a name away", files::rm),
     row(
         "cd",
@@ -78,16 +88,18 @@ pub(crate) const NAMES: [Builtin; 20] = [
         "COMMAND...",
         "run it; say how long it took",
         watch::time,
-    ),
+    )
+    .with_all(),
     row(
         "trace",
         "COMMAND...",
         "run it; show its system calls live",
         watch::trace,
-    ),
+    )
+    .with_all(),
     row("history", "", "lines entered before", machine::history).of_shell(),
     row("clear", "", "an empty screen", clear),
-    row("exit", "[STATUS]", "leave", exit),
+    row("exit", "[STATUS]", "leave", exit).with_all(),
 ];
 
 const fn row(
@@ -102,6 +114,8 @@ const fn row(
         what,
         run,
         needs_shell: false,
+        may_last: false,
+        takes_all: false,
     }
 }
 
@@ -112,6 +126,58 @@ impl Builtin {
             needs_shell: true,
             ..self
         }
+    }
+
+    /// It may go on for ever.
+    const fn lasting(self) -> Self {
+        Self {
+            may_last: true,
+            ..self
+        }
+    }
+
+    /// It takes whatever words there are.
+    const fn with_all(self) -> Self {
+        Self {
+            takes_all: true,
+            ..self
+        }
+    }
+
+    /// A word that would be an option, and is none of its.
+    fn unknown_option<'a>(&self, words: &'a [String]) -> Option<&'a str> {
+        let mut words = words.iter().map(|it| &it[..]);
+        words.find(|it| {
+            let mut known = self.operands.split(['[', ']', ' ']);
+            !self.takes_all && it.len() > 1 && it.starts_with('-') && !known.any(|has| has == *it)
+        })
+    }
+}
+
+impl Shell {
+    /// Runs a command of the shell's own, here if it can be waited for.
+    pub(crate) fn run_builtin(&mut self, builtin: &Builtin, words: &[String]) -> i32 {
+        let name = builtin.name;
+        if let Some(option) = builtin.unknown_option(&words[1..]) {
+            let form = [name, " ", builtin.operands].concat();
+            let what = [": ", option, ": no such option\n  try: "].concat();
+            complain(&[name, &what, form.trim_end()]);
+            return 2;
+        }
+        if builtin.may_last && self.terminal.is_some() {
+            return match self.start_beside(words, &Streams::default()) {
+                Ok(child) => self.wait_for(&[child]),
+                Err(Failed(status)) => status,
+            };
+        }
+        let status = (builtin.run)(self, &words[1..]);
+        match out::failure() {
+            None => return status,
+            // Whoever read has enough, which is nobody's mistake.
+            Some(Errno::EPIPE) => {}
+            Some(errno) => complain(&[name, ": cannot write: ", describe(errno)]),
+        }
+        if status == 0 { 1 } else { status }
     }
 }
 

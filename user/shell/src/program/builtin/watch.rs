@@ -3,20 +3,25 @@
 use alloc::format;
 use alloc::string::String;
 
+use mayfly_abi::patchwork::Errno;
 use mayfly_user::patchwork;
 use mayfly_wire::terminal::Message;
 
 use super::{find, usage};
-use crate::program::job::Child;
+use crate::program::job::{self, Child, INTERRUPTED};
 use crate::program::out::complain;
 use crate::program::run::{Failed, Streams, program};
 use crate::program::shell::Shell;
+use crate::program::system::Result;
 
 pub(super) fn time(shell: &mut Shell, words: &[String]) -> i32 {
     let Some(name) = words.first() else {
         return usage("time", "time COMMAND...");
     };
     let counted = count(shell);
+    if counted == Err(Errno::EINTR) {
+        return INTERRUPTED;
+    }
     let (ticks, now) = (ticks(), patchwork::uptime());
     let status = match find(name) {
         Some(builtin) => shell.run_builtin(builtin, words),
@@ -27,7 +32,7 @@ pub(super) fn time(shell: &mut Shell, words: &[String]) -> i32 {
     };
     let (ticks, now) = (self::ticks() - ticks, patchwork::uptime() - now);
     let kernel = match (counted, count(shell)) {
-        (Some(before), Some(after)) => format!("  {} kernel instructions", grouped(after - before)),
+        (Ok(before), Ok(after)) => format!("  {} kernel instructions", grouped(after - before)),
         _ => String::new(),
     };
     let (whole, part) = (now / 1_000_000, now / 1_000 % 1_000);
@@ -39,8 +44,10 @@ pub(super) fn time(shell: &mut Shell, words: &[String]) -> i32 {
 }
 
 /// Kernel instructions so far, if somebody counts them.
-fn count(shell: &mut Shell) -> Option<u64> {
-    shell.terminal.as_mut()?.ask(Message::Count)?.parse().ok()
+fn count(shell: &mut Shell) -> Result<u64> {
+    let terminal = shell.terminal.as_mut().ok_or(Errno::ENOSYS)?;
+    let answer = terminal.ask(Message::Count)?;
+    answer.parse().map_err(|_| Errno::ENOSYS)
 }
 
 pub(super) fn trace(shell: &mut Shell, words: &[String]) -> i32 {
@@ -64,8 +71,14 @@ pub(super) fn trace(shell: &mut Shell, words: &[String]) -> i32 {
         Err(Failed(status)) => return status,
     };
     let id = child.id;
-    let mut ask = |message| shell.terminal.as_mut().and_then(|it| it.ask(message));
-    let traced = ask(Message::Trace(id)).as_deref() == Some("ok");
+    let mut answer = Err(Errno::ENOSYS);
+    if let Some(terminal) = &mut shell.terminal {
+        answer = terminal.ask(Message::Trace(id));
+    }
+    if answer == Err(Errno::EINTR) && job::order(id, "kill").is_ok() {
+        return INTERRUPTED;
+    }
+    let traced = answer.as_deref() == Ok("ok");
     if !traced {
         complain(&["trace: the host does not show calls"]);
     }
@@ -80,8 +93,8 @@ pub(super) fn trace(shell: &mut Shell, words: &[String]) -> i32 {
     status
 }
 
-fn start(shell: &Shell, words: &[String], suspended: bool) -> Result<Child, Failed> {
-    let path = program(&words[0])?;
+fn start(shell: &Shell, words: &[String], suspended: bool) -> core::result::Result<Child, Failed> {
+    let path = program(words)?;
     shell.start(path, words, suspended, &Streams::default())
 }
 
