@@ -8,11 +8,12 @@
 //! What ring 3 does is a script per address space. Neighbours, for tests only:
 //!
 //! - [`bench`]: a kernel over this machine, with programs, and its leak check.
-//! - `copies`: user memory. `objects`: frames that no tables own. `host`: what the host was told, and the memory that it shares with the machine.
+//! - `copies`: user memory. `frames`: which there are. `objects`: those that no tables own. `host`: what the host was told, and the memory that it shares with the machine.
 //! - [`image`]: builds executables and bundles. `tables`: what page tables hold.
 
 pub mod bench;
 mod copies;
+mod frames;
 mod host;
 pub mod image;
 mod objects;
@@ -124,29 +125,6 @@ impl FakeMachine {
     /// Puts a file at a page boundary of memory; says where.
     pub fn add_file(&mut self, bytes: &'static [u8]) -> PageFrame {
         self.ram.borrow_mut().add_file(bytes)
-    }
-
-    /// Frames in use.
-    pub fn frames_used(&self) -> u64 {
-        self.ram.borrow().pages.len() as u64 - self.objects.dead.count()
-    }
-
-    fn allocate(&mut self, state: &mut TablesState, fill: u8) -> Result<PageFrame, NoFrames> {
-        let frame = self.new_frame(fill)?;
-        state.owned.insert(frame);
-        Ok(frame)
-    }
-
-    fn new_frame(&mut self, fill: u8) -> Result<PageFrame, NoFrames> {
-        if self.frames_used() >= self.total || self.allocations_left == 0 {
-            return Err(NoFrames);
-        }
-        self.allocations_left -= 1;
-        let mut ram = self.ram.borrow_mut();
-        ram.last += 1;
-        let frame = PageFrame(ram.last);
-        ram.pages.insert(frame, Box::new([fill; PAGE_BYTES]));
-        Ok(frame)
     }
 }
 
