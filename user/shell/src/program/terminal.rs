@@ -19,6 +19,8 @@ use mayfly_wire::terminal::Message;
 use super::system::{self, File};
 
 const INPUT: u64 = 0;
+/// The key that interrupts.
+const INTERRUPT: Key = Key::Control('C');
 /// Bytes that are taken at once.
 const KEYS: usize = 256;
 /// Ready for reading, and for writing: only a terminal is both.
@@ -230,8 +232,12 @@ impl Terminal {
         let mut kept = VecDeque::new();
         let answer = loop {
             match self.key() {
-                Ok(Some(Key::Answer(answer))) => break Ok(answer),
-                Ok(Some(Key::Control('C'))) => {
+                // What came together with it was typed before it was seen.
+                Ok(Some(Key::Answer(answer))) if !self.early.contains(&INTERRUPT) => {
+                    break Ok(answer);
+                }
+                Ok(Some(Key::Answer(_))) => {}
+                Ok(Some(INTERRUPT)) => {
                     self.file.write(b"^C\n")?;
                     break Err(Errno::EINTR);
                 }
