@@ -3,6 +3,8 @@
 //! Personalities turn these into their own codes in one place each
 //! (`personality/*/error.rs`).
 
+use alloc::collections::TryReserveError;
+
 use crate::port::NoFrames;
 
 /// Why a call cannot be served.
@@ -82,6 +84,12 @@ pub enum KernelError {
     BadCommand,
     /// The row exists and this kernel does not serve it yet.
     Unserved,
+}
+
+impl From<TryReserveError> for KernelError {
+    fn from(_: TryReserveError) -> Self {
+        KernelError::NoMemory
+    }
 }
 
 impl From<NoFrames> for KernelError {

@@ -270,7 +270,7 @@ fn make_room_in<T>(list: &mut Vec<T>, length: usize) -> Result<(), KernelError> 
     let doubled = list.try_reserve(missing);
     // The block that the list lies in may have more room than was asked for.
     let grown = doubled.or_else(|_| list.try_reserve_exact(missing));
-    grown.map_err(|_| KernelError::NoMemory)
+    Ok(grown?)
 }
 
 #[cfg(test)]

@@ -32,6 +32,7 @@ pub enum Outcome {
 /// What is said about a line that would be longer than [`LINE_MAX`].
 const TOO_LONG: &str = "shell: the line is longer than 16,384 bytes, and was not run\r\n  \
     try: `mayfly shell < FILE` runs a file line by line\r\n";
+// The number in those words, and in those for scripts (`program/mod.rs`).
 const _: () = assert!(LINE_MAX == 16_384);
 
 /// Makes a terminal ring.

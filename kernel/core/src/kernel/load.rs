@@ -9,7 +9,7 @@ use super::Kernel;
 use crate::bundle::BundleFile;
 use crate::error::KernelError;
 use crate::loader::{self, Image, ImageError, Part, Pieces, Segment};
-use crate::object::memory::{Backing, FilePart, Region, Space};
+use crate::object::memory::{Backing, FilePart, Region, RegionError, Space};
 use crate::object::process::{Gate, Process};
 use crate::object::store::Store;
 use crate::object::thread::Thread;
@@ -85,8 +85,7 @@ impl<M: Machine> Source<'_, M> {
     /// A copy of a part of it.
     fn part(&mut self, machine: &mut M, part: Part) -> Result<Vec<u8>, KernelError> {
         let mut copy = Vec::new();
-        let reserved = copy.try_reserve_exact(part.length);
-        reserved.map_err(|_| KernelError::NoMemory)?;
+        copy.try_reserve_exact(part.length)?;
         let (from, length) = (part.at, part.length as u64);
         self.copy(machine, from, length, |_, _, bytes| {
             copy.extend_from_slice(bytes);
@@ -132,10 +131,13 @@ impl<M: Machine> Source<'_, M> {
         space: &mut Space<M>,
         image: &Image,
     ) -> Result<(), LoadError> {
-        let overlap = |_| ImageError::OutOfRange;
+        let refused = |error| match error {
+            RegionError::NoRoom => LoadError::from(KernelError::from(error)),
+            RegionError::OutOfRange | RegionError::Overlap => ImageError::OutOfRange.into(),
+        };
         for segment in &image.segments {
             let region = region(segment, self);
-            space.add(machine, region).map_err(overlap)?;
+            space.add(machine, region).map_err(refused)?;
             match self {
                 Source::Bundle(_) if region.access.write => {}
                 Source::Bundle(_) => space.map_ahead(machine, region.start, MAP_AHEAD)?,

@@ -41,7 +41,7 @@ impl Futexes {
             self.lists.resize_with(LISTS, Vec::new);
         }
         let list = &mut self.lists[list_of(address)];
-        list.try_reserve(1).map_err(|_| KernelError::NoMemory)?;
+        list.try_reserve(1)?;
         list.push(Waiter { address, entry });
         Ok(())
     }

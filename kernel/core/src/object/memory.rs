@@ -103,6 +103,15 @@ pub enum RegionError {
     NoRoom,
 }
 
+impl From<RegionError> for KernelError {
+    fn from(error: RegionError) -> Self {
+        match error {
+            RegionError::OutOfRange | RegionError::Overlap => KernelError::InvalidArgument,
+            RegionError::NoRoom => KernelError::NoMemory,
+        }
+    }
+}
+
 /// Most regions of a space: a bound for what one process takes of the kernel's heap.
 const REGIONS_MAX: usize = 4096;
 

@@ -56,19 +56,23 @@ impl<'a> Arguments<'a> {
 ///
 /// # Errors
 /// [`KernelError::NoMemory`].
-pub(crate) fn block(arguments: &Arguments<'_>, words: u64) -> Result<Vec<u8>, KernelError> {
-    let words = usize::try_from(words).map_err(|_| KernelError::NoMemory)?;
-    room(BLOCK + arguments.bytes().len() + 8 * words)
+pub(crate) fn block(arguments: &Arguments<'_>, count: u64) -> Result<Vec<u8>, KernelError> {
+    let count = usize::try_from(count).map_err(|_| KernelError::NoMemory)?;
+    room(BLOCK + arguments.bytes().len() + 8 * count)
 }
 
-/// Room for so many bytes.
+/// Room for so many words.
 ///
 /// # Errors
 /// [`KernelError::NoMemory`].
+pub(crate) fn words(count: u64) -> Result<Vec<u8>, KernelError> {
+    let count = usize::try_from(count).map_err(|_| KernelError::NoMemory)?;
+    room(8 * count)
+}
+
 fn room(bytes: usize) -> Result<Vec<u8>, KernelError> {
     let mut room = Vec::new();
-    let reserved = room.try_reserve_exact(bytes);
-    reserved.map_err(|_| KernelError::NoMemory)?;
+    room.try_reserve_exact(bytes)?;
     Ok(room)
 }
 
@@ -83,11 +87,10 @@ pub(crate) fn append(
     bytes: &[u8],
 ) -> Result<(), KernelError> {
     if text.capacity() - text.len() < bytes.len() {
-        let grown = match machine.heap_low() {
-            true => None,
-            false => text.try_reserve(bytes.len()).ok(),
-        };
-        grown.ok_or(KernelError::NoMemory)?;
+        if machine.heap_low() {
+            return Err(KernelError::NoMemory);
+        }
+        text.try_reserve(bytes.len())?;
     }
     text.extend_from_slice(bytes);
     Ok(())

@@ -9,7 +9,7 @@ mod arguments;
 pub mod patchwork;
 mod resume;
 pub use arguments::Arguments;
-pub(crate) use arguments::{append, block};
+pub(crate) use arguments::{append, block, words};
 pub(crate) use patchwork::proc as process_files;
 pub(crate) use patchwork::terminal as terminal_files;
 pub(crate) use resume::resume;
@@ -347,9 +347,7 @@ fn add_stack<M: Machine>(
         access: Access::READ_WRITE,
         backing: Backing::Zero,
     };
-    space
-        .add(machine, region)
-        .map_err(|_| KernelError::InvalidArgument)
+    Ok(space.add(machine, region)?)
 }
 
 #[cfg(test)]

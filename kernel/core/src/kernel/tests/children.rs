@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use crate::error::KernelError;
 use crate::fake::bench::{Bench, call, interrupt, pause, request};
-use crate::fake::image::{DATA, ENTRY, Elf, Pe, TEXT, TEXT_SIZE, pattern};
+use crate::fake::image::{DATA, ENTRY, Elf, Pe, Program, TEXT, TEXT_SIZE, pattern};
 use crate::kernel::{Child, LoadError, Source, SpawnRequest};
 use crate::loader::ImageError;
 use crate::object::file::Handles;
@@ -203,6 +203,28 @@ fn a_child_goes_on_when_its_maker_ends_and_can_still_be_killed_with_it() {
     assert!(bench.kernel.process(child).is_some());
     assert!(bench.kernel.kill_program(1));
     assert_eq!(bench.usage(), (0, 0, 0));
+}
+
+#[test]
+fn an_image_of_many_segments_needs_room_for_their_list() {
+    let mut elf = Elf::program(Some(Abi::Patchwork));
+    let data = elf.programs[1];
+    elf.programs.extend((1..20).map(|n| Program {
+        vaddr: data.vaddr + n * 0x10_0000,
+        filesz: 0,
+        ..data
+    }));
+    let elf = elf.build();
+    let mut bench = Bench::new();
+    let maker = bench.spawn(Abi::Veridian);
+    bench.poke(maker, IMAGE, &elf);
+    bench.kernel.machine.heap_full = true;
+    let key = make(&mut bench, maker);
+    let loaded = load(&mut bench, maker, key, elf.len() as u64);
+    assert_eq!(loaded, Err(LoadError::Kernel(KernelError::NoMemory)));
+    bench.kernel.machine.heap_full = false;
+    let key = make(&mut bench, maker);
+    assert_eq!(load(&mut bench, maker, key, elf.len() as u64), Ok(()));
 }
 
 #[test]

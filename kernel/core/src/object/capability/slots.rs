@@ -142,8 +142,7 @@ impl Capabilities {
         if first == end {
             return Err(KernelError::NoRoom);
         }
-        let more = self.slots.try_reserve(end - self.slots.len());
-        more.map_err(|_| KernelError::NoMemory)?;
+        self.slots.try_reserve(end - self.slots.len())?;
         let slot = |index| u16::try_from(index).map_err(|_| KernelError::NoRoom);
         for index in self.slots.len()..end {
             let next = if index == 0 || index + 1 == end {

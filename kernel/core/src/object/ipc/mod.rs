@@ -92,7 +92,7 @@ impl Endpoint {
         if self.queue.len() == self.queue.capacity() && machine.heap_low() {
             return Err(KernelError::NoMemory);
         }
-        self.queue.try_reserve(1).map_err(|_| KernelError::NoMemory)
+        Ok(self.queue.try_reserve(1)?)
     }
 
     /// Takes the oldest message.
@@ -266,7 +266,7 @@ impl Ipc {
         if owned.len() + 1 >= ENDPOINTS_MAX {
             return Err(KernelError::NoRoom);
         }
-        owned.try_reserve(1).map_err(|_| KernelError::NoMemory)?;
+        owned.try_reserve(1)?;
         let key = self.new_endpoint(owner)?;
         owned.push(key);
         Ok(key)
@@ -318,8 +318,7 @@ impl Ipc {
         self.make_room_to_charge(&owners)?;
         for side in sides {
             let endpoint = self.endpoints.get_mut(side).ok_or(KernelError::NotFound)?;
-            let more = endpoint.channels.try_reserve(1);
-            more.map_err(|_| KernelError::NoMemory)?;
+            endpoint.channels.try_reserve(1)?;
         }
         let key = self.channels.try_reserve()?;
         self.channels.put(key, Channel { sides });
@@ -348,8 +347,7 @@ impl Ipc {
         let indices = owners.iter().flatten().map(|owner| owner.index() as usize);
         let length = indices.max().unwrap_or(0) + 1;
         let missing = length.saturating_sub(self.charged.len());
-        let room = self.charged.try_reserve(missing);
-        room.map_err(|_| KernelError::NoMemory)?;
+        self.charged.try_reserve(missing)?;
         self.charged.resize(self.charged.len() + missing, 0);
         Ok(())
     }

@@ -90,8 +90,7 @@ impl Replies {
         if self.slots.len() >= REPLIES_MAX {
             return Err(KernelError::NoRoom);
         }
-        let more = self.slots.try_reserve(1);
-        more.map_err(|_| KernelError::NoMemory)?;
+        self.slots.try_reserve(1)?;
         self.slots.push(Slot {
             token: 0,
             caller: None,

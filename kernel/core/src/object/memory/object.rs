@@ -156,8 +156,7 @@ impl MemoryObject {
         let frames = &mut *self.frames.borrow_mut();
         if frames.chunks.len() <= chunk {
             let more = chunk + 1 - frames.chunks.len();
-            let room = frames.chunks.try_reserve(more);
-            room.map_err(|_| KernelError::NoMemory)?;
+            frames.chunks.try_reserve(more)?;
             self.quota.take(more as u64 * 8)?;
             frames.chunks.resize_with(chunk + 1, || None);
         }

@@ -174,6 +174,8 @@ fn what_a_program_makes_grow_stops_when_memory_is_low() {
     bench.kernel.machine.heap_low = false;
     let null = text(&mut bench, key, "/dev/null");
     assert_eq!(bench.call(key, nr::OpenFile, &[null, 2]), file + 1);
+    let (_, pid) = create(&mut bench, key);
+    assert_eq!(load(&mut bench, key, pid, PROGRAM), 0);
 }
 
 #[test]

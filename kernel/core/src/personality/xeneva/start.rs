@@ -5,7 +5,7 @@ use core::ops::Range;
 use crate::error::KernelError;
 use crate::object::memory::{Backing, Region, Space};
 use crate::object::process::Process;
-use crate::personality::{Arguments, add_stack, block};
+use crate::personality::{Arguments, add_stack, block, words};
 use crate::port::{Access, Machine, PAGE_SIZE, Port};
 
 /// Page of the argv array.
@@ -58,11 +58,8 @@ pub(crate) fn prepare<P: Port>(
             access: Access::READ_WRITE,
             backing: Backing::Zero,
         };
-        process
-            .space
-            .add(machine, region)
-            .map_err(|_| KernelError::InvalidArgument)?;
-        let mut array = block(&Arguments::new(&[]), count)?;
+        process.space.add(machine, region)?;
+        let mut array = words(count)?;
         for offset in arguments.offsets() {
             array.extend_from_slice(&(strings + offset).to_le_bytes());
         }
