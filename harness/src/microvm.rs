@@ -13,11 +13,10 @@ use mayfly_abi::Abi;
 use mayfly_abi::table::Row;
 use mayfly_wire::message::{Request, Resume, Stats};
 
-use crate::backend::{self, BackendKind};
+use crate::backend::BackendKind;
 use crate::client::Client;
 use crate::error::{Error, Result, unexpected};
 use crate::guest::Command;
-use crate::image;
 use crate::journal::{Answer, Ready};
 use crate::metering::Spent;
 use crate::options::VmOptions;
@@ -40,8 +39,10 @@ pub struct Vm {
 enum From {
     /// Nothing: it booted.
     Boot,
-    /// A copy of one that had booted.
+    /// A copy of one that had booted, or got further.
     Snapshot,
+    /// A copy of one in which a program stood at its prompt.
+    Prompt,
     /// A sibling of another one.
     Sibling,
 }
@@ -51,63 +52,6 @@ enum From {
 pub(crate) struct Witness(Arc<Mutex<Client>>);
 
 impl Vm {
-    /// Boots a microVM with the default options.
-    ///
-    /// # Errors
-    /// When the host cannot run it, or the kernel does not become ready.
-    pub fn boot() -> Result<Self> {
-        Self::with_options(VmOptions::default())
-    }
-
-    /// Boots a microVM with the given options.
-    ///
-    /// # Errors
-    /// When the host cannot run it, or the kernel does not become ready.
-    pub fn with_options(mut options: VmOptions) -> Result<Self> {
-        image::check()?;
-        if let Some(folder) = options.programs.take() {
-            options.files.extend(image::read_programs(&folder)?);
-        }
-        let kind = match options.backend {
-            Some(kind) => kind,
-            None => BackendKind::from_environment()?,
-        };
-        let started = Instant::now();
-        if let Some((mut client, ready)) = snapshot::start(kind, &options)? {
-            ready.check_version()?;
-            client.journal.files.clone_from(&options.files);
-            return Ok(Self {
-                client: Arc::new(Mutex::new(client)),
-                options,
-                backend: kind,
-                ready,
-                boot_time: started.elapsed(),
-                boot: None,
-                origin: From::Snapshot,
-            });
-        }
-        let mut client = Client::new(backend::start(kind, &options)?);
-        client.journal.files.clone_from(&options.files);
-        let metered = options.meter_boot && client.meter(Some(options.counting()))?;
-        let ready = client.ready(options.setup_timeout)?;
-        let boot_time = started.elapsed();
-        let mut boot = None;
-        if metered {
-            client.meter(None)?;
-            boot = Some(Spent::of(&client.take_visits()));
-        }
-        ready.check_version()?;
-        Ok(Self {
-            client: Arc::new(Mutex::new(client)),
-            options,
-            backend: kind,
-            ready,
-            boot_time,
-            boot,
-            origin: From::Boot,
-        })
-    }
-
     /// A sibling that goes on from this instant, programs included, beside this
     /// machine, which goes on too. What the host was told so far, both know; of
     /// a process, [`Process::in_vm`](crate::Process::in_vm) and
@@ -143,6 +87,11 @@ impl Vm {
     /// It began as a copy of a machine that had booted.
     pub fn is_from_snapshot(&self) -> bool {
         !matches!(self.origin, From::Boot)
+    }
+
+    /// It began as a copy of a machine in which a program stood at its prompt.
+    pub fn is_from_prompt(&self) -> bool {
+        matches!(self.origin, From::Prompt)
     }
 
     /// Makes the machine what it was when this `Vm` was made, in a fraction of
@@ -352,6 +301,8 @@ impl Vm {
         self.client().ask(what, self.options.run_timeout, request)
     }
 }
+
+mod start;
 
 impl Drop for Vm {
     fn drop(&mut self) {

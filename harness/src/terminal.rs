@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use mayfly_wire::message::{Input, Request, Spawn, Window};
+use mayfly_wire::message::{Request, Window};
 
 use crate::Vm;
 use crate::backend::{Counting, Stream, Waker};
@@ -21,6 +21,9 @@ use crate::error::{Result, unexpected};
 use crate::journal::Answer;
 use crate::transcript::Call;
 
+/// What a guest believes that was told nothing of its window.
+const UNTOLD: (u16, u16, u16) = (80, 24, 1);
+
 /// Where the terminal is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Line {
@@ -29,6 +32,15 @@ pub enum Line {
     Console,
     /// COM1.
     Serial,
+}
+
+impl Line {
+    pub(crate) fn stream(self) -> Stream {
+        match self {
+            Self::Console => Stream::Console,
+            Self::Serial => Stream::Serial,
+        }
+    }
 }
 
 impl Vm {
@@ -44,7 +56,8 @@ impl Vm {
     /// When the kernel refuses, or the machine has ended.
     pub fn terminal(&self, line: Line, program: &str) -> Result<Terminal> {
         let timeout = self.options().run_timeout;
-        Terminal::start(self.shared_client(), line, program, timeout)
+        let answer = self.client().begin_on_terminal(line, program, timeout)?;
+        Terminal::of(self, program, &answer)
     }
 }
 
@@ -52,6 +65,8 @@ impl Vm {
 pub struct Terminal {
     client: Arc<Mutex<Client>>,
     pid: u64,
+    /// Columns, rows and machine that the guest knows of.
+    window: (u16, u16, u16),
     /// Calls of traced processes that were taken.
     taken: usize,
     traced: Vec<u64>,
@@ -90,39 +105,16 @@ pub struct Turn {
 }
 
 impl Terminal {
-    fn start(
-        client: Arc<Mutex<Client>>,
-        line: Line,
-        program: &str,
-        timeout: Duration,
-    ) -> Result<Self> {
-        let what = format!("start {program} on the terminal");
-        let argv = [program.as_bytes(), b"\0"].concat();
-        let mut locked = lock(&client);
-        let (stream, input) = match line {
-            Line::Console => (Stream::Console, Input::Console),
-            Line::Serial => (Stream::Serial, Input::Serial),
+    /// The terminal of a program that a machine has started so.
+    pub(crate) fn of(vm: &Vm, program: &str, answer: &Answer) -> Result<Self> {
+        let Answer::Started { pid, .. } = *answer else {
+            return Err(unexpected("start a program on the terminal", answer));
         };
-        locked.look_at(stream)?;
-        let id = locked.next_id();
-        let spawn = Spawn {
-            abi: 0,
-            program,
-            argv: &argv,
-            trace: false,
-            frames_max: 0,
-            input,
-        };
-        locked.send("start a program", &Request::Spawn { id, spawn })?;
-        let pid = match locked.answer(&what, timeout, id)? {
-            Answer::Started { pid, .. } => pid,
-            answer => return Err(unexpected(&what, &answer)),
-        };
-        locked.journal.process(pid).program = program.into();
-        drop(locked);
+        vm.client().journal.process(pid).program = program.into();
         Ok(Self {
-            client,
+            client: vm.shared_client(),
             pid,
+            window: UNTOLD,
             taken: 0,
             traced: Vec::new(),
             told: BTreeSet::new(),
@@ -136,6 +128,7 @@ impl Terminal {
         Self {
             client: sibling.shared_client(),
             pid: self.pid,
+            window: self.window,
             taken: self.taken,
             traced: self.traced.clone(),
             told: self.told.clone(),
@@ -157,7 +150,8 @@ impl Terminal {
     ///
     /// # Errors
     /// When the machine has ended.
-    pub fn window(&self, columns: u16, rows: u16, machine: u16) -> Result<()> {
+    pub fn window(&mut self, columns: u16, rows: u16, machine: u16) -> Result<()> {
+        self.window = (columns, rows, machine);
         let window = Window {
             columns,
             rows,
@@ -165,6 +159,11 @@ impl Terminal {
         };
         self.client()
             .send("tell the window", &Request::Terminal(window))
+    }
+
+    /// The guest knows the window to be so.
+    pub fn has_window(&self, columns: u16, rows: u16, machine: u16) -> bool {
+        self.window == (columns, rows, machine)
     }
 
     /// What ends a turn early.

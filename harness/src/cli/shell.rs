@@ -18,7 +18,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::Args;
-use mayfly::terminal::Line;
+use mayfly::terminal::{Line, Terminal};
 use mayfly::{Cause, Died, Progress, Vm, VmOptions};
 
 use super::exit::{self, Exit};
@@ -38,6 +38,8 @@ Examples:
 Ctrl-] opens a menu: quit, send Ctrl-], fork the machine, go to the next one, snapshot, back.
 Ctrl-C goes to the guest. Lines are kept in MAYFLY_HISTORY, or in the folder of your state.";
 
+/// Columns that any prompt fits into which was drawn for more: one row.
+const COLUMNS_MIN: u16 = 20;
 /// Program in the guest.
 const PROGRAM: &str = "shell";
 
@@ -139,18 +141,18 @@ fn interactive(options: &Options, log: Option<log::Log>, say: &mut Say) -> anyho
         files: history.file().into_iter().collect(),
         ..options.target.options()
     };
-    let vm = waiting::during(say, "booting", || Vm::with_options(choices))?;
     let line = match options.serial {
         true => Line::Serial,
         false => Line::Console,
     };
-    let terminal = vm.terminal(line, PROGRAM)?;
+    let (vm, terminal) = waiting::during(say, "booting", || machine(choices, line))?;
     if options.meter && !terminal.count()? {
         say.note("this back end does not count instructions: --meter needs kvm");
     }
-    let how = match vm.is_from_snapshot() {
-        true => "copied",
-        false => "booted",
+    let how = match (vm.is_from_prompt(), vm.is_from_snapshot()) {
+        (true, _) => "copied at its prompt",
+        (_, true) => "copied",
+        _ => "booted",
     };
     say.progress(&format!(
         "mayfly: machine {how} in {} on {}. Leave: Ctrl-] q   Help: help",
@@ -176,6 +178,16 @@ fn interactive(options: &Options, log: Option<log::Log>, say: &mut Say) -> anyho
         }
         session::End::Signal(number) => Exit::Program(128_u8.saturating_add(number)),
     })
+}
+
+/// A machine with the shell on its terminal.
+fn machine(choices: VmOptions, line: Line) -> mayfly::Result<(Vm, Terminal)> {
+    if session::size().0 >= COLUMNS_MIN {
+        return Vm::at_prompt(choices, line, PROGRAM);
+    }
+    let vm = Vm::with_options(choices)?;
+    let terminal = vm.terminal(line, PROGRAM)?;
+    Ok((vm, terminal))
 }
 
 /// The shell's own status, as it is.

@@ -1,12 +1,81 @@
 //! The part of a client that looks at a terminal.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+use mayfly_wire::message::{Input, Request, Spawn};
+use mayfly_wire::terminal::Message;
 
 use super::Client;
 use crate::backend::{Stop, Stream, Waker};
-use crate::error::Result;
+use crate::error::{Error, Result, unexpected};
+use crate::journal::Answer;
+use crate::terminal::Line;
+
+/// How often a machine is looked at that is to come to rest.
+const LOOK: Duration = Duration::from_millis(2);
 
 impl Client {
+    /// Starts a program on the terminal; its answer.
+    pub(crate) fn begin_on_terminal(
+        &mut self,
+        line: Line,
+        program: &str,
+        timeout: Duration,
+    ) -> Result<Answer> {
+        let what = format!("start {program} on the terminal");
+        let argv = [program.as_bytes(), b"\0"].concat();
+        let input = match line {
+            Line::Console => Input::Console,
+            Line::Serial => Input::Serial,
+        };
+        self.look_at(line, Vec::new());
+        self.type_on(&[])?;
+        let id = self.next_id();
+        let spawn = Spawn {
+            abi: 0,
+            program,
+            argv: &argv,
+            trace: false,
+            frames_max: 0,
+            input,
+        };
+        self.send("start a program", &Request::Spawn { id, spawn })?;
+        match self.answer(&what, timeout, id)? {
+            answer @ Answer::Started { .. } => Ok(answer),
+            answer => Err(unexpected(&what, &answer)),
+        }
+    }
+
+    /// Runs the machine until the program on its terminal has drawn its prompt
+    /// and all wait for keys; what the terminal shows then.
+    pub(crate) fn until_prompt(&mut self, timeout: Duration) -> Result<Vec<u8>> {
+        let what = "see a prompt";
+        let prompt = Message::Prompt.to_string().into_bytes();
+        let drawn = Message::Drawn.to_string().into_bytes();
+        let deadline = Instant::now() + timeout;
+        let mut screen = Vec::new();
+        while Instant::now() < deadline {
+            self.feed()?;
+            let stop = self.step(what, deadline.min(Instant::now() + LOOK))?;
+            self.drain()?;
+            screen.extend(self.take_screen());
+            let at_prompt =
+                screen.ends_with(&drawn) && screen.windows(prompt.len()).any(|part| part == prompt);
+            match stop {
+                Stop::Deadline(Some(at)) if at.halted && at_prompt => return Ok(screen),
+                Stop::Output | Stop::Deadline(_) => {}
+                Stop::Ended(end) => {
+                    let cause = self.end(end);
+                    return Err(self.died(what, cause));
+                }
+            }
+        }
+        Err(Error::Ended {
+            what,
+            how: "it shows none".into(),
+        })
+    }
+
     /// Takes what came out on the lines of text.
     pub(super) fn take_texts(&mut self) {
         let Some(backend) = self.backend.as_mut() else {
@@ -22,10 +91,10 @@ impl Client {
         }
     }
 
-    /// Keeps what the terminal on that line shows, from now on.
-    pub(crate) fn look_at(&mut self, line: Stream) -> Result<()> {
-        self.screen = Some((line, Vec::new()));
-        self.type_on(&[])
+    /// Keeps what the terminal on that line shows from now on, behind what it
+    /// shows already.
+    pub(crate) fn look_at(&mut self, line: Line, shown: Vec<u8>) {
+        self.screen = Some((line.stream(), shown));
     }
 
     /// Types on the terminal.

@@ -13,14 +13,11 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use mayfly_vmm::{Module, Snapshot};
-use mayfly_wire::frame;
-use mayfly_wire::message::{self, Event};
 
 use super::key::Key;
-use super::{OpenProbe, Origin};
+use super::{Origin, label};
 use crate::error::Result;
 use crate::image;
-use crate::journal::{Answer, Journal, Ready};
 
 /// What is kept.
 const LIMITS: Limits = Limits {
@@ -36,11 +33,6 @@ const RANDOM: usize = 6;
 const KEY_DIGITS: usize = 16;
 const SNAPSHOT: &str = "snapshot";
 const LOCK: &str = "lock";
-/// Between the key and the kernel's messages in a file's label.
-const SEPARATOR: &[u8] = b"\0";
-/// Requests that messages in a label answer: to open a probe, to let it stand.
-const STARTED: u32 = 1;
-const AWAITING: u32 = 2;
 
 /// The origin of `key`: the one on disk, or what `make` makes, which is kept.
 pub(super) fn find_or_make(key: &Key, make: impl FnOnce() -> Result<Origin>) -> Result<Origin> {
@@ -95,11 +87,12 @@ fn load(path: &Path, key: &Key) -> Found {
         Ok(loaded) => loaded,
         Err(error) => return Found::Bad(error.to_string()),
     };
-    match read_label(&label, key) {
-        Ok((ready, probe)) => Found::Good(Origin {
+    match label::read(&label, key) {
+        Ok(told) => Found::Good(Origin {
             snapshot,
-            ready,
-            probe,
+            ready: told.ready,
+            probe: told.probe,
+            shell: told.shell,
         }),
         Err(why) => Found::Bad(why),
     }
@@ -111,7 +104,7 @@ fn store(path: &Path, key: &Key, origin: &Origin) -> io::Result<()> {
         .prefix(UNFINISHED)
         .rand_bytes(RANDOM)
         .tempfile_in(folder)?;
-    let label = label(key, origin)?;
+    let label = label::write(key, origin)?;
     let saved = origin.snapshot.save(written.as_file(), &label);
     saved.map_err(io::Error::other)?;
     written.persist(path).map_err(|error| error.error)?;
@@ -127,79 +120,6 @@ fn lock(path: &Path) -> io::Result<File> {
     let lock = File::create(path.with_extension(LOCK))?;
     lock.lock()?;
     Ok(lock)
-}
-
-/// The key, then what the machine has told.
-fn label(key: &Key, origin: &Origin) -> io::Result<Vec<u8>> {
-    let mut label = [key.text().as_bytes(), SEPARATOR].concat();
-    let ready = &origin.ready;
-    let ready = Event::Ready(message::Ready {
-        version: ready.version,
-        kernel: &ready.kernel,
-        direct: ready.direct,
-        entered_tsc: ready.entered_tsc,
-        ready_tsc: ready.ready_tsc,
-        tsc_khz: ready.tsc_khz,
-        protections: ready.protections,
-        frames_free: ready.frames_free,
-    });
-    let mut events = vec![ready];
-    if let Some(probe) = &origin.probe {
-        let OpenProbe { pid, root, abi, .. } = *probe;
-        events.push(Event::Started {
-            id: STARTED,
-            pid,
-            root,
-            abi,
-        });
-        events.push(Event::Awaiting {
-            id: AWAITING,
-            mailbox: probe.mailbox,
-        });
-    }
-    for event in events {
-        let mut bytes = [0; 512];
-        let used = frame::encode(&event, &mut bytes)
-            .map_err(|_| io::Error::other("a message of the kernel is too long"))?;
-        label.extend_from_slice(&bytes[..used]);
-    }
-    Ok(label)
-}
-
-/// What a label tells of a machine.
-fn read_label(label: &[u8], key: &Key) -> std::result::Result<(Ready, Option<OpenProbe>), String> {
-    let broken = || "its label is none of ours".to_owned();
-    let end = label
-        .iter()
-        .position(|byte| *byte == 0)
-        .ok_or_else(broken)?;
-    let text = std::str::from_utf8(&label[..end]).map_err(|_| broken())?;
-    if let Some(difference) = key.difference(text) {
-        return Err(format!("it is of another machine ({difference})"));
-    }
-    let mut rest = &label[end + SEPARATOR.len()..];
-    let mut journal = Journal::default();
-    while let Ok(Some((body, following))) = frame::split(rest) {
-        journal.apply(frame::decode(body).map_err(|_| broken())?);
-        rest = following;
-    }
-    if !rest.is_empty() {
-        return Err(broken());
-    }
-    let mut answer = |id| journal.answers.remove(&id);
-    let probe = match (answer(STARTED), answer(AWAITING)) {
-        (None, None) => None,
-        (Some(Answer::Started { pid, root, abi }), Some(Answer::Awaiting(mailbox))) => {
-            Some(OpenProbe {
-                pid,
-                root,
-                abi,
-                mailbox,
-            })
-        }
-        _ => return Err(broken()),
-    };
-    Ok((journal.ready.ok_or_else(broken)?, probe))
 }
 
 /// When files are removed.

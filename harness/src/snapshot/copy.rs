@@ -30,7 +30,7 @@ pub(crate) struct Copy {
     files: Vec<ExtraFile>,
     /// It is to be brought back to its beginning often.
     to_reset: bool,
-    /// The machine that booted.
+    /// The machine that it begins as, unless more is asked of it first.
     booted: Arc<Origin>,
     /// What the copy is of.
     origin: Arc<Origin>,
@@ -152,7 +152,8 @@ impl Backend for Copy {
     }
 
     fn begin_with_probe(&mut self, abi: Abi) -> Result<Option<Journal>> {
-        if self.machine.is_some() || !Arc::ptr_eq(&self.origin, &self.booted) {
+        let is_booted = Arc::ptr_eq(&self.origin, &self.booted) && self.origin.shell.is_none();
+        if self.machine.is_some() || !is_booted {
             return Ok(None);
         }
         self.origin = self.source.with_probe(&self.booted, abi)?;

@@ -8,6 +8,7 @@ use crate::bundle;
 use crate::error::Result;
 use crate::image;
 use crate::options::VmOptions;
+use crate::terminal::Line;
 
 /// Lines of "name=value"; equal keys, interchangeable machines.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -42,6 +43,14 @@ impl Key {
     pub(crate) fn with_probe(&self, abi: Abi, entered_tsc: u64) -> Self {
         let text = &self.text;
         let text = format!("{text}booted={entered_tsc}\nprobe={}\n", abi.name());
+        Self { text }
+    }
+
+    /// The key of a machine in which that program stands at its prompt. What it
+    /// came of has no name here: nobody has seen that machine.
+    pub(crate) fn at_prompt(&self, line: Line, program: &str) -> Self {
+        let text = &self.text;
+        let text = format!("{text}terminal={line:?}\nprompt={program:?}\n");
         Self { text }
     }
 

@@ -4,12 +4,13 @@
 //! booted once for each kind of machine, stands still, and becomes an
 //! [`Origin`]; machines of that kind are copies, which share its memory until
 //! they write. From it come others, with what takes long and is always the same
-//! done already: a probe that is open. Origins are kept in this process and, by
+//! done already: a probe that is open, a shell at its prompt. Origins are kept in this process and, by
 //! `cache`, on disk. Neighbours: `microvm` asks for machines, `copy` is one.
 
 mod cache;
 mod copy;
 mod key;
+mod label;
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
@@ -24,8 +25,9 @@ use crate::backend::kvm::Kvm;
 use crate::client::Client;
 use crate::error::{Error, Result, unexpected};
 use crate::journal::{Answer, Journal, Ready};
-use crate::options::VmOptions;
+use crate::options::{ExtraFile, VmOptions};
 use crate::phase::Phase;
+use crate::terminal::Line;
 use copy::Copy;
 use key::Key;
 
@@ -71,6 +73,18 @@ pub(crate) struct Origin {
     ready: Ready,
     /// A probe that is open in it and stands at its next call.
     probe: Option<OpenProbe>,
+    /// A program that stands at its prompt.
+    shell: Option<Shell>,
+}
+
+/// A program at its prompt, as the machine has told of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Shell {
+    pid: u64,
+    root: u64,
+    abi: u8,
+    /// What its terminal shows.
+    screen: Vec<u8>,
 }
 
 /// A probe, as the machine has told of it.
@@ -106,29 +120,82 @@ struct Source {
 /// A machine that begins as a copy, and its kernel's first message; `None`
 /// when `options` ask for one that boots.
 pub(crate) fn start(kind: BackendKind, options: &VmOptions) -> Result<Option<(Client, Ready)>> {
-    if kind != BackendKind::Kvm || options.meter_boot || options.clock_divisor != 1 {
+    let Some(source) = Source::of(kind, options)? else {
         return Ok(None);
-    }
-    let usage = match options.snapshot.settled()? {
-        SnapshotUse::Off if options.reset => SnapshotUse::Memory,
-        usage => usage,
     };
-    if usage == SnapshotUse::Off {
+    let origin = source.booted(options)?;
+    Ok(Some(source.copy(origin, options)))
+}
+
+/// The same, with a program that stands at its prompt, which is the first thing
+/// told; `None` also when there is no such machine to be had.
+pub(crate) fn start_at_prompt(
+    kind: BackendKind,
+    options: &VmOptions,
+    line: Line,
+    program: &str,
+) -> Result<Option<(Client, Ready, Answer)>> {
+    // A file of that name is another program.
+    let name = |file: &ExtraFile| file.name.rsplit('/').next() == Some(program);
+    let source = match Source::of(kind, options)? {
+        Some(source) if !options.files.iter().any(name) => source,
+        _ => return Ok(None),
+    };
+    let key = source.key.at_prompt(line, program);
+    let make = || {
+        open_shell(
+            &*source.booted(options)?,
+            line,
+            program,
+            options.setup_timeout,
+        )
+    };
+    // Whoever starts the program in the ordinary way hears what is wrong.
+    let Ok(origin) = source.origin(&key, make) else {
         return Ok(None);
-    }
-    let source = Source {
-        key: Key::new(options)?,
-        on_disk: usage == SnapshotUse::Disk,
-        setup_timeout: options.setup_timeout,
     };
-    let origin = source.origin(&source.key, || boot(options))?;
-    let ready = origin.ready.clone();
-    let journal = origin.journal();
-    let copy = Copy::new(source, origin, options.files.clone(), options.reset);
-    Ok(Some((Client::of(Box::new(copy), journal), ready)))
+    let Some(shell) = origin.shell.clone() else {
+        return Ok(None);
+    };
+    let (mut client, ready) = source.copy(origin, options);
+    client.look_at(line, shell.screen);
+    let id = client.next_id();
+    let answer = client.journal.answers.remove(&id);
+    Ok(answer.map(|answer| (client, ready, answer)))
 }
 
 impl Source {
+    /// Where machines with these options come from; `None` if they boot.
+    fn of(kind: BackendKind, options: &VmOptions) -> Result<Option<Self>> {
+        if kind != BackendKind::Kvm || options.meter_boot || options.clock_divisor != 1 {
+            return Ok(None);
+        }
+        let usage = match options.snapshot.settled()? {
+            SnapshotUse::Off if options.reset => SnapshotUse::Memory,
+            usage => usage,
+        };
+        if usage == SnapshotUse::Off {
+            return Ok(None);
+        }
+        Ok(Some(Self {
+            key: Key::new(options)?,
+            on_disk: usage == SnapshotUse::Disk,
+            setup_timeout: options.setup_timeout,
+        }))
+    }
+
+    /// The machine that has booted.
+    fn booted(&self, options: &VmOptions) -> Result<Arc<Origin>> {
+        self.origin(&self.key, || boot(options))
+    }
+
+    /// A copy, and what its kernel said first.
+    fn copy(self, origin: Arc<Origin>, options: &VmOptions) -> (Client, Ready) {
+        let (ready, journal) = (origin.ready.clone(), origin.journal());
+        let copy = Copy::new(self, origin, options.files.clone(), options.reset);
+        (Client::of(Box::new(copy), journal), ready)
+    }
+
     /// The origin of `key`, which `make` makes if there is none.
     fn origin(&self, key: &Key, make: impl FnOnce() -> Result<Origin>) -> Result<Arc<Origin>> {
         let slot = {
@@ -162,7 +229,9 @@ impl Origin {
             ready: Some(self.ready.clone()),
             ..Journal::default()
         };
-        if let Some(OpenProbe { pid, root, abi, .. }) = self.probe {
+        let probe = self.probe.map(|it| (it.pid, it.root, it.abi));
+        let shell = self.shell.as_ref().map(|it| (it.pid, it.root, it.abi));
+        if let Some((pid, root, abi)) = probe.or(shell) {
             // The first request of a client.
             journal.apply(Event::Started {
                 id: 1,
@@ -196,15 +265,45 @@ fn boot(options: &VmOptions) -> Result<Origin> {
         snapshot: client.into_snapshot()?,
         ready,
         probe: None,
+        shell: None,
+    })
+}
+
+/// A copy of a machine that has booted, and goes on.
+fn resumed(booted: &Origin) -> Result<Client> {
+    let (machine, _) = Kvm::copy_of(&booted.snapshot, &[], false)?;
+    let mut client = Client::of(Box::new(machine), booted.journal());
+    client.send("resume a copy", &Request::Resume(Resume::default()))?;
+    Ok(client)
+}
+
+/// Starts a program on the terminal of a machine that has booted, and lets it
+/// stand where it waits for keys.
+fn open_shell(booted: &Origin, line: Line, program: &str, timeout: Duration) -> Result<Origin> {
+    let mut client = resumed(booted)?;
+    let started = client.begin_on_terminal(line, program, timeout)?;
+    let Answer::Started { pid, root, abi } = started else {
+        return Err(unexpected("start a program on the terminal", &started));
+    };
+    let screen = client.until_prompt(timeout)?;
+    client.stop(timeout)?;
+    Ok(Origin {
+        snapshot: client.into_snapshot()?,
+        ready: booted.ready.clone(),
+        probe: None,
+        shell: Some(Shell {
+            pid,
+            root,
+            abi,
+            screen,
+        }),
     })
 }
 
 /// Opens a probe in a machine that has booted, and lets it stand at its first
 /// call.
 fn open_probe(booted: &Origin, abi: Abi, timeout: Duration) -> Result<Origin> {
-    let (machine, _) = Kvm::copy_of(&booted.snapshot, &[], false)?;
-    let mut client = Client::of(Box::new(machine), booted.journal());
-    client.send("resume a copy", &Request::Resume(Resume::default()))?;
+    let mut client = resumed(booted)?;
     let (opening, code) = ("open a probe", abi.code());
     let opened = client.ask(opening, timeout, |id| Request::OpenProbe { id, abi: code })?;
     let Answer::Started { pid, root, abi } = opened else {
@@ -224,6 +323,7 @@ fn open_probe(booted: &Origin, abi: Abi, timeout: Duration) -> Result<Origin> {
             abi,
             mailbox,
         }),
+        shell: None,
     })
 }
 

@@ -3,7 +3,8 @@
 //! Purpose: sessions on a pseudo-terminal whose screen is looked at, and scripts
 //! in pipes. One concern a file: `editing` (keys, history, completion, windows),
 //! `jobs` (programs, the foreground, Ctrl-C), `host` (the menu, machines, the
-//! terminal afterwards, logs), `script` (without a terminal), `mistakes` (what
+//! terminal afterwards, logs), `prompt` (sessions that begin at a prompt that is
+//! kept), `script` (without a terminal), `mistakes` (what
 //! is said about them). `pty` has the terminal. `MAYFLY_BACKEND=qemu` runs them
 //! on QEMU.
 
@@ -11,5 +12,6 @@ mod editing;
 mod host;
 mod jobs;
 mod mistakes;
+mod prompt;
 mod pty;
 mod script;

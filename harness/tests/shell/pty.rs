@@ -17,6 +17,9 @@ use tempfile::TempDir;
 /// How long a screen may take; a machine that is busy needs it.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Where [`Session::cached`] keeps snapshots, in its folder.
+pub(crate) const CACHE: &str = "cache";
+
 /// Machines are QEMU's here.
 pub(crate) fn on_qemu() -> bool {
     std::env::var("MAYFLY_BACKEND").is_ok_and(|it| it == "qemu")
@@ -76,6 +79,17 @@ impl Session {
     /// The next session of the same person.
     pub(crate) fn again(&self) -> Self {
         let mut session = Self::begin(&self.folder, &[], &[], size(80, 24));
+        session.prompt();
+        session
+    }
+
+    /// One in a folder that has a cache of its own, in a window of such a size.
+    pub(crate) fn cached(folder: &Arc<TempDir>, columns: u16, rows: u16) -> Self {
+        let cache = folder.path().join(CACHE);
+        let cache = cache.to_str().expect("a folder has a name");
+        let variables = [("MAYFLY_CACHE_DIR", cache), ("MAYFLY_SNAPSHOT", "disk")];
+        let window = size(columns, rows);
+        let mut session = Self::begin(folder, &["--backend", "kvm"], &variables, window);
         session.prompt();
         session
     }

@@ -115,7 +115,7 @@ impl Session {
 
     /// Serves both sides until one is over.
     pub(crate) fn serve(&mut self, raw: &Raw) -> anyhow::Result<End> {
-        self.tell_window()?;
+        self.begin()?;
         loop {
             while let Some(came) = self.input.take() {
                 if let Some(end) = self.came(came, raw)? {
@@ -142,6 +142,17 @@ impl Session {
                 }
                 self.leave(ended)?;
             }
+        }
+    }
+
+    /// Shows what a copy shows, and tells the window if it does not know it.
+    fn begin(&mut self) -> anyhow::Result<()> {
+        let shown = self.machine().terminal.take();
+        self.happened(shown)?;
+        let ((columns, rows), number) = (size(), self.machine().number);
+        match self.machine().terminal.has_window(columns, rows, number) {
+            true => Ok(()),
+            false => self.tell_window(),
         }
     }
 
@@ -369,7 +380,7 @@ fn put(bytes: &[u8]) -> io::Result<()> {
 }
 
 /// Columns and rows of this terminal.
-fn size() -> (u16, u16) {
+pub(super) fn size() -> (u16, u16) {
     match terminal_size::terminal_size() {
         Some((columns, rows)) if columns.0 > 0 => (columns.0, rows.0),
         _ => (80, 24),
