@@ -212,6 +212,56 @@ fn files_that_are_no_programs_are_refused() -> Result<()> {
 }
 
 #[test]
+fn images_of_sixty_thousand_segments_are_refused() -> Result<()> {
+    const COUNT: u16 = 60_000;
+    let program = |name| mayfly::image::program(name).expect("bundled").bytes;
+    let place = |index: u16| 0x100_0000 + u32::from(index) * 4096;
+    // An ELF file whose program headers follow its header: each loads a page.
+    let mut elf = program("patchwork-hello")[..64].to_vec();
+    elf[32..40].copy_from_slice(&64_u64.to_le_bytes());
+    elf[56..58].copy_from_slice(&COUNT.to_le_bytes());
+    for index in 0..COUNT {
+        elf.extend([1_u32, 6].map(u32::to_le_bytes).concat());
+        let address = u64::from(place(index));
+        let words = [0, address, address, 0, 4096, 4096];
+        elf.extend(words.map(u64::to_le_bytes).concat());
+    }
+    // A PE file with as many sections behind its headers.
+    let whole = program("xeneva-args");
+    let header = u32::from_le_bytes(*whole[0x3c..].first_chunk().expect("a header")) as usize;
+    let sections = header + 24 + usize::from(whole[header + 20]);
+    let mut pe = whole[..sections].to_vec();
+    pe[header + 6..header + 8].copy_from_slice(&COUNT.to_le_bytes());
+    for index in 0..COUNT {
+        let words = [0, 0, 4096, place(index), 0, 0, 0, 0, 0, 0xc000_0040];
+        pe.extend(words.map(u32::to_le_bytes).concat());
+    }
+    let vm = VmOptions::default()
+        .file("many", elf)
+        .file("many.exe", pe)
+        .boot()?;
+    let before = vm.stats()?;
+    for name in ["many", "many.exe"] {
+        let refused = vm.spawn(name).run();
+        let ended = refused.map(|out| out.cause).map_err(|error| error.kind());
+        let known = [Ok(Cause::LoadFailed), Err("refused")];
+        assert!(known.contains(&ended), "{name}: {ended:?}");
+    }
+    let probe = vm.probe(Abi::Xeneva)?;
+    let slot = probe
+        .call(xeneva::CreateProcess, args![0, text("many")])?
+        .value;
+    let load = args![slot, text("/bin/many.exe"), 0, 0];
+    assert_eq!(
+        probe.call(xeneva::ProcessLoadExec, load)?.result,
+        Err("FAILED")
+    );
+    probe.close()?;
+    assert_eq!(vm.stats()?.frames_free, before.frames_free);
+    Ok(())
+}
+
+#[test]
 fn a_callers_file_runs_like_a_bundled_one() -> Result<()> {
     let whole = mayfly::image::program("patchwork-args")
         .expect("bundled")

@@ -7,6 +7,8 @@
 //! - `plain FLAGS PROGRAM ARGS`: starts PROGRAM as it is, and waits for its end.
 //! - `many N PROGRAM ARGS`: starts PROGRAM N times, one after the other's end.
 //! - `through TEXT`: sends TEXT through a child that copies its input.
+//! - `filled TEXT PROGRAM ARGS`: starts PROGRAM with TEXT in a pipe as its input
+//!   and its output in another, and prints what came out of that.
 //! - `written PROGRAM ARGS`: copies PROGRAM to `/tmp/written`, and collects that.
 //! - `copy`: copies standard input to standard output.
 //! - `deep N`: a child does the same with one less, until none is left.
@@ -68,6 +70,7 @@ fn perform(process: &Process<Patchwork>) -> Result<Option<i32>> {
                 collect(program, 0)?;
             }
         }
+        b"filled" => filled(arguments.get(2).unwrap_or(b""), program)?,
         b"through" => through(arguments.get(2).unwrap_or(b""))?,
         b"written" => {
             let new = c"/tmp/written";
@@ -129,6 +132,14 @@ fn through(bytes: &[u8]) -> Result<()> {
     }
     patchwork::close(near)?;
     copy(reader, STDOUT)
+}
+
+/// Starts a program whose input is all there, and prints what it makes of it.
+fn filled(bytes: &[u8], program: &[&CStr]) -> Result<()> {
+    let [far, near] = patchwork::open2(c"/dev/pipe/new")?;
+    patchwork::write(near, bytes)?;
+    patchwork::close(near)?;
+    with(STDIN, far, || collect(program, 0))
 }
 
 /// Does something while a standard descriptor is a file, which is closed then.

@@ -14,6 +14,9 @@ use mayfly_user::{Process, System, Xeneva};
 
 mayfly_user::program!(Xeneva, run);
 
+/// Where the main thread's stack ends.
+const STACK_END: u64 = 0x7000_0008_0000;
+
 fn run(process: &Process<Xeneva>) -> i32 {
     let mut checks = Checks::new(process, "badptr");
     let failed = Xeneva::error(FAILED);
@@ -41,6 +44,23 @@ fn run(process: &Process<Xeneva>) -> i32 {
             format_args!("SeTextOut on a bad stack"),
             exchanged.after.rax,
             wanted,
+        );
+    }
+
+    // So do the fifth and sixth words of a mapping: both, or the sixth alone.
+    let values = [0, 4096, 0, 0];
+    for stack in [
+        Bad::Unmapped.address(),
+        Bad::NonCanonical.address(),
+        STACK_END - 48,
+    ] {
+        // SAFETY: what is mapped is not used.
+        let mapped =
+            unsafe { exchange::call::<Xeneva>(Stack::At(stack), 1, nr::CreateMemMapping, &values) };
+        checks.equal(
+            format_args!("CreateMemMapping on the stack {stack:#x}"),
+            mapped.after.rax,
+            FAILED,
         );
     }
     checks.finish()

@@ -7,10 +7,13 @@
 //! - `store KEY WORD`: stores a word in a new segment and pauses.
 //! - `load KEY`: prints that word, and what the segment's file holds.
 //! - `hold KEY`: maps a segment twice, and ends without unmapping it.
+//! - `execute PROT`: maps a page with that protection, puts a function there and
+//!   calls it; prints `called` before, and what it answered behind.
 //! - `full`: maps until no more can be had.
 
 #![cfg_attr(target_os = "uefi", no_std, no_main)]
 
+use core::mem;
 use core::ptr::NonNull;
 
 use mayfly_user::check::Checks;
@@ -22,6 +25,8 @@ use mayfly_user::{Process, Xeneva, say};
 mayfly_user::program!(Xeneva, run);
 
 const PAGE: u64 = 4096;
+/// `mov eax, 42` and `ret`.
+const ANSWER: u64 = u64::from_le_bytes([0xb8, 42, 0, 0, 0, 0xc3, 0, 0]);
 
 fn run(process: &Process<Xeneva>) -> i32 {
     let mut checks = Checks::new(process, "memory");
@@ -58,6 +63,16 @@ fn perform(process: &Process<Xeneva>, checks: &mut Checks<'_, Xeneva>) -> Result
             let id = memory::create_shared(key, PAGE)?;
             memory::obtain_shared(id)?;
             memory::obtain_shared(id)?;
+        }
+        b"execute" => {
+            let start = memory::map(PAGE, number, 0, ANONYMOUS, 0)?;
+            store(start, ANSWER);
+            say!(process, "calls");
+            // SAFETY: the bytes are a function by that convention, if the memory
+            // may be executed; otherwise the call ends this process.
+            let answer =
+                unsafe { mem::transmute::<NonNull<u64>, extern "sysv64" fn() -> u64>(start) };
+            say!(process, "{}", answer());
         }
         b"full" => {
             let mut count = 0;

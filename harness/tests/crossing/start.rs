@@ -151,6 +151,48 @@ fn streams_go_through_children(vm: Vm) -> Result<()> {
     Ok(())
 }
 
+/// Programs that copy their input to their output.
+const COPIES: [&str; 3] = ["xeneva-copy", "veridian-copy", "patchwork-spawn"];
+
+#[mayfly::test(covers = "patchwork SPAWN, xeneva ReadFile, veridian READ")]
+fn patchwork_gives_its_children_pipes(vm: Vm) -> Result<()> {
+    let words: String = (0..300).map(|n| format!("line {n}\n")).collect();
+    for child in COPIES {
+        let program = format!("/bin/{child}");
+        let maker = vm.spawn("patchwork-spawn");
+        let out = maker.args(["filled", &words, &program, "copy"]).run()?;
+        assert_eq!(out.stdout_text(), words, "{child}");
+        let [child] = out.children() else {
+            panic!("{:?}", out.children());
+        };
+        // It came through the maker, and nobody else wrote to its output.
+        let written = out.all_calls().iter().filter(|call| {
+            call.name() == "WRITE" && Some(call.pid()) != Some(child.pid) && call.result.is_ok()
+        });
+        assert!(written.count() > 0);
+    }
+    Ok(())
+}
+
+#[mayfly::test(covers = "veridian PROCESS_CREATE, veridian READ, xeneva ReadFile, patchwork READ")]
+fn veridian_gives_its_children_its_console(vm: Vm) -> Result<()> {
+    let words: String = (0..300).map(|n| format!("line {n}\n")).collect();
+    for child in COPIES {
+        let image = needed(image::program(child).expect("bundled").bytes);
+        let length = image.len() as u64;
+        let input = [&length.to_le_bytes()[..], image, words.as_bytes()].concat();
+        let argument = match child {
+            // Reading does not wait there: it is told how much is to come.
+            "xeneva-copy" => words.len().to_string(),
+            _ => "copy".into(),
+        };
+        let maker = vm.spawn("veridian-maker").arg(argument);
+        let out = maker.stdin(input).run()?;
+        assert_eq!(out.stdout_text(), format!("made\n{words}"), "{child}");
+    }
+    Ok(())
+}
+
 #[mayfly::test(covers = "patchwork SPAWN, xeneva ProcessLoadExec")]
 fn a_chain_of_makers_is_one_program(vm: Vm) -> Result<()> {
     // PatchworkOS starts XenevaOS, which starts PatchworkOS, which starts VeridianOS.

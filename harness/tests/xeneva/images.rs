@@ -60,6 +60,7 @@ fn what_is_no_program_is_refused(vm: Vm) -> Result<()> {
         ("a base beyond the user half", optional + 28, 0x8000),
         ("contents beyond the file", sections + 20, 0x00ff_f000),
         ("a section over the next one", sections + 8, 0x7fff_f000),
+        ("code that can be written", sections + 36, 0xe000_0020),
     ];
     for (index, (what, at, value)) in changes.into_iter().enumerate() {
         let mut bytes = whole.clone();

@@ -145,6 +145,31 @@ fn protections_hold(vm: Vm) -> Result<()> {
     Ok(())
 }
 
+#[mayfly::test(covers = "xeneva CreateMemMapping")]
+fn memory_is_executed_unless_it_is_said_to_be_data(vm: Vm) -> Result<()> {
+    for prot in ["0", "2", "6", "4"] {
+        let out = vm.spawn("xeneva-memory").args(["execute", prot]).run()?;
+        let data = prot == "6" || prot == "4";
+        let said = if data {
+            "calls\n"
+        } else {
+            "calls\n42\nmemory ok\n"
+        };
+        assert_eq!(out.stdout_text(), said, "{prot}");
+        let faulted = matches!(
+            out.cause,
+            Cause::Fault {
+                vector: 14,
+                address: MAPPINGS,
+                rip: MAPPINGS,
+                ..
+            }
+        );
+        assert_eq!(faulted, data, "{prot}: {}", out.cause);
+    }
+    Ok(())
+}
+
 #[mayfly::test(covers = "xeneva CreateMemMapping, xeneva CreateMemMapping FAILED")]
 fn a_mapped_file_is_a_copy_of_that_moment(vm: Vm) -> Result<()> {
     let probe = vm.probe(Abi::Xeneva)?;

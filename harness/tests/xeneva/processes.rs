@@ -244,6 +244,23 @@ fn arguments_are_copied_or_refused(vm: Vm) -> Result<()> {
         let call = with_array(&probe, slot, &["x".repeat(length)], 1)?;
         assert_eq!(call, result, "{length}");
     }
+    // All strings and the path have 128 KiB, terminators included.
+    let rest = (128 << 10) - 31 * 4096 - (ARGS.len() + 1) - 1;
+    for (length, result) in [(rest, Ok(0)), (rest + 1, Err("FAILED"))] {
+        let path = [ARGS.as_bytes(), b"\0"].concat();
+        let array = BUFFER + path.len().next_multiple_of(16) as u64;
+        let strings = array + 8 * 32;
+        // All but the last are the same one.
+        let mut block = [strings; 31].map(u64::to_le_bytes).concat();
+        block.extend((strings + 4096).to_le_bytes());
+        block.extend(["x".repeat(4095), "y".repeat(length)].join("\0").bytes());
+        block.push(0);
+        let slot = create(&probe)?;
+        let load = args![slot, input(path), 32, input(block)];
+        let call = probe.call(xeneva::ProcessLoadExec, load)?;
+        assert_eq!(call.result, result, "{length}");
+        assert_eq!(wait(&probe, slot)?, 0);
+    }
     // The array is read as far as argc says: it needs no end, and with 0 no array.
     let slot = create(&probe)?;
     assert_eq!(with_array(&probe, slot, &["a", "b"], 1)?, Ok(0));

@@ -66,6 +66,12 @@ fn unknown_numbers_are_answered_as_published(vm: Vm) -> Result<()> {
 fn bad_pointers_are_refused(vm: Vm) -> Result<()> {
     let out = vm.spawn("xeneva-badptr").run()?;
     assert_eq!(out.stdout_text(), "badptr ok\n");
+    // A service whose words on the stack are out of reach has failed, in traces too.
+    let mapped = out.calls("CreateMemMapping");
+    assert_eq!(mapped.len(), 3);
+    for call in mapped {
+        assert_eq!(call.result, Err("FAILED"), "{call}");
+    }
     Ok(())
 }
 

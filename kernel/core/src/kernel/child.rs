@@ -21,6 +21,7 @@ use super::{Kernel, LoadError, Running, Source};
 use crate::error::KernelError;
 use crate::object::file::Handles;
 use crate::object::namespace::View;
+use crate::object::process::Process;
 use crate::object::process::{Cause, Gate, ProcessKey};
 use crate::object::thread::Wait;
 use crate::personality;
@@ -37,12 +38,17 @@ pub struct Child {
 }
 
 impl<P: Port> Kernel<P> {
-    /// Descriptors of a child whose maker has none: the standard streams.
-    pub(crate) fn standard_handles(&mut self) -> Handles {
+    /// Descriptors of a child whose maker has none of its own: the standard
+    /// streams that the maker was given, or the host's with what it sends him.
+    pub(crate) fn standard_handles(&mut self, maker: &Process<P>) -> Handles {
+        if !maker.handles.is_empty() {
+            return personality::given_handles(&maker.handles);
+        }
         let streams = self
             .streams
             .get_or_insert_with(personality::standard_streams);
-        personality::standard_handles(streams)
+        let input = maker.capabilities.console_input.clone();
+        personality::standard_handles(streams, input)
     }
 
     /// Makes a process for the running one; says the id that programs of the

@@ -154,11 +154,15 @@ pub struct Handles {
     most: usize,
 }
 
+/// Most descriptors that any interface allows.
+const ROOM: usize = 64;
+
 impl Handles {
-    /// No descriptor yet, at most `most`.
+    /// No descriptor yet, at most `most`. The table never grows, whichever
+    /// interface's it becomes.
     pub fn new(most: usize) -> Self {
         Self {
-            files: Vec::with_capacity(most),
+            files: Vec::with_capacity(most.max(ROOM)),
             most,
         }
     }
@@ -167,8 +171,7 @@ impl Handles {
     /// on are left out.
     #[must_use]
     pub fn inherited(&self, below: usize) -> Self {
-        // All of it now: a table never grows.
-        let mut files = Vec::with_capacity(self.most.max(self.files.len()));
+        let mut files = Vec::with_capacity(ROOM.max(self.most));
         files.extend_from_slice(&self.files[..self.files.len().min(below)]);
         Self {
             files,
@@ -226,6 +229,11 @@ impl Handles {
     /// Most descriptors.
     pub fn most(&self) -> usize {
         self.most
+    }
+
+    /// No descriptor is open.
+    pub fn is_empty(&self) -> bool {
+        self.files.iter().all(Option::is_none)
     }
 
     /// No descriptor is left.

@@ -186,7 +186,9 @@ pub(crate) fn handles_max(abi: Abi) -> usize {
 pub(crate) fn adopt_handles<P: Port>(process: &mut Process<P>, id: impl Fn() -> u64) {
     let handles = mem::take(&mut process.handles);
     if process.abi == Abi::Veridian {
-        let others = handles.iter().skip_while(|(handle, _)| *handle < STDIO);
+        let others = handles
+            .iter()
+            .skip_while(|(handle, _)| *handle < STDIO as u64);
         let lent = others.filter_map(|(_, file)| lent(file, &id));
         process.capabilities.lent = lent.collect();
     }
@@ -212,16 +214,33 @@ fn lent(file: &OpenFile, id: impl Fn() -> u64) -> Option<(Object, Rights)> {
 
 /// Programs of an interface may have memory that is writable and executable.
 pub(crate) fn may_write_code(abi: Abi) -> bool {
-    // specs/veridian.md §7.1.
-    abi != Abi::Veridian
+    // W^X: specs/veridian.md §7.1, and the rulings of specs/xeneva.md.
+    abi == Abi::Patchwork
 }
 
 /// How many standard streams there are.
-const STDIO: u64 = 3;
+const STDIO: usize = 3;
 
-/// Descriptors of the standard streams, for a program of whatever interface.
-pub(crate) fn standard_handles(streams: &[FileRef; 3]) -> Handles {
-    first_handles(Abi::Patchwork, streams)
+/// Descriptors of the standard streams, for a program of whatever interface;
+/// the input is another one where the host sends something.
+pub(crate) fn standard_handles(streams: &[FileRef; 3], input: Option<InputRef>) -> Handles {
+    let mut handles = first_handles(Abi::Patchwork, streams);
+    if let Some(input) = input {
+        give_input(&mut handles, input);
+    }
+    handles
+}
+
+/// The same standard streams as a maker has, for a program of whatever interface.
+pub(crate) fn given_handles(maker: &Handles) -> Handles {
+    maker.inherited(STDIO).limited(handles_max(Abi::Patchwork))
+}
+
+fn give_input(handles: &mut Handles, input: InputRef) {
+    let file = OpenFile::new(Node::Input(Some(input)), Mode::ALL);
+    handles
+        .set(0, Some(file))
+        .expect("all limits are above zero");
 }
 
 /// Descriptors of a process that the host starts: the standard streams.
@@ -241,13 +260,7 @@ pub(crate) fn first_handles(abi: Abi, streams: &[FileRef; 3]) -> Handles {
 /// Gives a new process its standard input in the place of the empty one.
 pub(crate) fn connect<P: Port>(process: &mut Process<P>, input: InputRef) {
     match process.abi {
-        Abi::Xeneva | Abi::Patchwork => {
-            let file = OpenFile::new(Node::Input(Some(input)), Mode::ALL);
-            process
-                .handles
-                .set(0, Some(file))
-                .expect("both limits are above zero");
-        }
+        Abi::Xeneva | Abi::Patchwork => give_input(&mut process.handles, input),
         Abi::Veridian => process.capabilities.console_input = Some(input),
     }
 }

@@ -70,6 +70,8 @@ proptest! {
             let wanted: Vec<_> = model.iter().map(|(handle, it)| (*handle, Rc::as_ptr(it))).collect();
             prop_assert_eq!(files, wanted);
             prop_assert_eq!(handles.is_full(), model.len() as u64 == most);
+            prop_assert_eq!(handles.is_empty(), model.is_empty());
+            prop_assert_eq!(handles.files.capacity(), super::ROOM, "it never grows");
             for handle in (0..MOST as u64 + 2).chain([u64::MAX]) {
                 prop_assert_eq!(handles.get(handle).is_ok(), model.contains_key(&handle));
             }

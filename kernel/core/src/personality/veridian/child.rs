@@ -87,7 +87,7 @@ fn create_checked<P: Port>(
     }
     let child = Child {
         arguments,
-        handles: kernel.standard_handles(),
+        handles: kernel.standard_handles(&running.process),
         view: View::default(),
     };
     let (key, id) = kernel.create_child(running, child)?;
