@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use mayfly_wire::message::{Request, Window};
 
 use crate::Vm;
-use crate::backend::{Counting, Stream, Waker};
+use crate::backend::{Counting, Keyboard, Stream, Waker};
 use crate::cause::{Died, ExitStatus};
 use crate::client::Client;
 use crate::error::{Result, unexpected};
@@ -86,6 +86,18 @@ impl TerminalWaker {
     /// Makes [`Terminal::turn`] return.
     pub fn wake(&self) {
         self.0.wake();
+    }
+}
+
+/// Types on a terminal during a [`Terminal::turn`], from another thread.
+#[derive(Clone)]
+pub struct TerminalKeyboard(Keyboard);
+
+impl TerminalKeyboard {
+    /// Types; false if the machine does not take it.
+    #[must_use]
+    pub fn types(&self, bytes: &[u8]) -> bool {
+        self.0.types(bytes)
     }
 }
 
@@ -172,6 +184,15 @@ impl Terminal {
     /// When the machine has ended.
     pub fn waker(&self) -> Result<TerminalWaker> {
         self.client().waker().map(TerminalWaker)
+    }
+
+    /// What types without ending a turn, if there is such a thing.
+    ///
+    /// # Errors
+    /// When the machine has ended.
+    pub fn keyboard(&self) -> Result<Option<TerminalKeyboard>> {
+        let keyboard = self.client().keyboard()?;
+        Ok(keyboard.map(TerminalKeyboard))
     }
 
     /// Shows the calls of a process from now on, by its id as programs of

@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use mayfly_vmm::{Config, Crash, Module, ModuleFile, Port, Snapshot, meter};
 
-use super::{Backend, Counting, End, Position, Stop, Stream, Waker};
+use super::{Backend, Counting, End, Keyboard, Position, Stop, Stream, Waker};
 use crate::error::{Error, Result};
 use crate::image;
 use crate::metering::{Part, Visit};
@@ -152,6 +152,13 @@ impl Backend for Kvm {
             }
         }
         Ok(())
+    }
+
+    fn keyboard(&self, stream: Stream) -> Option<Keyboard> {
+        // COM1 takes bytes between two runs only.
+        let sender = (stream == Stream::Console).then(|| self.vm.sender())?;
+        let send = move |bytes: &[u8]| sender.send(Port::Console, bytes).is_ok();
+        Some(Keyboard::new(send))
     }
 
     fn waker(&self) -> Waker {

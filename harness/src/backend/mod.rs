@@ -156,6 +156,25 @@ impl Waker {
     }
 }
 
+/// Types on a machine's terminal, from any thread, while it runs.
+#[derive(Clone)]
+pub(crate) struct Keyboard(Arc<Types>);
+
+/// Types, and says whether it did.
+type Types = dyn Fn(&[u8]) -> bool + Send + Sync;
+
+impl Keyboard {
+    /// A keyboard that types so, and says whether it did.
+    pub(crate) fn new(types: impl Fn(&[u8]) -> bool + Send + Sync + 'static) -> Self {
+        Self(Arc::new(types))
+    }
+
+    /// Types; whether the machine has taken the bytes.
+    pub(crate) fn types(&self, bytes: &[u8]) -> bool {
+        (self.0)(bytes)
+    }
+}
+
 /// A machine with a kernel in it.
 pub(crate) trait Backend: Send {
     /// Runs until a stream has bytes, the deadline passes or the machine ends.
@@ -164,6 +183,10 @@ pub(crate) trait Backend: Send {
     fn send(&mut self, bytes: &[u8]) -> Result<()>;
     /// Sends bytes to the guest on a line of text: its terminal, or COM1.
     fn type_on(&mut self, stream: Stream, bytes: &[u8]) -> Result<()>;
+    /// A way to do that while it runs, if it has one.
+    fn keyboard(&self, _: Stream) -> Option<Keyboard> {
+        None
+    }
     /// A way to end a run early.
     fn waker(&self) -> Waker;
     /// Takes what came out on a stream.

@@ -160,7 +160,7 @@ fn interactive(options: &Options, log: Option<log::Log>, say: &mut Say) -> anyho
         vm.backend()
     ));
     let raw = tty::Raw::enter(guard)?;
-    let input = input::Input::start(signals, terminal.waker()?);
+    let input = input::Input::start(signals, &terminal)?;
     let mut session = Session::new(vm, terminal, input, history, log);
     let ended = session.serve(&raw);
     // The terminal is ours again before anything is said.

@@ -6,7 +6,7 @@ use mayfly_wire::message::{Input, Request, Spawn};
 use mayfly_wire::terminal::Message;
 
 use super::Client;
-use crate::backend::{Stop, Stream, Waker};
+use crate::backend::{Keyboard, Stop, Stream, Waker};
 use crate::error::{Error, Result, unexpected};
 use crate::journal::Answer;
 use crate::terminal::Line;
@@ -114,6 +114,14 @@ impl Client {
         // A copy that has not run yet is made now: it could not be woken.
         self.type_on(&[])?;
         Ok(self.running("wait")?.waker())
+    }
+
+    /// What types while the machine runs, if there is such a thing.
+    pub(crate) fn keyboard(&mut self) -> Result<Option<Keyboard>> {
+        // As above.
+        self.type_on(&[])?;
+        let line = self.screen.as_ref().map_or(Stream::Console, |it| it.0);
+        Ok(self.running("type on the terminal")?.keyboard(line))
     }
 
     /// Runs the machine until it has told something, somebody has woken it, or

@@ -17,7 +17,7 @@ use mayfly_wire::message::{Request, Resume};
 
 use super::{EPOCH, Origin, Source};
 use crate::backend::kvm::Kvm;
-use crate::backend::{Backend, Counting, Stop, Stream, Waker};
+use crate::backend::{Backend, Counting, Keyboard, Stop, Stream, Waker};
 use crate::client::framed;
 use crate::error::Result;
 use crate::journal::Journal;
@@ -111,6 +111,10 @@ impl Backend for Copy {
 
     fn type_on(&mut self, stream: Stream, bytes: &[u8]) -> Result<()> {
         self.machine()?.type_on(stream, bytes)
+    }
+
+    fn keyboard(&self, stream: Stream) -> Option<Keyboard> {
+        self.machine.as_ref()?.keyboard(stream)
     }
 
     fn waker(&self) -> Waker {

@@ -10,13 +10,15 @@ use std::os::fd::AsFd as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::Context as _;
-use mayfly::terminal::TerminalWaker;
+use mayfly::terminal::{Terminal, TerminalKeyboard, TerminalWaker};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::SigSet;
 use nix::sys::signal::Signal;
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::read;
+
+use super::menu;
 
 /// Signals that mean something to a person's session.
 const SIGNALS: [Signal; 6] = [
@@ -65,20 +67,29 @@ pub(crate) struct Input(Arc<Shared>);
 
 struct Shared {
     came: Mutex<VecDeque<Came>>,
-    waker: Mutex<TerminalWaker>,
+    /// Locked before `came`.
+    line: Mutex<Line>,
+}
+
+/// The way to the machine.
+struct Line {
+    waker: TerminalWaker,
+    keyboard: Option<TerminalKeyboard>,
+    /// Keys may go there without the session.
+    open: bool,
 }
 
 impl Input {
-    /// Begins to listen; whatever comes wakes the machine.
-    pub(crate) fn start(signals: Signals, waker: TerminalWaker) -> Self {
+    /// Begins to listen; whatever comes wakes the machine of that terminal.
+    pub(crate) fn start(signals: Signals, terminal: &Terminal) -> mayfly::Result<Self> {
         let shared = Arc::new(Shared {
             came: Mutex::default(),
-            waker: Mutex::new(waker),
+            line: Mutex::new(Line::to(terminal)?),
         });
         let own = Arc::clone(&shared);
         // It ends with the terminal or with this process.
         std::thread::spawn(move || own.listen(&signals));
-        Self(shared)
+        Ok(Self(shared))
     }
 
     /// Takes the next thing that came.
@@ -87,8 +98,25 @@ impl Input {
     }
 
     /// Another machine is to be woken.
-    pub(crate) fn wake_instead(&self, waker: TerminalWaker) {
-        *lock(&self.0.waker) = waker;
+    pub(crate) fn turn_to(&self, terminal: &Terminal) -> mayfly::Result<()> {
+        *lock(&self.0.line) = Line::to(terminal)?;
+        Ok(())
+    }
+
+    /// Whether keys that mean nothing to the session may go to the machine as they
+    /// come: that wakes one thread less.
+    pub(crate) fn let_pass(&self, open: bool) {
+        lock(&self.0.line).open = open;
+    }
+}
+
+impl Line {
+    fn to(terminal: &Terminal) -> mayfly::Result<Self> {
+        Ok(Self {
+            waker: terminal.waker()?,
+            keyboard: terminal.keyboard()?,
+            open: false,
+        })
     }
 }
 
@@ -121,7 +149,9 @@ impl Shared {
                     Ok(0) => return self.push(Came::Closed),
                     Ok(count) => {
                         bytes.truncate(count);
-                        self.push(Came::Typed(bytes));
+                        if !self.passes(&bytes) {
+                            self.push(Came::Typed(bytes));
+                        }
                     }
                     Err(Errno::EINTR | Errno::EAGAIN) => {}
                     Err(_) => return self.push(Came::Closed),
@@ -130,9 +160,17 @@ impl Shared {
         }
     }
 
+    /// Types, unless the session has to look at it or at something before it.
+    fn passes(&self, bytes: &[u8]) -> bool {
+        let line = lock(&self.line);
+        let keyboard = line.keyboard.as_ref().filter(|_| line.open);
+        let is_for_session = bytes.contains(&menu::KEY) || !lock(&self.came).is_empty();
+        keyboard.is_some_and(|keyboard| !is_for_session && keyboard.types(bytes))
+    }
+
     fn push(&self, came: Came) {
         lock(&self.came).push_back(came);
-        lock(&self.waker).wake();
+        lock(&self.line).waker.wake();
     }
 }
 

@@ -126,7 +126,10 @@ impl Session {
                 Some(_) => OWING,
                 None => IDLE,
             };
-            let turn = match self.machine().terminal.turn(patience) {
+            self.input.let_pass(!self.menu);
+            let turn = self.machine().terminal.turn(patience);
+            self.input.let_pass(false);
+            let turn = match turn {
                 Ok(turn) => turn,
                 Err(error) => {
                     // What it showed before it died comes before the report.

@@ -112,8 +112,7 @@ impl Session {
 
     fn go_to(&mut self, index: usize) -> anyhow::Result<()> {
         self.here = index;
-        let waker = self.machine().terminal.waker()?;
-        self.input.wake_instead(waker);
+        self.input.turn_to(&self.machines[index].terminal)?;
         Ok(())
     }
 }
