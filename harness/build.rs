@@ -17,6 +17,8 @@ use mayfly_build::{BARE, FRAME_POINTERS, Guest, Result, UEFI, or_fail, tell, var
     reason = "a module of the library, of which this script needs the writing half"
 )]
 mod bundle;
+#[path = "src/snapshot/sources.rs"]
+mod sources;
 
 /// Flags of the kernel.
 const KERNEL_FLAGS: [&str; 5] = [
@@ -49,7 +51,8 @@ fn main() {
 fn run() -> Result<()> {
     let root = fs::canonicalize(Path::new(&variable("CARGO_MANIFEST_DIR")?).join(".."))?;
     let out = PathBuf::from(variable("OUT_DIR")?);
-    for source in SOURCES.iter().chain(&["Cargo.toml", "Cargo.lock"]) {
+    let others = ["Cargo.toml", "Cargo.lock"];
+    for source in SOURCES.iter().chain(&others).chain(&sources::SOURCES) {
         tell(&format!("rerun-if-changed={}", root.join(source).display()));
     }
     tell("rerun-if-changed=build.rs");
@@ -75,6 +78,8 @@ fn run() -> Result<()> {
     // Here, because it takes milliseconds that each run would spend.
     let hash = bundle::hash(&kernel) ^ bundle::hash(&programs).rotate_left(1);
     tell(&format!("rustc-env=MAYFLY_GUEST_HASH={hash:016x}"));
+    let machine = sources::hash(&root)?;
+    tell(&format!("rustc-env=MAYFLY_MACHINE_HASH={machine:016x}"));
     // With which `mayfly bench --ab` builds the kernel of another revision.
     let flags = KERNEL_FLAGS.join(" ");
     tell(&format!(

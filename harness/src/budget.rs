@@ -14,10 +14,11 @@ use std::path::{Path, PathBuf};
 use mayfly_bench::functions::{self, Growth, Profile};
 
 use crate::backend::BackendKind;
+use crate::environment;
 use crate::error::Error;
 use crate::metering::Spent;
 use crate::symbols::Kernel;
-use crate::{profile, snippet};
+use crate::{profile, snippet, tell};
 
 /// Variable that agrees to the functions as they are.
 const BLESS: &str = "MAYFLY_BLESS";
@@ -56,10 +57,13 @@ pub fn check(
     let (file, key) = (place.file(), place.key());
     let path = spent.map_or(&[][..], |spent| &spent.path);
     if count <= most {
-        if std::env::var_os(BLESS).is_some() && !path.is_empty() {
+        if environment::value(BLESS).is_some() && !path.is_empty() {
             let now = profile::of_path(&mut Kernel::new(), path);
             if let Err(error) = bless(&file, key, functions::profile(&now)) {
-                eprintln!("note: cannot write {}: {error}", file.display());
+                tell::beside_test(format_args!(
+                    "note: cannot write {}: {error}",
+                    file.display()
+                ));
             }
         }
         return Ok(());
@@ -96,7 +100,9 @@ pub fn check(
 /// nothing, though it says that it does.
 fn uncounted(place: Place, backend: Result<BackendKind, Error>) -> Result<(), String> {
     if matches!(backend, Ok(BackendKind::Qemu)) {
-        eprintln!("n/a: kernel_instr: QEMU does not count instructions");
+        tell::beside_test(format_args!(
+            "n/a: kernel_instr: QEMU does not count instructions"
+        ));
         return Ok(());
     }
     let mut report = format!("nothing was counted: {} has no kernel_instr", place.what);

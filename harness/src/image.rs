@@ -11,6 +11,7 @@ use std::sync::LazyLock;
 use std::{fs, io};
 
 use crate::bundle::{self, File};
+use crate::environment;
 use crate::error::{Error, Result};
 use crate::options::ExtraFile;
 
@@ -32,7 +33,7 @@ static OTHER: LazyLock<Option<std::io::Result<Vec<u8>>>> =
     LazyLock::new(|| named().map(std::fs::read));
 
 fn named() -> Option<PathBuf> {
-    std::env::var_os(KERNEL_VARIABLE).map(PathBuf::from)
+    environment::value(KERNEL_VARIABLE).map(PathBuf::from)
 }
 
 /// The kernel: an ELF file with its symbols and line tables.

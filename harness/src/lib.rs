@@ -68,6 +68,7 @@ mod arguments;
 mod backend;
 mod cause;
 mod client;
+mod environment;
 mod error;
 mod guest;
 mod journal;
@@ -80,6 +81,7 @@ mod phase;
 mod reaper;
 mod snapshot;
 mod stdin;
+mod tell;
 mod turns;
 
 pub use backend::{BackendKind, Position};

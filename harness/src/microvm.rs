@@ -23,6 +23,7 @@ use crate::options::VmOptions;
 use crate::probe::Probe;
 use crate::report;
 use crate::snapshot;
+use crate::tell;
 
 /// A microVM, booted and ready.
 pub struct Vm {
@@ -311,11 +312,11 @@ impl Drop for Vm {
         if std::thread::panicking() {
             let context = report::context(&client.journal);
             let phase = client.journal.phase;
-            eprintln!(
+            tell::beside_test(format_args!(
                 "microVM ({}, {phase}):\n{context}{}",
                 self.backend,
                 self.again()
-            );
+            ));
         }
     }
 }

@@ -8,10 +8,11 @@ use std::fmt::{Display, Write as _};
 use std::num::{NonZeroU32, ParseIntError};
 
 use crate::backend::{BackendKind, kvm};
+use crate::environment;
 use crate::error::Error;
 use crate::microvm::Vm;
 use crate::options::VmOptions;
-use crate::turns;
+use crate::{tell, turns};
 
 /// What a test body may return.
 pub trait Verdict {
@@ -50,16 +51,16 @@ pub fn run<V: Verdict>(name: &str, options: VmOptions, body: impl Fn(Vm) -> V) {
 pub fn repeat<V: Verdict>(name: &str, body: impl Fn() -> V) {
     for _ in 0..times() {
         if let Some(failure) = body().failure() {
-            let backend = std::env::var("MAYFLY_BACKEND").unwrap_or_else(|_| "kvm".into());
+            let backend = backend_name();
             panic!("{}", report("FAIL", name, &backend, &failure, ""));
         }
     }
 }
 
 fn times() -> u32 {
-    match std::env::var("MAYFLY_REPEAT") {
-        Ok(times) => repetitions(&times).unwrap_or_else(|why| panic!("{why}")),
-        Err(_) => NonZeroU32::MIN,
+    match environment::text("MAYFLY_REPEAT") {
+        Some(times) => repetitions(&times).unwrap_or_else(|why| panic!("{why}")),
+        None => NonZeroU32::MIN,
     }
     .get()
 }
@@ -91,7 +92,7 @@ fn run_once<V: Verdict>(name: &str, options: VmOptions, body: impl Fn(Vm) -> V) 
 /// the kernel in software (a thousand times slower), unless `MAYFLY_SLOW` is set.
 pub fn rounds(vm: &Vm, few: u64, all: u64) -> u64 {
     let quick = vm.backend() != BackendKind::Kvm || kvm::has_hardware_virtualisation();
-    if quick || std::env::var_os("MAYFLY_SLOW").is_some() {
+    if quick || environment::value("MAYFLY_SLOW").is_some() {
         all
     } else {
         few
@@ -111,13 +112,18 @@ fn booted(name: &str, options: VmOptions) -> Vm {
     match Vm::with_options(options) {
         Ok(vm) => vm,
         Err(error) => {
-            let backend = std::env::var("MAYFLY_BACKEND").unwrap_or_else(|_| "kvm".into());
+            let backend = backend_name();
             panic!(
                 "{}",
                 report(verdict(&error), name, &backend, &error.to_string(), "")
             );
         }
     }
+}
+
+/// The back end that was asked for, for reports.
+fn backend_name() -> String {
+    environment::text("MAYFLY_BACKEND").unwrap_or_else(|| "kvm".into())
 }
 
 /// Verdict of a test whose machine did not come up.
@@ -151,7 +157,10 @@ fn package() -> String {
 /// Tells GitHub about a failure, where that is what runs the test.
 fn annotate(failure: &str) {
     if std::env::var_os("GITHUB_ACTIONS").is_some() {
-        eprintln!("::error::{}", failure.lines().next().unwrap_or_default());
+        tell::beside_test(format_args!(
+            "::error::{}",
+            failure.lines().next().unwrap_or_default()
+        ));
     }
 }
 

@@ -5,8 +5,11 @@
 //! memory. One that fits nowhere runs alone. A test takes one turn, however many
 //! machines it makes, so that no two wait for each other. Neighbour: `runner`.
 
+use std::num::{NonZeroUsize, ParseIntError};
 use std::sync::{Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::thread::available_parallelism;
+
+use crate::environment;
 
 /// Variable that says how many tests run at a time.
 const JOBS: &str = "MAYFLY_JOBS";
@@ -43,9 +46,19 @@ pub(crate) struct Turn<'a> {
 }
 
 /// Waits for a turn of a test whose machine has that much memory.
+///
+/// # Panics
+/// When the variable says no number of tests.
 pub(crate) fn take(memory_bytes: u64) -> Turn<'static> {
-    static TURNS: LazyLock<Turns> = LazyLock::new(|| Turns::new(Limits::of_host()));
-    TURNS.take(memory_bytes.saturating_add(BESIDE))
+    static TURNS: LazyLock<Result<Turns, String>> = LazyLock::new(|| {
+        let limits = Limits::of_host(environment::text(JOBS).as_deref())?;
+        Ok(Turns::new(limits))
+    });
+    match &*TURNS {
+        Ok(turns) => turns.take(memory_bytes.saturating_add(BESIDE)),
+        // Each test that asks fails of it.
+        Err(why) => panic!("{why}"),
+    }
 }
 
 impl Turns {
@@ -87,17 +100,19 @@ impl Limits {
         taken.tests == 0 || (taken.tests < self.tests && fits)
     }
 
-    fn of_host() -> Self {
-        let jobs = std::env::var(JOBS).ok().map(|jobs| {
-            let jobs = jobs.parse().ok().filter(|jobs| *jobs > 0);
-            jobs.expect("MAYFLY_JOBS is how many tests run at a time")
-        });
-        let processors = || available_parallelism().map_or(1, usize::from);
-        Self {
-            tests: jobs.unwrap_or_else(processors),
+    /// Those of this host, where the variable says `jobs`.
+    fn of_host(jobs: Option<&str>) -> Result<Self, String> {
+        let wrong = |why: ParseIntError| {
+            let jobs = jobs.unwrap_or_default();
+            format!("{JOBS}={jobs}: {why}; it is how many tests run at a time, 1 or more")
+        };
+        let jobs = jobs.map(str::parse::<NonZeroUsize>).transpose();
+        let processors = || available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        Ok(Self {
+            tests: jobs.map_err(wrong)?.unwrap_or_else(processors).get(),
             // A quarter is left to everybody else.
             bytes: available_bytes().map_or(u64::MAX, |bytes| bytes / 4 * 3),
-        }
+        })
     }
 }
 
@@ -171,7 +186,16 @@ mod tests {
         let text = "MemTotal:  10 kB\nMemAvailable:    3 kB\n";
         assert_eq!(meminfo_bytes(text, "MemAvailable:"), Some(3072));
         assert_eq!(meminfo_bytes(text, "MemFree:"), None);
-        let limits = Limits::of_host();
+        let limits = Limits::of_host(None).unwrap();
         assert!(limits.tests > 0 && limits.bytes > 0, "{limits:?}");
+        assert_eq!(Limits::of_host(Some("7")).unwrap().tests, 7);
+    }
+
+    #[test]
+    fn a_number_of_tests_that_is_none_is_named() {
+        for jobs in ["0", "-1", "many", "99999999999999999999"] {
+            let why = Limits::of_host(Some(jobs)).unwrap_err();
+            assert!(why.starts_with(&format!("MAYFLY_JOBS={jobs}: ")), "{why}");
+        }
     }
 }

@@ -6,7 +6,7 @@
 //! `patchwork/input.rs` the same through the library.
 
 use std::fs::File;
-use std::io::{Read as _, Write as _};
+use std::io::{Read as _, Seek as _, Write as _};
 use std::os::fd::OwnedFd;
 use std::process::{Child, ChildStdin, Command, Output, Stdio};
 
@@ -51,6 +51,31 @@ fn a_pipe_is_passed_on_to_its_end() {
     drop(stdin);
     let output = child.wait_with_output().expect("it ends");
     assert_eq!(told(&output), (0, "one\ntwo".into(), String::new()));
+}
+
+#[test]
+fn characters_stay_whole_as_json() {
+    let whole = "aé€𝄞".repeat(20_000);
+    let mut file = tempfile::tempfile().expect("a file");
+    file.write_all(whole.as_bytes()).expect("it is written");
+    file.rewind().expect("it is a file");
+    let arguments = [&["--message-format", "json"], &COPY[..]].concat();
+    let (code, stdout, _) = told(&run(&arguments, file));
+    assert_eq!(code, 0);
+    let lines = stdout.lines().map(|line| {
+        let line: serde_json::Value = serde_json::from_str(line).expect("JSON");
+        line
+    });
+    let pieces = lines.filter(|line| line["reason"] == "output");
+    let text: String = pieces
+        .map(|piece| {
+            assert_eq!(piece.get("bytes"), None);
+            String::from(piece["text"].as_str().expect("text"))
+        })
+        .collect();
+    // Not compared as a whole: what differs could not be read.
+    assert_eq!(text.len(), whole.len());
+    assert!(text == whole);
 }
 
 #[test]

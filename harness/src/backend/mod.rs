@@ -20,6 +20,7 @@ use mayfly_abi::Abi;
 use mayfly_abi::mailbox::Mailbox;
 use mayfly_vmm::Snapshot;
 
+use crate::environment;
 use crate::error::{Error, Result};
 use crate::journal::Journal;
 use crate::metering::Visit;
@@ -41,9 +42,9 @@ impl BackendKind {
     /// # Errors
     /// When the variable names no back end.
     pub fn from_environment() -> Result<Self> {
-        match std::env::var("MAYFLY_BACKEND") {
-            Ok(name) => name.parse(),
-            Err(_) => Ok(Self::default()),
+        match environment::text("MAYFLY_BACKEND") {
+            Some(name) => name.parse(),
+            None => Ok(Self::default()),
         }
     }
 

@@ -106,6 +106,7 @@ fn headline(vm: &Vm, boot: Option<u64>, say: &mut Say) -> anyhow::Result<()> {
 fn show(abi: Abi, output: &Output, say: &mut Say) -> anyhow::Result<()> {
     if say.is_json() {
         say.written(1, &output.stdout)?;
+        say.written_all()?;
         for call in output.all_calls() {
             say.json("call", json::call(call))?;
         }

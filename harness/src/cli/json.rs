@@ -76,10 +76,55 @@ pub(crate) fn probe_call(pid: u64, abi: Abi, number: u64, result: &CallResult) -
     })
 }
 
-/// A program wrote something.
-pub(crate) fn output(stream: u8, bytes: &[u8]) -> Value {
+/// What programs write, which comes in pieces, as text, in which a character is
+/// whole.
+#[derive(Default)]
+pub(crate) struct Written {
+    /// Beginning of a character at the end of standard output, and of standard
+    /// error.
+    begun: [Vec<u8>; 2],
+}
+
+impl Written {
+    /// A program wrote something; `None` if that is no whole character yet.
+    pub(crate) fn piece(&mut self, stream: u8, bytes: &[u8]) -> Option<Value> {
+        let begun = &mut self.begun[usize::from(stream == 2)];
+        let mut all = std::mem::take(begun);
+        all.extend(bytes);
+        *begun = all.split_off(all.len() - begun_at_end(&all));
+        output(stream, &all)
+    }
+
+    /// Nothing comes behind what began.
+    pub(crate) fn rest(&mut self) -> impl Iterator<Item = Value> {
+        let begun = std::mem::take(&mut self.begun);
+        let rest = [1, 2].into_iter().zip(begun);
+        rest.filter_map(|(stream, bytes)| output(stream, &bytes))
+    }
+}
+
+/// Bytes at the end that begin a character.
+fn begun_at_end(bytes: &[u8]) -> usize {
+    let begins = |count: &usize| {
+        let end = bytes.len().checked_sub(*count).map(|at| &bytes[at..]);
+        let error = end.and_then(|end| std::str::from_utf8(end).err());
+        error.is_some_and(|error| error.valid_up_to() == 0 && error.error_len().is_none())
+    };
+    (1..=3).find(begins).unwrap_or(0)
+}
+
+/// Bytes that are no text are in `bytes`, too, in hexadecimal.
+fn output(stream: u8, bytes: &[u8]) -> Option<Value> {
+    if bytes.is_empty() {
+        return None;
+    }
     let stream = if stream == 2 { "stderr" } else { "stdout" };
-    json!({"stream": stream, "text": String::from_utf8_lossy(bytes)})
+    let text = String::from_utf8_lossy(bytes);
+    let mut value = json!({"stream": stream, "text": text});
+    if text.as_bytes() != bytes {
+        value["bytes"] = hexadecimal(bytes).into();
+    }
+    Some(value)
 }
 
 /// A process came of a program.
@@ -153,4 +198,60 @@ fn microseconds(time: std::time::Duration) -> u64 {
 /// Bytes in hexadecimal, without spaces.
 pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
     notation::hexadecimal(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is told of these pieces: stream, text, and bytes that are none.
+    fn told(pieces: &[(u8, &[u8])]) -> Vec<(String, String, Option<String>)> {
+        let mut written = Written::default();
+        let mut values: Vec<Value> = pieces
+            .iter()
+            .filter_map(|(stream, bytes)| written.piece(*stream, bytes))
+            .collect();
+        values.extend(written.rest());
+        assert_eq!(written.rest().count(), 0);
+        let word = |value: &Value, name| value[name].as_str().map(String::from);
+        let told = values.iter().map(|value| {
+            let [stream, text] = ["stream", "text"].map(|name| word(value, name).unwrap());
+            (stream, text, word(value, "bytes"))
+        });
+        told.collect()
+    }
+
+    fn text(stream: &str, text: &str) -> (String, String, Option<String>) {
+        (stream.into(), text.into(), None)
+    }
+
+    #[test]
+    fn a_character_in_pieces_is_one() {
+        for character in ["é", "€", "𝄞"] {
+            let whole = format!("a{character}b");
+            for cut in 1..whole.len() {
+                let (first, second) = whole.as_bytes().split_at(cut);
+                let told = told(&[(1, first), (2, b"!"), (1, second)]);
+                let of = |stream: &str| -> String {
+                    let all = told.iter().filter(|it| it.0 == stream && it.2.is_none());
+                    all.map(|it| it.1.as_str()).collect()
+                };
+                assert_eq!((of("stdout"), of("stderr")), (whole.clone(), "!".into()));
+            }
+        }
+    }
+
+    #[test]
+    fn what_began_and_has_no_end_is_told_at_the_end() {
+        let told = told(&[(2, b"x\xe2"), (1, b""), (2, b"\x82")]);
+        let rest = ("stderr".into(), "\u{fffd}".into(), Some("e282".into()));
+        assert_eq!(told, [text("stderr", "x"), rest]);
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_told_as_they_are() {
+        let told = told(&[(1, b"a\xffb"), (1, b"c")]);
+        let first = ("stdout".into(), "a\u{fffd}b".into(), Some("61ff62".into()));
+        assert_eq!(told, [first, text("stdout", "c")]);
+    }
 }

@@ -152,6 +152,9 @@ pub(crate) fn pass_on(
             Err(error) => ControlFlow::Break(Some(error)),
         }
     });
+    if !matches!(waited, Ok(ControlFlow::Break(_))) {
+        say.written_all()?;
+    }
     match waited? {
         ControlFlow::Continue(output) => Ok(Some(output)),
         ControlFlow::Break(None) => Ok(None),

@@ -11,6 +11,8 @@ use anstyle::{AnsiColor, Style};
 use mayfly::{Error, Vm};
 use serde_json::{Value, json};
 
+use super::json::Written;
+
 /// Style of what matters most on a line.
 pub(crate) const STRONG: Style = Style::new().bold();
 /// Style of what is good.
@@ -28,6 +30,7 @@ pub(crate) struct Say {
     quiet: bool,
     verbose: u8,
     output_is_data: bool,
+    written: Written,
 }
 
 impl Say {
@@ -37,6 +40,7 @@ impl Say {
             quiet,
             verbose,
             output_is_data: true,
+            written: Written::default(),
         }
     }
 
@@ -80,7 +84,10 @@ impl Say {
     /// more.
     pub(crate) fn written(&mut self, stream: u8, bytes: &[u8]) -> io::Result<bool> {
         let written = if self.json {
-            to_stdout(json_line("output", super::json::output(stream, bytes)).as_bytes())
+            match self.written.piece(stream, bytes) {
+                Some(piece) => to_stdout(json_line("output", piece).as_bytes()),
+                None => Ok(()),
+            }
         } else if stream != 2 && self.output_is_data {
             to_stdout(bytes)
         } else if self.output_is_data {
@@ -93,6 +100,13 @@ impl Say {
             Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
             written => written.map(|()| true),
         }
+    }
+
+    /// Nothing more is written by the program.
+    pub(crate) fn written_all(&mut self) -> io::Result<()> {
+        let rest: Vec<Value> = self.written.rest().collect();
+        rest.into_iter()
+            .try_for_each(|piece| self.json("output", piece))
     }
 
     /// A line beside the result, on standard error.

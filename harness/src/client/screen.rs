@@ -13,6 +13,9 @@ use crate::terminal::Line;
 
 /// How often a machine is looked at that is to come to rest.
 const LOOK: Duration = Duration::from_millis(2);
+/// Looks in a row at which a machine waits and shows nothing new, until it is
+/// taken for one that waits for keys without a prompt.
+const LOOKS_MAX: u32 = 250;
 
 impl Client {
     /// Starts a program on the terminal; its answer.
@@ -47,27 +50,43 @@ impl Client {
     }
 
     /// Runs the machine until the program on its terminal has drawn its prompt
-    /// and all wait for keys; what the terminal shows then.
-    pub(crate) fn until_prompt(&mut self, timeout: Duration) -> Result<Vec<u8>> {
+    /// and all wait for keys; what the terminal shows then. It is over when
+    /// process `pid` ends, or waits for something else.
+    pub(crate) fn until_prompt(&mut self, pid: u64, timeout: Duration) -> Result<Vec<u8>> {
         let what = "see a prompt";
         let prompt = Message::Prompt.to_string().into_bytes();
         let drawn = Message::Drawn.to_string().into_bytes();
         let deadline = Instant::now() + timeout;
         let mut screen = Vec::new();
+        let mut has_prompt = false;
+        let mut looks = 0;
         while Instant::now() < deadline {
             self.feed()?;
             let stop = self.step(what, deadline.min(Instant::now() + LOOK))?;
             self.drain()?;
-            screen.extend(self.take_screen());
-            let at_prompt =
-                screen.ends_with(&drawn) && screen.windows(prompt.len()).any(|part| part == prompt);
+            let shown = self.take_screen();
+            looks = if shown.is_empty() { looks + 1 } else { 0 };
+            // It may have begun in what was there before.
+            let from = screen.len().saturating_sub(prompt.len() - 1);
+            screen.extend(shown);
+            has_prompt |= screen[from..].windows(prompt.len()).any(|it| it == prompt);
             match stop {
-                Stop::Deadline(Some(at)) if at.halted && at_prompt => return Ok(screen),
-                Stop::Output | Stop::Deadline(_) => {}
+                Stop::Deadline(Some(at)) if at.halted => {
+                    if has_prompt && screen.ends_with(&drawn) {
+                        return Ok(screen);
+                    }
+                    if looks >= LOOKS_MAX {
+                        break;
+                    }
+                }
+                Stop::Output | Stop::Deadline(_) => looks = 0,
                 Stop::Ended(end) => {
                     let cause = self.end(end);
                     return Err(self.died(what, cause));
                 }
+            }
+            if self.journal.process(pid).exited.is_some() {
+                break;
             }
         }
         Err(Error::Ended {

@@ -15,21 +15,19 @@ use mayfly_abi::mailbox::{Mailbox, WORDS};
 use mayfly_vmm::Snapshot;
 use mayfly_wire::message::{Request, Resume};
 
-use super::{EPOCH, Origin, Source};
+use super::source::Source;
+use super::{EPOCH, Origin};
 use crate::backend::kvm::Kvm;
 use crate::backend::{Backend, Counting, Keyboard, Stop, Stream, Waker};
 use crate::client::framed;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::journal::Journal;
 use crate::metering::Visit;
-use crate::options::ExtraFile;
+use crate::terminal::Line;
 
 /// A copy, or what will be one.
 pub(crate) struct Copy {
     source: Source,
-    files: Vec<ExtraFile>,
-    /// It is to be brought back to its beginning often.
-    to_reset: bool,
     /// The machine that it begins as, unless more is asked of it first.
     booted: Arc<Origin>,
     /// What the copy is of.
@@ -43,16 +41,9 @@ pub(crate) struct Copy {
 }
 
 impl Copy {
-    pub(super) fn new(
-        source: Source,
-        booted: Arc<Origin>,
-        files: Vec<ExtraFile>,
-        to_reset: bool,
-    ) -> Self {
+    pub(super) fn new(source: Source, booted: Arc<Origin>) -> Self {
         Self {
             source,
-            files,
-            to_reset,
             origin: Arc::clone(&booted),
             booted,
             machine: None,
@@ -60,6 +51,21 @@ impl Copy {
             bundle: (0, 0),
             made_in: Duration::ZERO,
         }
+    }
+
+    /// Makes the machine, in which a program is to stand at its prompt, at once:
+    /// when that cannot be, there is another way to begin. A file that is the
+    /// reason goes.
+    pub(super) fn make_now(&mut self, line: Line, program: &str) -> Result<()> {
+        let made = self.machine().map(|_| ());
+        // Nothing was put off.
+        self.made_in = Duration::ZERO;
+        let Err(why) = made else {
+            return Ok(());
+        };
+        self.source
+            .discard_prompt(line, program, &self.origin, why)?;
+        Err(super::no_machine())
     }
 
     /// The machine, resumed.
@@ -82,21 +88,67 @@ impl Copy {
     /// A machine that is what the origin was.
     fn make(&mut self) -> Result<Kvm> {
         let started = Instant::now();
-        let snapshot = &self.origin.snapshot;
         let kept = self.kept.take();
         let machine = match kept.filter(|(_, of)| Arc::ptr_eq(of, &self.origin)) {
             Some((mut machine, _)) => {
-                machine.reset(snapshot)?;
+                machine.reset(&self.origin.snapshot)?;
                 machine
             }
             None => {
-                let (machine, bundle) = Kvm::copy_of(snapshot, &self.files, self.to_reset)?;
+                let (machine, bundle) = match self.copy() {
+                    Ok(made) => made,
+                    Err(why) => {
+                        self.replace_origin(why)?;
+                        self.copy()?
+                    }
+                };
                 self.bundle = bundle.unwrap_or_default();
                 machine
             }
         };
         self.made_in = started.elapsed();
         Ok(machine)
+    }
+
+    fn copy(&self) -> Result<(Kvm, Option<(u64, u64)>)> {
+        let options = &self.source.options;
+        self.origin.copy(&options.files, options.reset)
+    }
+
+    /// Takes a machine that is made anew for one from disk, of which this host
+    /// makes no copy because of `why`. Nobody sees that: the two have told the
+    /// same so far.
+    fn replace_origin(&mut self, why: Error) -> Result<()> {
+        if self.origin.shell.is_some() {
+            return Err(why);
+        }
+        let probe = self.origin.probe;
+        let abi = probe.and_then(|probe| Abi::from_code(probe.abi));
+        let Some(abi) = abi else {
+            self.source.discard(&self.booted, why)?;
+            self.booted = self.source.booted()?;
+            self.origin = Arc::clone(&self.booted);
+            return Ok(());
+        };
+        let of = &self.booted;
+        self.source.discard_probe(of, abi, &self.origin, why)?;
+        self.origin = self.with_probe(abi)?;
+        match self.origin.probe == probe {
+            true => Ok(()),
+            false => Err(super::no_machine()),
+        }
+    }
+
+    /// An origin with a probe open. The one that has booted may be refused, too.
+    fn with_probe(&mut self, abi: Abi) -> Result<Arc<Origin>> {
+        match self.source.with_probe(&self.booted, abi) {
+            Ok(origin) => Ok(origin),
+            Err(why) => {
+                self.source.discard(&self.booted, why)?;
+                self.booted = self.source.booted()?;
+                self.source.with_probe(&self.booted, abi)
+            }
+        }
     }
 }
 
@@ -145,7 +197,7 @@ impl Backend for Copy {
     }
 
     fn begin_again(&mut self) -> Result<Option<Journal>> {
-        if !self.to_reset {
+        if !self.source.options.reset {
             return Ok(None);
         }
         if let Some(machine) = self.machine.take() {
@@ -160,13 +212,14 @@ impl Backend for Copy {
         if self.machine.is_some() || !is_booted {
             return Ok(None);
         }
-        self.origin = self.source.with_probe(&self.booted, abi)?;
+        self.origin = self.with_probe(abi)?;
         Ok(Some(self.origin.journal()))
     }
 
     fn begin_with_call(&mut self, pid: u64, call: &Mailbox) -> Result<bool> {
         let probe = self.origin.probe.filter(|probe| probe.pid == pid);
-        let (Some(probe), None, []) = (probe, &self.machine, &self.files[..]) else {
+        let files = &self.source.options.files[..];
+        let (Some(probe), None, []) = (probe, &self.machine, files) else {
             return Ok(false);
         };
         let mut machine = self.make()?;

@@ -29,10 +29,10 @@ impl Key {
             ..
         } = options;
         let text = format!(
-            "guest={:016x}\nharness={}\nprotocol={}\nmemory={memory_bytes}\ncpus={cpus}\n\
+            "guest={:016x}\nmachine={}\nprotocol={}\nmemory={memory_bytes}\ncpus={cpus}\n\
              entry={entry:?}\ncommand_line={command_line:?}\ncpuid={cpuid:08x}\n",
             image::hash(),
-            env!("CARGO_PKG_VERSION"),
+            env!("MAYFLY_MACHINE_HASH"),
             mayfly_wire::VERSION,
         );
         Ok(Self { text })

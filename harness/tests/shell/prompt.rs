@@ -5,8 +5,11 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 use std::{fs, thread};
 
+use mayfly::terminal::Line;
+use mayfly::{Vm, VmOptions};
 use tempfile::TempDir;
 
 use crate::pty::{CACHE, Session};
@@ -118,4 +121,23 @@ fn sessions_that_begin_together_know_nothing_of_each_other() {
     });
     let [booted, prompts] = kept(folder.path());
     assert_eq!((booted.len(), prompts.len()), (1, 1));
+}
+
+#[mayfly::test]
+fn a_program_without_a_prompt_is_not_waited_for() -> mayfly::Result {
+    // One that ends, and one that waits for keys.
+    for program in ["patchwork-hello", "veridian-copy"] {
+        let options = VmOptions {
+            setup_timeout: Duration::from_secs(24 * 3600),
+            ..VmOptions::default()
+        };
+        let (vm, mut terminal) = Vm::at_prompt(options, Line::Console, program)?;
+        assert!(!vm.is_from_prompt());
+        if program == "patchwork-hello" {
+            while terminal.turn(Duration::from_secs(60))?.ended.is_none() {}
+        } else {
+            assert!(terminal.turn(Duration::from_millis(50))?.ended.is_none());
+        }
+    }
+    Ok(())
 }

@@ -5,6 +5,7 @@
 use std::process::{Command, Stdio};
 
 use crate::backend::Stream;
+use crate::environment;
 use crate::error::{Error, Result};
 use crate::options::VmOptions;
 
@@ -46,7 +47,7 @@ pub(super) fn command(options: &VmOptions, bundle_bytes: usize) -> Result<Comman
     let bytes = options.memory_bytes.checked_add(bundle_bytes as u64);
     let bytes = bytes.and_then(|bytes| bytes.checked_next_multiple_of(1 << 20));
     let kibibytes = bytes.ok_or_else(|| too_much(options.memory_bytes))? >> 10;
-    let accelerator = std::env::var("MAYFLY_QEMU_ACCEL").unwrap_or_else(|_| "tcg".into());
+    let accelerator = environment::text("MAYFLY_QEMU_ACCEL").unwrap_or_else(|| "tcg".into());
     let cpu = if accelerator == "kvm" { "host" } else { "max" };
     let mut command = Command::new(PROGRAM);
     command
