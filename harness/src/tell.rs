@@ -20,3 +20,37 @@ pub(crate) fn beside_test(words: fmt::Arguments<'_>) {
     // As above.
     let _ = catch_unwind(AssertUnwindSafe(|| eprintln!("{words}")));
 }
+
+#[cfg(test)]
+mod tests {
+    use std::env;
+    use std::fs::File;
+    use std::process::Command;
+
+    use super::*;
+
+    /// Set where this test runs itself.
+    const CHILD: &str = "MAYFLY_TELLS";
+
+    #[test]
+    fn words_that_cannot_be_written_end_nobody() {
+        if env::var_os(CHILD).is_some() {
+            warn(format_args!("words"));
+            beside_test(format_args!("words"));
+            return;
+        }
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let name = "tell::tests::words_that_cannot_be_written_end_nobody";
+        let again = Command::new(env::current_exe().unwrap())
+            .args(["--exact", name, "--nocapture"])
+            .env(CHILD, "1")
+            .stderr(full)
+            .output()
+            .unwrap();
+        let told = String::from_utf8_lossy(&again.stdout);
+        assert!(
+            again.status.success() && told.contains("1 passed"),
+            "{told}"
+        );
+    }
+}
