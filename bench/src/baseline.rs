@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::error::Error;
 use crate::functions::{self, Growth, Profile};
 use crate::measure::{Exact, Measured};
+use crate::run::Run;
 
 /// Figures of one benchmark.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -52,6 +53,23 @@ impl Baseline {
             ..Self::default()
         };
         this.take(measured);
+        this
+    }
+
+    /// Figures of a run that was kept.
+    pub fn of_run(run: &Run) -> Self {
+        let mut this = Self {
+            entry: run.testbed.entry.clone(),
+            ..Self::default()
+        };
+        for kept in &run.kept {
+            if let Some(instructions) = kept.instructions {
+                let figures = Figures::new(instructions, kept.body, &kept.parts);
+                this.figures.insert(kept.name.clone(), figures);
+                let functions = kept.functions.clone();
+                this.functions.insert(kept.name.clone(), functions);
+            }
+        }
         this
     }
 
@@ -104,7 +122,10 @@ impl Baseline {
                 before: before.map(figure),
                 after: Some(figure(&after)),
                 functions: functions.map_or_else(Vec::new, |before| {
-                    functions::growth(before, &exact.functions)
+                    let mut grew = functions::growth(before, &exact.functions);
+                    // The ways in are of assembly, and no part of what is compared.
+                    grew.retain(|it| !of_body || !it.function.file.is_empty());
+                    grew
                 }),
             });
         }
@@ -135,12 +156,16 @@ impl Baseline {
 
 impl Figures {
     fn of(exact: &Exact) -> Self {
+        Self::new(exact.instructions, exact.body, &exact.parts)
+    }
+
+    fn new(instructions: u64, body: u64, parts: &[u64]) -> Self {
         Self {
-            instructions: exact.instructions,
-            body: exact.body,
-            parts: match exact.parts.len() {
+            instructions,
+            body,
+            parts: match parts.len() {
                 0 | 1 => Vec::new(),
-                _ => exact.parts.clone(),
+                _ => parts.into(),
             },
         }
     }
@@ -156,6 +181,7 @@ fn counted(measured: &[Measured]) -> impl Iterator<Item = (&str, &Exact)> {
 mod tests {
     use super::*;
     use crate::lab::Function;
+    use crate::run::Testbed;
     use std::fs;
 
     fn figures(name: &str, instructions: u64, function: &str, parts: &[u64]) -> Measured {
@@ -225,6 +251,44 @@ mod tests {
         assert_eq!(baseline.changes(&other, "SYSCALL", false), []);
         assert_eq!(baseline.changes(&other, "fault", false).len(), 1);
         fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn a_run_that_was_kept_is_compared_as_what_was_agreed_on() {
+        let then = [
+            figures("veridian/a", 64, "f", &[64]),
+            figures("veridian/b", 100, "g", &[60, 40]),
+        ];
+        let testbed = Testbed {
+            entry: "fault".into(),
+            ..Testbed::default()
+        };
+        let lines = Run::of(testbed, &then).to_lines();
+        let kept = Baseline::of_run(&Run::of_lines(&lines).unwrap());
+        assert_eq!(kept.changes(&then, "fault", true), []);
+        assert_eq!(kept.instructions("veridian/b"), Some(100));
+        // The same sum in other parts, and where it is.
+        let parts = [figures("veridian/b", 100, "g", &[50, 50])];
+        assert_eq!(kept.changes(&parts, "fault", false).len(), 1);
+        let more = [figures("veridian/a", 66, "f", &[66])];
+        let changes = kept.changes(&more, "fault", false);
+        assert_eq!(changes[0].functions[0].by, 2);
+        assert_eq!(changes[0].functions[0].function.name, "f");
+        // A host of the other kind: bodies only, and no stubs among the functions.
+        let stub = Function {
+            name: "stub".into(),
+            ..Function::default()
+        };
+        let mut other = figures("veridian/a", 80, "f", &[]);
+        let exact = other.exact.as_mut().unwrap();
+        exact.body = 54;
+        exact.functions.push((stub, 16));
+        assert_eq!(kept.changes(&[other.clone()], "SYSCALL", false), []);
+        other.exact.as_mut().unwrap().body = 55;
+        let changes = kept.changes(&[other], "SYSCALL", false);
+        assert_eq!((changes[0].before, changes[0].after), (Some(54), Some(55)));
+        let names = changes[0].functions.iter().map(|it| &it.function.name);
+        assert!(names.eq(["f"]), "{changes:?}");
     }
 
     #[test]

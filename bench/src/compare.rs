@@ -1,21 +1,36 @@
 //! Whether times changed, and whether that means anything.
 //!
 //! Purpose: two runs of one testbed are compared by the medians of their
-//! machines. A change is one if three things hold: the permutation test finds the
-//! two sets of medians different, the change is larger than what A/A comparisons
-//! of the same machines give, and (whoever measures sees to that) it is there
-//! again when measured again. Neighbours: `statistics` computes, `run` has the
-//! figures.
+//! machines. A change is one if three things hold: the rank test finds the two
+//! sets of medians apart (but for one machine that was disturbed), the change is
+//! larger than what A/A comparisons of the same machines give, and (whoever
+//! measures sees to that) it is there again when measured again, on more of them.
+//! Figures of the host alone are no verdicts: what they moved by is noise of all.
+//! Neighbours: `statistics` computes, `run` has the figures.
 
-use crate::baseline::Change;
+#[cfg(test)]
+mod alarms;
+#[cfg(test)]
+mod tests;
+
 use crate::measure::median;
 use crate::run::{Kept, Run};
-use crate::statistics::{difference_floor, interval, least_chance, permutation_test, thousandths};
+use crate::statistics::{
+    chance_but_for_one, difference_floor, interval, least_chance, rank_test, thousandths,
+};
+use crate::suite;
 
-/// Chance of a difference like this between equal kernels, below which it counts.
+/// Chance of a difference like this between equal kernels, below which it counts
+/// where machines are few.
 const SIGNIFICANT: f64 = 0.05;
+/// The same where they are many.
+const CERTAIN: f64 = 0.002;
+/// Most that a disturbed machine may leave of the chance.
+const SUSPECT: f64 = 0.2;
 /// Least change that is told, in thousandths: below, clocks and caches rule.
 const FLOOR: u64 = 20;
+/// Machines of a run that tells how much a kernel differs from itself.
+const MACHINES_MIN: usize = 5;
 
 /// What is to be said of a benchmark's times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +43,8 @@ pub enum Verdict {
     Slower,
     /// It takes less time.
     Faster,
+    /// It has none of the kernel in it, and differs: the host does.
+    Host,
 }
 
 impl Verdict {
@@ -38,6 +55,7 @@ impl Verdict {
             Verdict::Noise => "noise",
             Verdict::Slower => "SLOWER",
             Verdict::Faster => "FASTER",
+            Verdict::Host => "HOST",
         }
     }
 }
@@ -67,27 +85,10 @@ pub fn can_tell(then: usize, now: usize) -> bool {
     least_chance(then, now) <= SIGNIFICANT
 }
 
-/// How many benchmarks both runs have counts of, and which of these differ.
-pub fn counts(before: &Run, after: &Run) -> (usize, Vec<Change>) {
-    let both = after
-        .kept
-        .iter()
-        .filter_map(|now| Some((before.find(&now.name)?, now)));
-    let counted = |it: &Kept| it.instructions.is_some();
-    let both: Vec<_> = both
-        .filter(|(then, now)| counted(then) && counted(now))
-        .collect();
-    let differ = both
-        .iter()
-        .filter(|(then, now)| then.instructions != now.instructions);
-    let change = differ.map(|(then, now)| Change {
-        name: now.name.clone(),
-        before: then.instructions,
-        after: now.instructions,
-        functions: Vec::new(),
-    });
-    let changes = change.collect();
-    (both.len(), changes)
+/// What the host itself differs by, in thousandths, if it does.
+pub fn of_host(compared: &[Compared]) -> Option<u64> {
+    let host = compared.iter().filter(|it| it.verdict == Verdict::Host);
+    host.map(|it| it.change.unsigned_abs()).max()
 }
 
 /// Compares as [`runs`] does, and again what takes longer: only what is there
@@ -123,28 +124,39 @@ pub fn runs(before: &Run, after: &Run, history: &[Run]) -> Vec<Compared> {
         .kept
         .iter()
         .filter_map(|now| Some((before.find(&now.name)?, now)));
-    both.filter_map(|(then, now)| {
+    let compared = both.filter_map(|(then, now)| {
         let drift = drift(before, then, history).max(drift(after, now, history));
         times(then, now, drift)
-    })
-    .collect()
+    });
+    let mut compared: Vec<Compared> = compared.collect();
+    let host = of_host(&compared).unwrap_or(0);
+    for it in compared.iter_mut().filter(|it| it.verdict != Verdict::Host) {
+        it.noise = it.noise.max(host);
+        if it.verdict != Verdict::Same && it.change.unsigned_abs() <= host {
+            it.verdict = Verdict::Noise;
+        }
+    }
+    compared
 }
 
-/// The largest difference between a run and others of the same kernel, in
-/// thousandths.
+/// What other runs of the same kernel by the same tool differ from a run by, in
+/// thousandths: the middle one, since a host is busy now and then.
 fn drift(run: &Run, kept: &Kept, history: &[Run]) -> u64 {
+    let here = &run.testbed;
     let same = |other: &&Run| {
-        other.testbed.is_like(&run.testbed)
-            && other.testbed.guest == run.testbed.guest
-            && !other.testbed.guest.is_empty()
+        let other = &other.testbed;
+        other != here
+            && other.is_like(here)
+            && (&other.guest, &other.tool) == (&here.guest, &here.tool)
+            && !other.guest.is_empty()
     };
     let others = history.iter().filter(same);
     let medians = others.filter_map(|other| {
-        let other = other.find(&kept.name)?;
-        (!other.medians.is_empty()).then(|| median(&other.medians))
+        let medians = &other.find(&kept.name)?.medians;
+        (medians.len() >= MACHINES_MIN).then(|| median(medians))
     });
     let differences = medians.map(|it| thousandths(median(&kept.medians), it).unsigned_abs());
-    differences.max().unwrap_or(0)
+    median(&differences.collect::<Vec<_>>())
 }
 
 /// Compares the times of one benchmark, `None` without any; `drift` is what is
@@ -153,153 +165,45 @@ pub fn times(then: &Kept, now: &Kept, drift: u64) -> Option<Compared> {
     if then.medians.is_empty() || now.medians.is_empty() {
         return None;
     }
-    let medians = (median(&then.medians), median(&now.medians));
+    let mut compared = judged(&then.medians, &now.medians, drift);
+    compared.name.clone_from(&now.name);
+    compared.interval = interval(&then.medians, &now.medians);
+    let differs = matches!(compared.verdict, Verdict::Slower | Verdict::Faster);
+    if differs && suite::is_of_host(&now.name) {
+        compared.verdict = Verdict::Host;
+    }
+    Some(compared)
+}
+
+/// The verdict on two sets of medians, without a name and an interval.
+fn judged(then: &[u64], now: &[u64], drift: u64) -> Compared {
+    let medians = (median(then), median(now));
     let change = thousandths(medians.0, medians.1);
-    let among = difference_floor(&then.medians).max(difference_floor(&now.medians));
+    let among = difference_floor(then).max(difference_floor(now));
     let noise = among.max(drift).max(FLOOR);
-    let interval = interval(&then.medians, &now.medians);
-    let chance = permutation_test(&then.medians, &now.medians);
+    let chance = rank_test(then, now);
     let verdict = match change {
-        _ if chance > SIGNIFICANT => Verdict::Same,
+        _ if chance > bearable(then.len(), now.len()) => Verdict::Same,
         change if change.unsigned_abs() <= noise => Verdict::Noise,
-        _ if interval.0 <= 0 && interval.1 >= 0 => Verdict::Noise,
         change if change > 0 => Verdict::Slower,
         _ => Verdict::Faster,
     };
-    Some(Compared {
-        name: now.name.clone(),
+    Compared {
+        name: String::new(),
         medians,
         change,
-        interval,
+        interval: (change, change),
         noise,
         chance,
         verdict,
-    })
+    }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::run::Testbed;
-
-    fn kept(medians: &[u64]) -> Kept {
-        Kept {
-            name: "x".into(),
-            medians: medians.into(),
-            ..Kept::default()
-        }
-    }
-
-    fn verdict(then: &[u64], now: &[u64]) -> Verdict {
-        times(&kept(then), &kept(now), 0).unwrap().verdict
-    }
-
-    #[test]
-    fn equal_kernels_are_the_same() {
-        assert_eq!(
-            verdict(&[100, 102, 99, 101, 100], &[101, 99, 100, 102, 100]),
-            Verdict::Same
-        );
-        assert_eq!(
-            verdict(&[100], &[200]),
-            Verdict::Same,
-            "one machine says nothing"
-        );
-        assert_eq!(times(&kept(&[]), &kept(&[1]), 0), None);
-    }
-
-    #[test]
-    fn a_change_beyond_the_noise_is_told() {
-        let then = [1000, 1002, 999, 1001, 1000];
-        assert_eq!(
-            verdict(&then, &[1100, 1101, 1103, 1099, 1100]),
-            Verdict::Slower
-        );
-        assert_eq!(verdict(&then, &[900, 901, 903, 899, 900]), Verdict::Faster);
-        assert_eq!(
-            verdict(&then, &[1010, 1011, 1012, 1010, 1011]),
-            Verdict::Noise
-        );
-        // Machines that differ among themselves by more than the change.
-        assert_eq!(
-            verdict(
-                &[900, 1000, 1100, 950, 1050],
-                &[1091, 1092, 1093, 1094, 1095]
-            ),
-            Verdict::Noise
-        );
-    }
-
-    fn run(guest: &str, medians: &[u64]) -> Run {
-        Run {
-            testbed: Testbed {
-                guest: guest.into(),
-                ..Testbed::default()
-            },
-            kept: vec![kept(medians)],
-        }
-    }
-
-    #[test]
-    fn a_kernel_that_differs_from_itself_by_as_much_is_noise() {
-        let before = run("a", &[1000, 1001, 1002, 1001, 1000]);
-        let after = run("b", &[1050, 1051, 1052, 1051, 1050]);
-        let verdict = |history: &[Run]| runs(&before, &after, history)[0].verdict;
-        assert_eq!(verdict(&[]), Verdict::Slower);
-        let other_kernel = run("c", &[1100]);
-        assert_eq!(verdict(&[other_kernel]), Verdict::Slower);
-        assert_eq!(verdict(&[run("a", &[1060])]), Verdict::Noise);
-    }
-
-    #[test]
-    fn what_takes_longer_twice_is_slower_and_what_does_once_is_noise() {
-        let before = run("a", &[1000, 1001, 1002, 1001, 1000]);
-        let after = run("b", &[1050, 1051, 1052, 1051, 1050]);
-        // Another run of the old kernel says nothing of the new one's noise.
-        let history = [run("a", &[995, 996, 995])];
-        let verdict = |again: &[u64]| {
-            let again = |name: &str| {
-                assert_eq!(name, "x");
-                Ok::<_, ()>((before.kept[0].clone(), kept(again)))
-            };
-            twice(&before, &after, &history, again).unwrap()[0].verdict
-        };
-        assert_eq!(verdict(&after.kept[0].medians), Verdict::Slower);
-        assert_eq!(verdict(&before.kept[0].medians), Verdict::Noise);
-        assert_eq!(verdict(&[]), Verdict::Noise);
-        let same = |_: &str| -> Result<(Kept, Kept), ()> { panic!("nothing takes longer") };
-        assert_eq!(twice(&before, &before, &history, same).unwrap().len(), 1);
-        assert_eq!(
-            twice(&before, &after, &history, |_| Err("the host is gone")),
-            Err("the host is gone")
-        );
-    }
-
-    #[test]
-    fn a_handful_of_machines_can_tell_and_fewer_cannot() {
-        for (then, now, can) in [(3, 3, false), (1, 5, false), (4, 4, true), (3, 4, true)] {
-            assert_eq!(can_tell(then, now), can, "{then} and {now}");
-        }
-    }
-
-    #[test]
-    fn counts_are_compared_where_both_have_them() {
-        let counted = |name: &str, instructions| {
-            let kept = Kept {
-                name: name.into(),
-                instructions,
-                ..Kept::default()
-            };
-            Run {
-                testbed: Testbed::default(),
-                kept: vec![kept],
-            }
-        };
-        let before = counted("x", Some(64));
-        assert_eq!(counts(&before, &counted("x", Some(64))), (1, vec![]));
-        assert_eq!(counts(&before, &counted("x", Some(65))).1.len(), 1);
-        for other in [counted("x", None), counted("y", Some(64))] {
-            assert_eq!(counts(&before, &other), (0, vec![]));
-        }
+/// The chance up to which so many machines are found to differ: what is left if
+/// one of them was disturbed, where there are enough for that.
+fn bearable(then: usize, now: usize) -> f64 {
+    match chance_but_for_one(then, now) {
+        chance if chance > SUSPECT => SIGNIFICANT,
+        chance => chance.max(CERTAIN),
     }
 }

@@ -30,6 +30,24 @@ pub enum Error {
         /// What the host said.
         source: std::io::Error,
     },
+    /// A file that is there and cannot be read.
+    #[error("cannot read {}: {source}\n  try     git checkout of the file if it is committed; else --save or --bless, which write it", .path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the host said.
+        source: std::io::Error,
+    },
+    /// A saved run that is not one, or of another version.
+    #[error("{}:{line}: {why}\n  try     mayfly bench --save of the same name, which keeps one anew", .path.display())]
+    CorruptRun {
+        /// The file.
+        path: PathBuf,
+        /// Line in it, from 1.
+        line: usize,
+        /// What is wrong.
+        why: String,
+    },
     /// What is neither a saved run nor a revision.
     #[error(
         "{name:?} is neither a saved run ({} is not there) nor a revision ({why})\n  try     mayfly bench --save {name}, which keeps a run; or git log, which names revisions", .path.display()
@@ -124,6 +142,17 @@ pub enum Error {
         /// Counts of its rounds.
         rounds: Vec<u64>,
     },
+}
+
+impl Error {
+    /// Its kind in messages for machines.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Error::Unrepeatable { .. } => "broken",
+            Error::Unwritten { .. } => "host",
+            _ => "usage",
+        }
+    }
 }
 
 fn closeness(name: Option<&str>) -> String {

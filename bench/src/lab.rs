@@ -15,6 +15,17 @@ pub struct Function {
     pub line: u32,
 }
 
+impl Function {
+    /// Its file and line, as far as they are known.
+    pub fn place(&self) -> String {
+        match (self.file.as_str(), self.line) {
+            ("", _) => String::new(),
+            (file, 0) => file.into(),
+            (file, line) => format!("{file}:{line}"),
+        }
+    }
+}
+
 /// What one round of an operation cost, exactly.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Round {

@@ -187,11 +187,19 @@ pub fn times(lab: &mut dyn Lab, benchmark: &Benchmark, boots: u32) -> anyhow::Re
     Ok(times)
 }
 
-/// The middle one, or 0 of none.
+/// The middle one, of an even number what lies between the middle two, or 0 of
+/// none.
 pub fn median(values: &[u64]) -> u64 {
     let mut sorted = values.to_vec();
     sorted.sort_unstable();
-    sorted.get(sorted.len() / 2).copied().unwrap_or(0)
+    let middle = sorted.len() / 2;
+    match (sorted.get(middle), sorted.get(middle.wrapping_sub(1))) {
+        (Some(above), Some(below)) if sorted.len().is_multiple_of(2) => {
+            u64::midpoint(*below, *above)
+        }
+        (Some(middle), _) => *middle,
+        (None, _) => 0,
+    }
 }
 
 #[cfg(test)]
@@ -215,6 +223,19 @@ mod tests {
         let error = exact("x", vec![round(60)]).unwrap_err();
         assert!(error.to_string().contains("[60]"), "{error}");
         assert!(exact("x", Vec::new()).is_err());
+    }
+
+    #[test]
+    fn the_median_of_an_even_number_lies_between_the_middle_two() {
+        for (values, middle) in [
+            (&[][..], 0),
+            (&[7], 7),
+            (&[1000, 1300], 1150),
+            (&[3, 1, 2], 2),
+            (&[u64::MAX, u64::MAX], u64::MAX),
+        ] {
+            assert_eq!(median(values), middle);
+        }
     }
 
     /// A lab whose programs take so much for themselves and for each round.

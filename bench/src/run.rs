@@ -6,11 +6,13 @@
 //! Neighbours: `compare` judges two of these, `report` shows them.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
 
 use serde_json::{Value, json};
 
 use crate::error::Error;
+use crate::functions::{self, Profile};
 use crate::measure::Measured;
 use crate::suite;
 
@@ -25,6 +27,10 @@ pub struct Testbed {
     pub emulated: bool,
     /// Hash of kernel and programs.
     pub guest: String,
+    /// Hash of the tool, the VMM in it.
+    pub tool: String,
+    /// How calls enter the kernel, if one was counted.
+    pub entry: String,
     /// Revision of the source, if it is known.
     pub revision: String,
     /// Seconds since 1970.
@@ -35,6 +41,15 @@ impl Testbed {
     /// Times that were measured here and there can be compared.
     pub fn is_like(&self, other: &Self) -> bool {
         self.host == other.host
+    }
+
+    /// The object that stands for it on a line.
+    pub fn object(&self) -> Value {
+        json!({
+            "v": 1, "reason": "run", "host": self.host, "tsc_khz": self.tsc_khz,
+            "emulated": self.emulated, "guest": self.guest, "tool": self.tool,
+            "entry": self.entry, "revision": self.revision, "when": self.when,
+        })
     }
 
     /// It is of that commit, whose sources were not changed.
@@ -50,6 +65,12 @@ pub struct Kept {
     pub name: String,
     /// Kernel instructions, if they were counted.
     pub instructions: Option<u64>,
+    /// Those that are the same whichever way calls take into the kernel.
+    pub body: u64,
+    /// The instructions by process.
+    pub parts: Vec<u64>,
+    /// The instructions by function.
+    pub functions: Profile,
     /// Median ticks of each machine; none if no times were taken.
     pub medians: Vec<u64>,
     /// First ticks of each machine.
@@ -62,6 +83,7 @@ impl Kept {
     /// What is kept of a benchmark.
     pub fn of(measured: &Measured) -> Self {
         let times = measured.times.as_ref();
+        let exact = measured.exact.as_ref();
         let buckets = times.map(|times| {
             let buckets = times.histogram.iter_recorded();
             buckets
@@ -70,7 +92,10 @@ impl Kept {
         });
         Self {
             name: measured.name.clone(),
-            instructions: measured.exact.as_ref().map(|it| it.instructions),
+            instructions: exact.map(|it| it.instructions),
+            body: exact.map_or(0, |it| it.body),
+            parts: exact.map_or_else(Vec::new, |it| it.parts.clone()),
+            functions: exact.map_or_else(Profile::new, |it| functions::profile(&it.functions)),
             medians: times.map_or_else(Vec::new, |it| it.medians.clone()),
             cold: times.map_or_else(Vec::new, |it| it.cold.clone()),
             buckets: buckets.unwrap_or_default(),
@@ -79,17 +104,17 @@ impl Kept {
 
     /// The time that this share of the samples does not exceed.
     pub fn quantile(&self, share: f64) -> Option<u64> {
-        let total: u64 = self.buckets.iter().map(|(_, count)| count).sum();
+        let total: u128 = self.buckets.iter().map(|it| u128::from(it.1)).sum();
         #[expect(
             clippy::cast_precision_loss,
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
             reason = "a share of far fewer samples than a float has whole numbers"
         )]
-        let rank = (share * total as f64).ceil().max(1.0) as u64;
+        let rank = (share * total as f64).ceil().max(1.0) as u128;
         let mut seen = 0;
         let reached = |(_, count): &&(u64, u64)| {
-            seen += count;
+            seen += u128::from(*count);
             seen >= rank
         };
         self.buckets.iter().find(reached).map(|(ticks, _)| *ticks)
@@ -105,11 +130,14 @@ impl Kept {
             "name": self.name,
             "abi": (interface != "machine").then_some(interface),
             "kernel_instr": self.instructions,
+            "body_instr": self.instructions.map(|_| self.body),
+            "parts": self.instructions.map(|_| &self.parts),
+            "functions": self.functions.iter().map(|((name, file), count)| json!([count, file, name])).collect::<Vec<_>>(),
             "ticks": (!self.buckets.is_empty()).then(|| json!({
                 "min": quantile(0.0), "p50": quantile(0.5), "p90": quantile(0.9),
                 "p99": quantile(0.99), "p999": quantile(0.999), "max": quantile(1.0),
             })),
-            "n": self.buckets.iter().map(|(_, count)| count).sum::<u64>(),
+            "n": self.buckets.iter().fold(0, |sum: u64, it| sum.saturating_add(it.1)),
             "boots": self.medians.len(),
             "medians": self.medians,
             "cold": self.cold,
@@ -123,9 +151,21 @@ impl Kept {
         };
         let buckets = object["buckets"].as_array()?.iter();
         let pair = |it: &Value| Some((it[0].as_u64()?, it[1].as_u64()?));
+        let instructions = object["kernel_instr"].as_u64();
+        let is_counted = instructions.is_some();
+        let function = |it: &Value| {
+            let word = |at: usize| Some(it[at].as_str()?.to_owned());
+            Some(((word(2)?, word(1)?), it[0].as_u64()?))
+        };
+        let functions = object["functions"].as_array().into_iter().flatten();
         Some(Self {
             name: object["name"].as_str()?.into(),
-            instructions: object["kernel_instr"].as_u64(),
+            instructions,
+            body: object["body_instr"]
+                .as_u64()
+                .or((!is_counted).then_some(0))?,
+            parts: numbers("parts").or((!is_counted).then(Vec::new))?,
+            functions: functions.map(function).collect::<Option<_>>()?,
             medians: numbers("medians")?,
             cold: numbers("cold")?,
             buckets: buckets.map(pair).collect::<Option<_>>()?,
@@ -183,12 +223,7 @@ impl Run {
 
     /// It as lines.
     pub fn to_lines(&self) -> String {
-        let it = &self.testbed;
-        let mut text = json!({
-            "v": 1, "reason": "run", "host": it.host, "tsc_khz": it.tsc_khz,
-            "emulated": it.emulated, "guest": it.guest, "revision": it.revision, "when": it.when,
-        })
-        .to_string();
+        let mut text = self.testbed.object().to_string();
         for kept in &self.kept {
             text.push('\n');
             text += &kept.object().to_string();
@@ -217,6 +252,8 @@ impl Run {
                         tsc_khz: object["tsc_khz"].as_u64().unwrap_or(0),
                         emulated: object["emulated"].as_bool().unwrap_or(false),
                         guest: word("guest").unwrap_or_default(),
+                        tool: word("tool").unwrap_or_default(),
+                        entry: word("entry").unwrap_or_default(),
                         revision: word("revision").unwrap_or_default(),
                         when: object["when"].as_u64().unwrap_or(0),
                     };
@@ -254,13 +291,16 @@ impl Run {
     /// Reads it from a file.
     ///
     /// # Errors
-    /// [`Error::NoRun`], [`Error::Corrupt`].
+    /// [`Error::NoRun`], [`Error::Unreadable`], [`Error::CorruptRun`].
     pub fn load(path: &Path) -> Result<Self, Error> {
-        let text = fs::read_to_string(path).map_err(|source| Error::NoRun {
-            path: path.into(),
-            source,
+        let text = fs::read_to_string(path).map_err(|source| {
+            let path = path.into();
+            match source.kind() {
+                ErrorKind::NotFound => Error::NoRun { path, source },
+                _ => Error::Unreadable { path, source },
+            }
         })?;
-        Self::of_lines(&text).map_err(|(line, why)| Error::Corrupt {
+        Self::of_lines(&text).map_err(|(line, why)| Error::CorruptRun {
             path: path.into(),
             line,
             why,
@@ -279,12 +319,17 @@ mod tests {
                 host: "a · kvm".into(),
                 tsc_khz: 2_000_000,
                 emulated: true,
+                tool: "t".into(),
+                entry: "fault".into(),
                 when: 7,
                 ..Testbed::default()
             },
             kept: vec![Kept {
                 name: "patchwork/x".into(),
                 instructions: Some(64),
+                body: 40,
+                parts: vec![60, 4],
+                functions: [(("f".into(), "a.rs".into()), 64)].into(),
                 medians: vec![10, 11],
                 cold: vec![90],
                 buckets: vec![(9, 1), (10, 8), (50, 1)],
@@ -297,6 +342,15 @@ mod tests {
             [9, 10, 10, 50].map(Some)
         );
         assert_eq!(kept.object()["ticks"]["p99"], 50);
+        let huge = Kept {
+            buckets: vec![(1, u64::MAX), (2, u64::MAX)],
+            ..Kept::default()
+        };
+        assert_eq!(
+            [0.1, 0.9].map(|share| huge.quantile(share)),
+            [Some(1), Some(2)]
+        );
+        assert_eq!(huge.object()["n"], u64::MAX);
     }
 
     #[test]
@@ -309,6 +363,10 @@ mod tests {
             2
         );
         let broken = "{\"reason\":\"run\",\"host\":\"a\"}\n{\"reason\":\"benchmark\"}";
+        // Counts of which the parts are not told are of an older version.
+        let older = "{\"reason\":\"run\",\"host\":\"a\"}\n{\"reason\":\"benchmark\",\"name\":\"x\",\"kernel_instr\":5,\"medians\":[],\"cold\":[],\"buckets\":[]}";
+        assert_eq!(Run::of_lines(older).unwrap_err().0, 2);
+        assert!(Run::of_lines(&older.replace("5,", "null,")).is_ok());
         assert_eq!(
             Run::of_lines(broken).unwrap_err(),
             (2, "figures are missing".into())

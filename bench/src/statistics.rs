@@ -1,8 +1,9 @@
 //! What the medians of a few machines say, and with what certainty.
 //!
-//! Purpose: the permutation test, the bootstrap and the A/A floor that
-//! [`crate::compare`] judges by. All draws come of one fixed sequence: the same
-//! figures give the same answer.
+//! Purpose: the rank test, the bootstrap and the A/A floor that
+//! [`crate::compare`] judges by; the test and the floor bear one machine that was
+//! disturbed. All draws come of one fixed sequence: the same figures give the
+//! same answer.
 
 use crate::measure::median;
 
@@ -20,18 +21,33 @@ pub(crate) fn thousandths(before: u64, after: u64) -> i64 {
 }
 
 /// What comparing a kernel with itself gives: of all ways to split its machines
-/// into two halves, the difference that few exceed, in thousandths.
+/// into two halves, the difference that few exceed, in thousandths. The machine
+/// that is farthest from the others is left out: one that was disturbed says
+/// nothing of the rest.
 pub(crate) fn difference_floor(medians: &[u64]) -> u64 {
+    let medians = without_farthest(medians);
     let half = medians.len() / 2;
     if half == 0 {
         return 0;
     }
     let mut differences = Vec::new();
-    each_split(medians, half, |one, other| {
+    each_split(&medians, half, |one, other| {
         differences.push(thousandths(median(one), median(other)).unsigned_abs());
     });
     differences.sort_unstable();
     differences[place(differences.len(), CONFIDENCE)]
+}
+
+/// All but the one farthest from their median; of fewer than four none can be
+/// told to be that.
+fn without_farthest(values: &[u64]) -> Vec<u64> {
+    let mut kept = values.to_vec();
+    if kept.len() >= 4 {
+        let middle = median(values);
+        kept.sort_by_key(|value| value.abs_diff(middle));
+        kept.pop();
+    }
+    kept
 }
 
 /// Where the change between two sets lies, in thousandths: the bootstrap, by the
@@ -50,33 +66,46 @@ pub(crate) fn interval(one: &[u64], other: &[u64]) -> (i64, i64) {
     (at(tail), at(1.0 - tail))
 }
 
-/// The least chance that [`permutation_test`] can give of sets of so many values:
-/// that of the most extreme of all ways to choose.
+/// The least chance that [`rank_test`] can give of sets of so many values.
 pub(crate) fn least_chance(one: usize, other: usize) -> f64 {
-    // Of two equal sizes, choosing the other half is as extreme.
-    let extreme = if one == other { 2.0 } else { 1.0 };
-    let step = |chance: f64, index: usize| chance * share(index, other + index);
-    (1..=one).fold(extreme, step)
+    chance_of(0, one, other)
 }
 
-/// Chance of two sets of equal things to differ in their means as these do, or
-/// more.
-pub(crate) fn permutation_test(one: &[u64], other: &[u64]) -> f64 {
-    let all: Vec<u64> = one.iter().chain(other).copied().collect();
-    let sum = |of: &[u64]| of.iter().map(|it| i128::from(*it)).sum::<i128>();
-    // Of two means, compared without fractions.
-    let difference = |here: &[u64], there: &[u64]| {
-        (sum(here) * there.len() as i128 - sum(there) * here.len() as i128).abs()
-    };
-    let seen = difference(one, other);
-    let (mut extreme, mut tried) = (0_u64, 0_u64);
-    each_split(&all, one.len(), |here, there| {
-        tried += 1;
-        extreme += u64::from(difference(here, there) >= seen);
-    });
-    #[expect(clippy::cast_precision_loss, reason = "counts of a few thousand")]
-    let chance = extreme as f64 / tried.max(1) as f64;
-    chance
+/// The chance that [`rank_test`] gives of two sets that are apart, but for one
+/// value that lies beyond the whole other set.
+pub(crate) fn chance_but_for_one(one: usize, other: usize) -> f64 {
+    chance_of(one.max(other), one, other)
+}
+
+/// Chance of two sets of equal things to differ in their ranks as these do, or
+/// more (Mann and Whitney, exact): however far off one value is, it counts as
+/// one.
+pub(crate) fn rank_test(one: &[u64], other: &[u64]) -> f64 {
+    // Pairs of which the first is larger; of equal ones, half.
+    let pairs = one.iter().flat_map(|a| other.iter().map(move |b| (a, b)));
+    let twice: usize = pairs
+        .map(|(a, b)| 1 + usize::from(a > b) - usize::from(a < b))
+        .sum();
+    let least = twice.min(2 * one.len() * other.len() - twice);
+    chance_of(least.div_ceil(2), one.len(), other.len())
+}
+
+/// Chance that at most so many pairs are the wrong way round, whichever that is.
+fn chance_of(pairs: usize, one: usize, other: usize) -> f64 {
+    // As many ways as there are partitions of the number of such pairs into at
+    // most `one` parts of at most `other` each.
+    let mut ways = vec![vec![0.0; pairs + 1]; one + 1];
+    ways[0][0] = 1.0;
+    for part in 1..=other.min(pairs) {
+        for parts in 1..=one {
+            for sum in part..=pairs {
+                ways[parts][sum] += ways[parts - 1][sum - part];
+            }
+        }
+    }
+    let extreme: f64 = ways.iter().flatten().sum();
+    let all = (1..=one).fold(1.0, |all, index| all / share(index, other + index));
+    (2.0 * extreme / all).min(1.0)
 }
 
 /// Splits values into `count` of them and the others: in all ways if there are
@@ -150,13 +179,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn drawn_permutations_tell_what_all_of_them_would() {
-        let ten = |from: u64| (from..from + 10).collect::<Vec<u64>>();
-        assert!(permutation_test(&ten(100), &ten(130)) < 0.001);
-        assert!(permutation_test(&ten(100), &ten(100)) > 0.9);
-        // All 252 ways; two of them are as extreme.
-        let chance = permutation_test(&[1, 2, 3, 4, 5], &[6, 7, 8, 9, 10]);
+    fn ranks_tell_how_rare_a_difference_is() {
+        // Ways to choose 5 of 10: 252; two of them are as extreme.
+        let chance = rank_test(&[1, 2, 3, 4, 5], &[6, 7, 8, 9, 10]);
         assert!((chance - 2.0 / 252.0).abs() < 1e-9, "{chance}");
+        // Tables of Mann and Whitney: 19 ways have 5 pairs or fewer.
+        let off = rank_test(&[1, 2, 3, 4, 9000], &[6, 7, 8, 9, 10]);
+        assert!((off - 38.0 / 252.0).abs() < 1e-9, "{off}");
+        assert!((off - chance_but_for_one(5, 5)).abs() < 1e-9, "{off}");
+        let ten = |from: u64| (from..from + 10).collect::<Vec<u64>>();
+        assert!(rank_test(&ten(100), &ten(130)) < 0.001);
+        for equal in [&[5][..], &[5; 12], &[1, 2, 3, 4]] {
+            assert!(rank_test(equal, equal) > 0.9, "{equal:?}");
+        }
+        let many: Vec<u64> = (0..100).collect();
+        assert!(rank_test(&many, &many) > 0.9);
     }
 
     #[test]
@@ -164,7 +201,7 @@ mod tests {
         for (one, other) in [(1, 1), (1, 3), (3, 3), (3, 4), (4, 4), (5, 2)] {
             let below: Vec<u64> = (0..one).collect();
             let above: Vec<u64> = (0..other).map(|it| 1000 + it).collect();
-            let chance = permutation_test(&below, &above);
+            let chance = rank_test(&below, &above);
             let least = least_chance(below.len(), above.len());
             assert!(
                 (chance - least).abs() < 1e-9,
@@ -179,8 +216,16 @@ mod tests {
         assert_eq!(difference_floor(&[1000]), 0);
         assert_eq!(difference_floor(&[1000; 6]), 0);
         assert!((99..=112).contains(&difference_floor(&[1000, 1100])));
-        // One that was disturbed does not move a median.
-        assert!(difference_floor(&[1000, 1001, 1002, 1000, 1001, 9000]) < 5);
+        // One that was disturbed does not move it, however many there are.
+        for off in [300, 1300, 9000, u64::MAX] {
+            assert!(
+                difference_floor(&[1000, 1001, 1002, 1000, off]) < 5,
+                "{off}"
+            );
+            assert!(difference_floor(&[1000, 1001, 1002, 1000, 1001, off]) < 5);
+        }
+        // Two are how this kernel is.
+        assert!(difference_floor(&[1000, 1001, 1002, 1300, 1301]) > 100);
     }
 
     #[test]

@@ -84,6 +84,15 @@ const fn few(name: &'static str, task: Task) -> Benchmark {
 /// What all times of machines are compared with: the least that the host can do.
 pub const FLOOR: &str = "machine/fork/floor";
 
+/// What is timed without a kernel of ours, to tell how the host is: times of these
+/// are no verdict on a kernel.
+const OF_HOST: [&str; 3] = [FLOOR, "machine/ring0/instruction", "machine/run/nothing"];
+
+/// It has no kernel of ours in it, and tells how the host is.
+pub fn is_of_host(name: &str) -> bool {
+    OF_HOST.contains(&name)
+}
+
 /// What a benchmark's samples are.
 pub fn unit(name: &str) -> &'static str {
     match name.starts_with("machine/memory/") {
@@ -228,6 +237,7 @@ mod tests {
         assert!(ALL.iter().all(|benchmark| {
             ["machine", "xeneva", "patchwork", "veridian"].contains(&benchmark.interface())
         }));
+        assert!(OF_HOST.iter().all(|name| names.contains(name)));
         names.sort_unstable();
         let count = names.len();
         names.dedup();

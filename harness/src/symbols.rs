@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 
 use addr2line::Context;
 use gimli::{EndianSlice, LittleEndian, SectionId};
-use object::{Object as _, ObjectSection as _, ObjectSymbol as _};
+use object::{Object as _, ObjectSection as _, ObjectSymbol as _, SymbolKind};
 
 use crate::{image, snippet};
 
@@ -167,10 +167,22 @@ fn dwarf_frames(context: &Context<Reader<'_>>, address: u64) -> Option<Vec<Frame
 /// The nearest symbol at or below the address: assembly has no line table.
 fn symbol_frame(file: &object::File<'_>, address: u64) -> Option<Frame> {
     let map = file.symbol_map();
-    let symbol = map.before(address)?;
-    let offset = address - symbol.address();
+    let nearest = map.before(address)?;
+    // A label of the assembly names what is there better than a place that the
+    // linker's script has named, which can be the same address.
+    let is_label = |symbol: &object::Symbol<'_, '_>| {
+        let is_code = !matches!(symbol.kind(), SymbolKind::Section | SymbolKind::File);
+        symbol.address() == nearest.address() && symbol.is_local() && is_code
+    };
+    let label = file.symbols().find(is_label);
+    let label = label.and_then(|symbol| symbol.name().ok());
+    let name = label.filter(|name| !name.is_empty());
+    let offset = address - nearest.address();
     Some(Frame {
-        function: format!("{:#}+{offset:#x}", rustc_demangle::demangle(symbol.name())),
+        function: format!(
+            "{:#}+{offset:#x}",
+            rustc_demangle::demangle(name.unwrap_or(nearest.name()))
+        ),
         file: None,
         line: None,
     })
@@ -220,6 +232,13 @@ mod tests {
             line: Some(3),
         };
         assert_eq!(frame.to_string(), "f  a.rs:3");
+    }
+
+    #[test]
+    fn a_label_names_code_before_a_place_of_the_linker_does() {
+        let start = kernel_symbol("kernel_start").unwrap();
+        let frames = kernel_frames(start);
+        assert_eq!(frames[0].function, "page_fault+0x0");
     }
 
     #[test]

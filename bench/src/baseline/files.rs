@@ -27,7 +27,7 @@ impl Baseline {
     /// Reads the files in a folder.
     ///
     /// # Errors
-    /// [`Error::Missing`], [`Error::Corrupt`].
+    /// [`Error::Missing`], [`Error::Unreadable`], [`Error::Corrupt`].
     pub fn load(folder: &Path) -> Result<Self, Error> {
         let missing = |source| Error::Missing {
             path: folder.into(),
@@ -42,8 +42,10 @@ impl Baseline {
         for entry in entries {
             let path = entry.path();
             if path.extension().is_some_and(|it| it == "txt") {
-                let text = fs::read_to_string(&path).map_err(missing)?;
-                files.push((path, text));
+                match fs::read_to_string(&path) {
+                    Ok(text) => files.push((path, text)),
+                    Err(source) => return Err(Error::Unreadable { path, source }),
+                }
             }
         }
         if files.is_empty() {

@@ -1,5 +1,6 @@
 //! Formats of other tools: 20 lines each.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use serde_json::{Map, Value, json};
@@ -51,33 +52,66 @@ pub fn github(run: &Run) -> Value {
 }
 
 /// CSV for Apache Otava: a row a run, a column a metric; the first are its time
-/// and what attributes it.
-pub fn csv(runs: &[Run]) -> String {
-    let mut names: Vec<&str> = Vec::new();
-    for kept in runs.iter().flat_map(|run| &run.kept) {
-        if !names.contains(&kept.name.as_str()) {
-            names.push(&kept.name);
+/// and what attributes it. Of the runs in `history` those of this testbed which
+/// have at least half of its metrics are rows, and what all rows have are columns:
+/// a cell without a number would be refused, times of two hosts are no series.
+pub fn csv(run: &Run, history: &[Run]) -> String {
+    let ours = metrics(run);
+    let mut columns: Vec<&str> = ours.iter().map(|(name, _)| name.as_str()).collect();
+    let mut rows = Vec::new();
+    let here = history.iter().filter(|it| it.testbed.is_like(&run.testbed));
+    for other in here {
+        let theirs: BTreeMap<String, u64> = metrics(other).into_iter().collect();
+        let shared = ours.iter().filter(|(name, _)| theirs.contains_key(name));
+        if 2 * shared.count() >= ours.len() {
+            columns.retain(|name| theirs.contains_key(*name));
+            rows.push((other, theirs));
         }
     }
+    rows.push((run, ours.iter().cloned().collect()));
     let mut text = String::from("time,revision,host");
-    for name in &names {
-        // Writing to a string does not fail.
-        let _ = write!(text, ",{name}:kernel_instr,{name}:ticks_p50");
+    for name in &columns {
+        text.push(',');
+        text += &quoted(name);
     }
     text.push('\n');
-    let cell = |number: Option<u64>| number.map_or_else(String::new, |it| it.to_string());
-    for run in runs {
-        let host = run.testbed.host.replace([',', '"'], " ");
-        let _ = write!(text, "{},{},{host}", run.testbed.when, run.testbed.revision);
-        for name in &names {
-            let kept = run.find(name);
-            let count = cell(kept.and_then(|it| it.instructions));
-            let ticks = cell(kept.and_then(|it: &Kept| it.quantile(0.5)));
-            let _ = write!(text, ",{count},{ticks}");
+    for (run, cells) in rows {
+        let it = &run.testbed;
+        // Writing to a string does not fail.
+        let _ = write!(
+            text,
+            "{},{},{}",
+            it.when,
+            quoted(&it.revision),
+            quoted(&it.host)
+        );
+        for name in &columns {
+            let _ = write!(text, ",{}", cells.get(*name).copied().unwrap_or(0));
         }
         text.push('\n');
     }
     text
+}
+
+/// The metrics of a run, in the order of its benchmarks.
+fn metrics(run: &Run) -> Vec<(String, u64)> {
+    let of = |kept: &Kept| {
+        let metric =
+            |what: &str, number: Option<u64>| Some((format!("{}:{what}", kept.name), number?));
+        [
+            metric("kernel_instr", kept.instructions),
+            metric("ticks_p50", kept.quantile(0.5)),
+        ]
+    };
+    run.kept.iter().flat_map(of).flatten().collect()
+}
+
+/// A cell that may have commas in it.
+fn quoted(text: &str) -> String {
+    match text.contains([',', '"', '\n', '\r']) {
+        true => format!("\"{}\"", text.replace('"', "\"\"")),
+        false => text.into(),
+    }
 }
 
 #[cfg(test)]
@@ -121,9 +155,54 @@ mod tests {
                 .all(|it| it["name"].is_string() && it["unit"].is_string() && it["value"].is_u64())
         );
         assert_eq!(entries.len(), 3);
-        let csv = csv(&[run(), run()]);
-        let rows: Vec<usize> = csv.lines().map(|line| line.split(',').count()).collect();
-        assert_eq!(rows, [7, 7, 7]);
-        assert!(csv.contains("5,,x  y,64,10,,7"), "{csv}");
+    }
+
+    /// The cells of a row, quotes taken off.
+    fn cells(row: &str) -> Vec<String> {
+        let (mut cells, mut inside) = (vec![String::new()], false);
+        for it in row.chars() {
+            match it {
+                '"' => inside = !inside,
+                ',' if !inside => cells.push(String::new()),
+                it => cells.last_mut().unwrap().push(it),
+            }
+        }
+        cells
+    }
+
+    #[test]
+    fn a_row_of_csv_has_a_number_in_each_column() {
+        let of = |host: &str, revision: &str, kept: Vec<Kept>| Run {
+            testbed: Testbed {
+                host: host.into(),
+                revision: revision.into(),
+                ..run().testbed
+            },
+            kept,
+        };
+        let now = of("x, y", "abc, changed", run().kept);
+        let [both, timed] = <[Kept; 2]>::try_from(run().kept).unwrap();
+        let mut untimed = both.clone();
+        untimed.buckets.clear();
+        let history = [
+            of("another", "a", run().kept),
+            of("x, y", "b", vec![untimed.clone(), timed.clone()]),
+            of("x, y", "c", vec![untimed]),
+        ];
+        let text = csv(&now, &history);
+        let rows: Vec<Vec<String>> = text.lines().map(cells).collect();
+        let columns = [
+            "time",
+            "revision",
+            "host",
+            "a/b:kernel_instr",
+            "machine/c:ticks_p50",
+        ];
+        assert_eq!(rows[0], columns, "{text}");
+        assert_eq!(rows[1], ["5", "b", "x, y", "64", "7"], "{text}");
+        assert_eq!(rows[2], ["5", "abc, changed", "x, y", "64", "7"], "{text}");
+        assert_eq!(rows.len(), 3, "{text}");
+        assert_eq!(csv(&now, &[]).lines().count(), 2);
+        assert!(csv(&now, &[]).contains("a/b:ticks_p50"));
     }
 }

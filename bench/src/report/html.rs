@@ -102,11 +102,10 @@ fn changes(changes: &[Change], body: &mut String) {
             let it = &grew.function;
             let _ = writeln!(
                 body,
-                "{row}{}<td class=left>{}<td class=left>{}:{}",
+                "{row}{}<td class=left>{}<td class=left>{}",
                 signed(grew.by.into()),
                 escaped(&it.name),
-                escaped(&it.file),
-                it.line
+                escaped(&it.place())
             );
         }
     }
@@ -188,6 +187,7 @@ mod tests {
             medians: vec![10],
             cold: vec![12],
             buckets: vec![(9, 3), (12, 1)],
+            ..Kept::default()
         };
         let run = |count| Run {
             testbed: Testbed {

@@ -14,27 +14,32 @@ const BARS: u64 = 48;
 /// How often which time was measured; what lies beyond the 99th percentile
 /// shares the last bar, so that one outlier does not squeeze the rest.
 pub(super) fn distribution(buckets: &[(u64, u64)]) -> String {
-    let total: u64 = buckets.iter().map(|(_, count)| count).sum();
+    // Counts of a file that somebody wrote may be of any size.
+    let total: u128 = buckets.iter().map(|(_, count)| u128::from(*count)).sum();
     let low = buckets.first().map_or(0, |(ticks, _)| *ticks);
-    let mut seen = 0;
+    let mut seen = 0_u128;
     let most = buckets.iter().find(|(_, count)| {
-        seen += count;
+        seen += u128::from(*count);
         seen * 100 >= total * 99
     });
-    let high = most.map_or(low, |(ticks, _)| *ticks).max(low + 1);
-    let mut bars = vec![0; usize::try_from(BARS).unwrap_or(1)];
+    let high = most
+        .map_or(low, |(ticks, _)| *ticks)
+        .max(low.saturating_add(1));
+    let mut bars = vec![0_u128; usize::try_from(BARS).unwrap_or(1)];
     for (ticks, count) in buckets {
-        let at = (ticks - low) * (BARS - 1) / (high - low);
-        let at = usize::try_from(at.min(BARS - 1)).unwrap_or(0);
+        let beyond = u128::from(ticks.saturating_sub(low)) * u128::from(BARS - 1);
+        let at = beyond / u128::from((high - low).max(1));
+        let at = usize::try_from(at.min(u128::from(BARS - 1))).unwrap_or(0);
         if let Some(bar) = bars.get_mut(at) {
-            *bar += count;
+            *bar += u128::from(*count);
         }
     }
     let tallest = bars.iter().copied().max().unwrap_or(1).max(1);
     let mut svg = open();
     let width = WIDTH / BARS;
     for (index, count) in (0_u64..).zip(&bars).filter(|(_, count)| **count > 0) {
-        let height = (count * (HEIGHT - 4) / tallest).max(1);
+        let height = count * u128::from(HEIGHT - 4) / tallest;
+        let height = u64::try_from(height).unwrap_or(HEIGHT).max(1);
         // Writing to a string does not fail.
         let _ = write!(
             svg,
@@ -57,7 +62,11 @@ pub(super) fn history(counts: &[u64]) -> String {
         .map(|(index, count)| {
             let y = match high - low {
                 0 => HEIGHT / 2,
-                range => HEIGHT - 6 - (count - low) * (HEIGHT - 12) / range,
+                range => {
+                    let part = u128::from(count - low) * u128::from(HEIGHT - 12);
+                    let part = part / u128::from(range);
+                    HEIGHT - 6 - u64::try_from(part).unwrap_or(0)
+                }
             };
             (6 + index * (WIDTH - 12) / last, y)
         })
@@ -96,6 +105,10 @@ mod tests {
         let buckets = [(100, 500), (110, 490), (1_000_000, 1)];
         let svg = distribution(&buckets);
         assert!(svg.contains(">100<") && svg.contains(">110<"), "{svg}");
+        let huge = u64::MAX;
+        assert!(distribution(&[(0, huge), (huge, huge)]).contains("<rect"));
+        assert!(distribution(&[(huge, 1), (5, huge)]).contains("<rect"));
+        assert!(history(&[0, huge]).contains("circle"));
         assert!(distribution(&[]).starts_with("<svg") && history(&[5]).contains("circle"));
     }
 }

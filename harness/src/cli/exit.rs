@@ -32,7 +32,7 @@ pub(crate) enum Exit {
 
 impl Exit {
     /// The code as the shell sees it.
-    fn code(self) -> u8 {
+    pub(crate) fn code(self) -> u8 {
         match self {
             Exit::Success => 0,
             Exit::Failure => 1,

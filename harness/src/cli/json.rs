@@ -178,12 +178,14 @@ pub(crate) fn error(error: &anyhow::Error) -> Value {
     let ours = error.downcast_ref::<Error>();
     let phase = ours.and_then(Error::death).map(|death| death.phase.name());
     let unusable = error.downcast_ref::<super::program::Unusable>();
-    let kind = match (ours, unusable) {
-        (Some(ours), _) => ours.kind(),
-        (None, Some(_)) => "program",
-        (None, None) => "broken",
+    let costs = error.downcast_ref::<mayfly_bench::Error>();
+    let kind = match (ours, unusable, costs) {
+        (Some(ours), ..) => ours.kind(),
+        (_, Some(_), _) => "program",
+        (.., Some(costs)) => costs.kind(),
+        (None, None, None) => "broken",
     };
-    json!({"kind": kind, "message": format!("{error:#}"), "phase": phase})
+    json!({"kind": kind, "message": super::say::words(error), "phase": phase})
 }
 
 /// A row of the coverage table.

@@ -31,6 +31,8 @@ pub(crate) struct Say {
     verbose: u8,
     output_is_data: bool,
     written: Written,
+    /// The result is one document: lines for people go beside it.
+    document: bool,
 }
 
 impl Say {
@@ -41,6 +43,7 @@ impl Say {
             verbose,
             output_is_data: true,
             written: Written::default(),
+            document: false,
         }
     }
 
@@ -53,6 +56,15 @@ impl Say {
     /// The same with JSON on, for a command's own `--json`.
     pub(crate) fn with_json(&self, json: bool) -> Self {
         Self::new(self.json || json, self.quiet, self.verbose)
+    }
+
+    /// The same for a result that is one document, which only
+    /// [`raw`](Self::raw) prints: lines for people are told beside it.
+    pub(crate) fn with_document(&self) -> Self {
+        Self {
+            document: true,
+            ..Self::new(false, self.quiet, self.verbose)
+        }
     }
 
     /// Nothing but results and errors is printed.
@@ -72,6 +84,10 @@ impl Say {
 
     /// A line of a result, for people.
     pub(crate) fn line(&mut self, line: &str) -> io::Result<()> {
+        if self.document {
+            self.progress(line);
+            return Ok(());
+        }
         ignore_closed(writeln!(anstream::stdout().lock(), "{line}"))
     }
 
@@ -160,8 +176,19 @@ impl Say {
             drop(self.json("error", super::json::error(error)));
         }
         let (on, off) = (WRONG.render(), WRONG.render_reset());
-        to_stderr(format_args!("{on}error{off}: {error:#}"));
+        to_stderr(format_args!("{on}error{off}: {}", words(error)));
     }
+}
+
+/// An error and what caused it, without causes that it has told itself.
+pub(crate) fn words(error: &anyhow::Error) -> String {
+    let mut words = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !words.contains(&cause) {
+            words = format!("{words}: {cause}");
+        }
+    }
+    words
 }
 
 /// A line on standard error. Where that cannot be written nobody is left to be
@@ -194,4 +221,23 @@ fn ignore_closed(result: io::Result<()>) -> io::Result<()> {
 /// `text` in a style.
 pub(crate) fn styled(style: Style, text: impl std::fmt::Display) -> String {
     format!("{}{text}{}", style.render(), style.render_reset())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let missing = || io::Error::from(ErrorKind::NotFound);
+        let told = mayfly_bench::Error::Missing {
+            path: "x".into(),
+            source: missing(),
+        };
+        let told = words(&told.into());
+        assert_eq!(told.matches("not found").count(), 1, "{told}");
+        assert!(told.ends_with("writes it"), "{told}");
+        let context = anyhow::Error::from(missing()).context("reading x");
+        assert_eq!(words(&context), "reading x: entity not found");
+    }
 }

@@ -36,6 +36,11 @@ fn said(mut command: Command) -> (i32, String) {
     (code, text(&output.stdout) + &text(&output.stderr))
 }
 
+/// No figure was there before the tool gave up.
+fn is_unmeasured(words: &str) -> bool {
+    !words.contains("kernel instr")
+}
+
 /// A repository with a kernel's folder in it, and a baseline.
 fn repository() -> TempDir {
     let baseline = blessed();
@@ -67,9 +72,22 @@ fn repository() -> TempDir {
 #[test]
 fn a_baseline_that_is_missing_or_corrupt_is_told_with_its_place() {
     let empty = TempDir::new().expect("a folder");
-    let (code, _, errors) = bench(empty.path(), &["--against", "baseline", NULL]);
+    let (code, out, errors) = bench(empty.path(), &["--against", "baseline", NULL]);
     assert_eq!(code, 2);
     assert!(errors.contains("there is no baseline at"), "{errors}");
+    assert!(is_unmeasured(&out) && errors.matches("(os error").count() < 2);
+    let json = ["--message-format", "json", "--against", "baseline", NULL];
+    let (_, out, _) = bench(empty.path(), &json);
+    assert!(out.contains("\"kind\":\"usage\""), "{out}");
+
+    let folder = blessed();
+    fs::write(folder.path().join("patchwork.txt"), [0xff, 0xfe]).expect("written");
+    let (code, _, errors) = bench(folder.path(), &["--against", "baseline", NULL]);
+    assert_eq!(code, 2);
+    assert!(
+        errors.contains("cannot read") && errors.contains("patchwork.txt"),
+        "{errors}"
+    );
 
     for (file, text, place, why) in [
         (
@@ -135,7 +153,35 @@ fn times_of_another_testbed_are_refused_and_counts_are_not() {
     fs::write(&file, "{").expect("written");
     let (code, words) = tool(folder.path(), &against);
     assert_eq!(code, 2);
-    assert!(words.contains("mine.jsonl:1: "), "{words}");
+    assert!(
+        words.contains("mine.jsonl:1: ") && words.contains("--save"),
+        "{words}"
+    );
+    assert!(
+        !words.contains("--bless") && is_unmeasured(&words),
+        "{words}"
+    );
+    fs::write(&file, [0xff, 0xfe]).expect("written");
+    let (code, words) = tool(folder.path(), &against);
+    assert_eq!(code, 2);
+    assert!(words.contains("cannot read"), "{words}");
+}
+
+#[test]
+fn a_shallow_clone_is_told_from_a_revision_that_is_not() {
+    let folder = repository();
+    let clone = TempDir::new().expect("a folder");
+    let from = format!("file://{}", folder.path().display());
+    let done = Command::new("git")
+        .args(["clone", "--quiet", "--depth", "1", &from, "."])
+        .current_dir(clone.path())
+        .status();
+    assert!(done.expect("git is installed").success());
+    for with in ["--ab", "--against"] {
+        let (code, words) = tool(clone.path(), &[with, "HEAD~1", NULL]);
+        assert_eq!(code, 2, "{words}");
+        assert!(words.contains("git fetch --unshallow"), "{words}");
+    }
 }
 
 #[test]
@@ -198,9 +244,36 @@ fn a_gate_that_would_compare_nothing_is_wrong_use() {
 #[test]
 fn options_that_would_do_nothing_are_wrong_use() {
     let folder = TempDir::new().expect("a folder");
-    let (code, words) = tool(folder.path(), &["--exact", "--save", "baseline", NULL]);
+    for name in ["baseline", "../escaped", "a/b", "HEAD~1"] {
+        let (code, words) = tool(folder.path(), &["--exact", "--save", name, NULL]);
+        assert_eq!(code, 2, "{words}");
+        assert!(
+            words.contains("another name") && is_unmeasured(&words),
+            "{words}"
+        );
+    }
+    // A revision would not be found any more.
+    let (code, words) = tool(repository().path(), &["--exact", "--save", "HEAD", NULL]);
     assert_eq!(code, 2, "{words}");
-    assert!(words.contains("another name"), "{words}");
+    assert!(words.contains("git has a revision of that name"), "{words}");
+    let (code, words) = tool(folder.path(), &["--bless", "machine/fork/floor"]);
+    assert_eq!(code, 2, "{words}");
+    assert!(words.contains("has times and no counts"), "{words}");
+    for refused in [
+        &["--exact", "--bless", NULL][..],
+        &[
+            "--exact",
+            "--format",
+            "json",
+            "--out",
+            "no/such/folder",
+            NULL,
+        ],
+    ] {
+        let (code, words) = tool(folder.path(), refused);
+        assert_eq!(code, 2, "{words}");
+        assert!(is_unmeasured(&words), "{words}");
+    }
     let (code, words) = tool(folder.path(), &["--exact", "--out", "file", NULL]);
     assert_eq!(code, 2, "{words}");
     assert!(words.contains("--format"), "{words}");

@@ -15,12 +15,16 @@ use mayfly_bench::baseline::Baseline;
 use mayfly_bench::compare;
 use mayfly_bench::{Benchmark, Error, Run};
 
-use super::{Found, Options, all, counted, export, saved, show};
+use super::found::Found;
+use super::{AGAIN, Options, all, export, saved, show};
 use crate::cli::exit::Exit;
 use crate::cli::say::Say;
 
 /// Target of the kernel.
 const TARGET: &str = "x86_64-unknown-none";
+
+/// Lines of a compiler's complaint that are told.
+const LINES: usize = 40;
 
 /// Machines of each kernel in a round.
 const SIDE: usize = 2;
@@ -38,12 +42,18 @@ pub(super) fn run(
         let (then, now) = (machines, machines);
         return Err(Error::Few { then, now }.into());
     }
-    let kernel = match Path::new(other).join("Cargo.toml").is_file() {
+    let is_folder = Path::new(other).join("Cargo.toml").is_file();
+    // A branch of the same name is meant, unless a path is written.
+    let is_path = other.starts_with(['.', '/']);
+    let kernel = match is_folder && (is_path || saved::commit(other).is_none()) {
         true => build(other, Path::new(other))?,
         false => of_revision(other, say)?,
     };
-    let whole = options.filter.is_none();
-    let mut found = Found::default();
+    let testbed = saved::testbed()?;
+    let mut found = Found {
+        remedy: "that is what the two kernels differ by".into(),
+        ..Found::default()
+    };
     // Its counts become a baseline, for a moment.
     let folder = tempfile::tempdir()?;
     std::fs::write(folder.path().join("machine.txt"), "")?;
@@ -57,11 +67,10 @@ pub(super) fn run(
         exact: true,
         ..options.clone()
     };
-    let (measured, entry) = all(&exact, chosen, say)?;
-    found.changes = agreed.changes(&measured, entry, whole);
-    found.counts = counted(&measured);
+    let figures = all(&exact, chosen, say)?;
+    found.count(&agreed, &figures, true, options.filter.is_none());
     show::changes(&found, say)?;
-    let mut ours = Run::of(saved::testbed()?, &measured);
+    let mut ours = figures.run(testbed);
     if !options.exact {
         let (theirs, timed) = times(options, &kernel, rounds, say)?;
         found.compared = compare::twice(&theirs, &timed, &[], |name| {
@@ -70,24 +79,22 @@ pub(super) fn run(
                 filter: Some(name.into()),
                 ..options.clone()
             };
-            let (theirs, timed) = times(&one, &kernel, rounds, say)?;
+            let (theirs, timed) = times(&one, &kernel, AGAIN * rounds, say)?;
             let kept = |run: &Run| run.find(name).cloned().context("a turn told no times");
             anyhow::Ok((kept(&theirs)?, kept(&timed)?))
         })?;
         show::compared(&found.compared, say)?;
         for kept in &mut ours.kept {
             if let Some(timed) = timed.find(&kept.name) {
-                let instructions = kept.instructions;
-                *kept = timed.clone();
-                kept.instructions = instructions;
+                kept.medians.clone_from(&timed.medians);
+                kept.cold.clone_from(&timed.cold);
+                kept.buckets.clone_from(&timed.buckets);
             }
         }
     }
-    export(options, &ours, &saved::all(), &found, say)?;
-    Ok(match found.is_regression() {
-        true => Exit::Regression,
-        false => Exit::Success,
-    })
+    show::results(&figures, &ours, &found, say)?;
+    export::export(options, &ours, &saved::all(), &found, say)?;
+    Ok(found.exit())
 }
 
 /// Takes times of both, A B B A so often.
@@ -140,9 +147,17 @@ fn of_revision(revision: &str, say: &mut Say) -> anyhow::Result<PathBuf> {
     };
     let root = saved::root()
         .map_err(|complaint| refused(&complaint, "git, and a checkout with its history"))?;
-    let commit = saved::commit(revision)
-        .ok_or_else(|| refused("there is no such revision", "git log names some"))?;
-    let changed = saved::changes(&root);
+    let commit = saved::commit(revision).ok_or_else(|| match saved::is_shallow() {
+        true => refused(
+            "there is no such revision in this clone, which is shallow",
+            "git fetch --unshallow",
+        ),
+        false => refused("there is no such revision", "git log names some"),
+    })?;
+    let changed = saved::changes(&root).map_err(|complaint| {
+        let why = format!("git cannot tell whether the working tree is changed: {complaint}");
+        refused(&why, "git status there says more")
+    })?;
     if !changed.is_empty() {
         let why =
             format!("the working tree is changed, so that B would be no revision:\n{changed}");
@@ -152,17 +167,20 @@ fn of_revision(revision: &str, say: &mut Say) -> anyhow::Result<PathBuf> {
     let folder = saved::work().join("trees").join(&commit);
     say.step("Checkout", &format!("{revision}, {commit}"));
     let place = folder.display().to_string();
-    let _ = saved::git(&["worktree", "prune"]);
-    if !folder.join("Cargo.toml").is_file() {
-        saved::asked(&["worktree", "add", "--detach", "--force", &place, &commit]).map_err(
-            |complaint| {
-                let why = format!("it cannot be checked out: {complaint}");
-                refused(&why, "git worktree list shows what is in the way")
-            },
-        )?;
-    }
+    // What a run that was interrupted has left is not whole.
+    let remove = || {
+        let _ = saved::git(&["worktree", "remove", "--force", &place]);
+        let _ = std::fs::remove_dir_all(&folder);
+    };
+    remove();
+    saved::asked(&["worktree", "add", "--detach", "--force", &place, &commit]).map_err(
+        |complaint| {
+            let why = format!("it cannot be checked out: {complaint}");
+            refused(&why, "git worktree list shows what is in the way")
+        },
+    )?;
     let built = build(&commit, &folder);
-    let _ = saved::git(&["worktree", "remove", "--force", &place]);
+    remove();
     built
 }
 
@@ -200,11 +218,8 @@ fn build(name: &str, folder: &Path) -> anyhow::Result<PathBuf> {
     let built = artifacts.next_back().filter(|_| output.status.success());
     let built = built.ok_or_else(|| Error::Revision {
         revision: name.into(),
-        why: format!(
-            "its kernel does not build:\n{}",
-            String::from_utf8_lossy(&output.stderr)
-        ),
-        remedy: "cargo build there says more",
+        why: format!("its kernel does not build:\n{}", last_lines(&output.stderr)),
+        remedy: "git worktree add FOLDER of it; and --ab FOLDER, once it builds there",
     })?;
     // The next build writes to the same place.
     let file: String = name
@@ -214,4 +229,11 @@ fn build(name: &str, folder: &Path) -> anyhow::Result<PathBuf> {
     let kept = work.join(format!("{file}.elf"));
     std::fs::copy(built, &kept)?;
     Ok(kept)
+}
+
+/// The end of what a compiler said.
+fn last_lines(said: &[u8]) -> String {
+    let said = String::from_utf8_lossy(said);
+    let lines: Vec<&str> = said.lines().collect();
+    lines[lines.len().saturating_sub(LINES)..].join("\n")
 }

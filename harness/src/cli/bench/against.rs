@@ -20,6 +20,10 @@ pub(super) struct Against {
     pub(super) agreed: Option<Baseline>,
     /// A run that was kept.
     pub(super) kept: Option<Run>,
+    /// All counts were agreed on: one that is new or gone is a change, too.
+    pub(super) is_gate: bool,
+    /// What can be done about counts that changed.
+    pub(super) remedy: String,
 }
 
 /// Finds what the options ask for; an error if none of `chosen` can be compared
@@ -37,11 +41,18 @@ pub(super) fn find(
         BASELINE => Against {
             agreed: Some(Baseline::load(&folder(options.baseline.as_deref()))?),
             kept: None,
+            is_gate: true,
+            remedy: accept(options.baseline.as_deref()),
         },
-        name if saved::path(name).is_file() => Against {
-            agreed: None,
-            kept: Some(Run::load(&saved::path(name))?),
-        },
+        name if saved::is_name(name) && saved::path(name).is_file() => {
+            let run = Run::load(&saved::path(name))?;
+            Against {
+                agreed: Some(Baseline::of_run(&run)),
+                kept: Some(run),
+                is_gate: false,
+                remedy: format!("keep this run in its place: mayfly bench --save {name}"),
+            }
+        }
         name => of_revision(name, options, testbed, say)?,
     };
     if options.exact {
@@ -65,11 +76,9 @@ impl Against {
     fn has(&self, benchmark: &Benchmark) -> bool {
         let kept = self.kept.as_ref().and_then(|run| run.find(benchmark.name));
         let is_timed = kept.is_some_and(|kept| !kept.medians.is_empty());
-        let is_agreed = match self.agreed {
-            // One that is not in it is new, which is told.
-            Some(_) => true,
-            None => kept.is_some_and(|kept| kept.instructions.is_some()),
-        };
+        // One that was never agreed on is new, which is told.
+        let known = |agreed: &Baseline| agreed.instructions(benchmark.name).is_some();
+        let is_agreed = self.is_gate || self.agreed.as_ref().is_some_and(known);
         is_timed || (is_agreed && benchmark.is_counted())
     }
 }
@@ -98,7 +107,12 @@ fn of_revision(
         why: why.into(),
     };
     let root = saved::root().map_err(|complaint| unknown(&complaint))?;
-    let commit = saved::commit(name).ok_or_else(|| unknown("git knows no such revision"))?;
+    let commit = saved::commit(name).ok_or_else(|| {
+        unknown(match saved::is_shallow() {
+            true => "git knows no such revision, but this clone is shallow: git fetch --unshallow",
+            false => "git knows no such revision",
+        })
+    })?;
     let agreed = Baseline::of_files(&files(&root, name, &commit)?)?;
     let mut kept: Option<Run> = None;
     for run in saved::all() {
@@ -117,6 +131,8 @@ fn of_revision(
     Ok(Against {
         agreed: Some(agreed),
         kept,
+        is_gate: false,
+        remedy: format!("they are since {name}; the gate is --against baseline"),
     })
 }
 
@@ -148,6 +164,15 @@ fn files(root: &str, name: &str, commit: &str) -> Result<Vec<(PathBuf, String)>,
             remedy: "--ab, which counts its kernel; or a later revision",
         }),
     }
+}
+
+/// How counts are agreed to.
+fn accept(folder: Option<&Path>) -> String {
+    let folder = folder.map(|it| format!(" --baseline {}", it.display()));
+    format!(
+        "accept them: mayfly bench --exact --bless{}",
+        folder.unwrap_or_default()
+    )
 }
 
 /// The folder of the baseline: that of the repository that this is run in.

@@ -2,12 +2,15 @@
 //!
 //! Purpose: measures, prints, and compares with figures that were agreed on or
 //! kept. Neighbours: `lab` measures with microVMs, the crate `mayfly_bench` has
-//! the list and judges, `show` prints tables, `saved` knows runs that were kept.
+//! the list and judges, `found` has what it found, `show` prints tables, `export`
+//! other formats, `saved` knows runs that were kept.
 
 mod ab;
 mod against;
 mod counting;
+mod export;
 mod floor;
+mod found;
 mod lab;
 mod machines;
 mod pmu;
@@ -15,18 +18,20 @@ mod saved;
 mod show;
 pub(crate) mod whole;
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use clap::{Args, ValueEnum};
-use mayfly_bench::baseline::{Baseline, Change};
-use mayfly_bench::compare::{self, Compared, Verdict};
-use mayfly_bench::report::{exchange, html, markdown};
+use clap::Args;
+use mayfly_bench::baseline::Baseline;
+use mayfly_bench::compare;
 use mayfly_bench::run::Kept;
-use mayfly_bench::{Benchmark, Error, Exact, Measured, Run, measure, suite};
+use mayfly_bench::{Benchmark, Error, Exact, Measured, Run, Testbed, measure, suite};
 
 use super::exit::Exit;
 use super::say::Say;
+use export::Format;
+use found::Found;
 use lab::Microvms;
 use show::Beside;
 
@@ -42,6 +47,8 @@ Examples:
 
 /// Name of the committed figures.
 const BASELINE: &str = "baseline";
+/// Times as many machines tell whether what takes longer does so again.
+const AGAIN: u32 = 2;
 
 /// Options of `mayfly bench`.
 #[derive(Args, Clone, Debug)]
@@ -87,25 +94,6 @@ pub(crate) struct Options {
     baseline: Option<PathBuf>,
 }
 
-/// How results are printed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// A table.
-    Human,
-    /// A JSON object a line.
-    Json,
-    /// Bencher metric format.
-    Bmf,
-    /// github-action-benchmark, `customSmallerIsBetter`.
-    Gh,
-    /// CSV for Apache Otava, with the runs that were saved.
-    Csv,
-    /// The summary of a CI step.
-    Markdown,
-    /// A page.
-    Html,
-}
-
 /// Measures.
 pub(crate) fn run(options: &Options, say: &mut Say) -> anyhow::Result<Exit> {
     let filter = options.filter.as_deref().unwrap_or_default();
@@ -117,7 +105,11 @@ pub(crate) fn run(options: &Options, say: &mut Say) -> anyhow::Result<Exit> {
         return Ok(Exit::Success);
     }
     options.check(&chosen)?;
-    let mut say = say.with_json(options.format == Format::Json && options.out.is_none());
+    let mut say = match (options.format, &options.out) {
+        (Format::Human, _) | (_, Some(_)) => say.with_json(false),
+        (Format::Json, None) => say.with_json(true),
+        _ => say.with_document(),
+    };
     let say = &mut say;
     if let Some(other) = &options.ab {
         return ab::run(options, other, &chosen, say);
@@ -128,38 +120,37 @@ pub(crate) fn run(options: &Options, say: &mut Say) -> anyhow::Result<Exit> {
     if !options.exact {
         show::testbed(&testbed, say)?;
     }
-    let (measured, entry) = all(options, &chosen, say)?;
+    let figures = all(options, &chosen, say)?;
     let whole = filter.is_empty();
     if options.bless {
         let folder = against::folder(options.baseline.as_deref());
-        bless(&folder, &measured, whole, entry)?;
+        bless(&folder, &figures, whole)?;
         say.step("Blessed", &folder.display().to_string());
     }
-    let run = Run::of(testbed, &measured);
+    let run = figures.run(testbed);
     // Without this run, which may be saved among them.
     let history = saved::all();
-    let mut found = Found::default();
+    let mut found = Found {
+        remedy: against.remedy,
+        ..Found::default()
+    };
     if let Some(agreed) = &against.agreed {
-        found.changes = agreed.changes(&measured, entry, whole);
-        found.counts = counted(&measured);
-        if agreed.entry() != entry {
+        found.count(agreed, &figures, against.is_gate, whole);
+        if agreed.entry() != figures.entry {
             say.note(&format!(
-                "calls enter by {entry} here, and by {} in the baseline: what is compared is without the way in",
+                "calls enter by {} here, and by {} there: what is compared is without the way in",
+                figures.entry,
                 agreed.entry()
             ));
         }
         show::changes(&found, say)?;
     }
     if let Some(then) = &against.kept {
-        if against.agreed.is_none() {
-            (found.counts, found.changes) = compare::counts(then, &run);
-            show::changes(&found, say)?;
-        }
         let mut lab = Microvms::new();
         found.compared = compare::twice(then, &run, &history, |name| {
             say.step("Again", name);
             let known = then.find(name).cloned().context("it is not in that run")?;
-            anyhow::Ok((known, again(&mut lab, name, options.boots)?))
+            anyhow::Ok((known, again(&mut lab, name, AGAIN * options.boots)?))
         })?;
         show::compared(&found.compared, say)?;
     }
@@ -167,32 +158,9 @@ pub(crate) fn run(options: &Options, say: &mut Say) -> anyhow::Result<Exit> {
         run.save(&saved::path(name))?;
         say.step("Saved", &saved::path(name).display().to_string());
     }
-    export(options, &run, &history, &found, say)?;
-    Ok(match found.is_regression() {
-        true => Exit::Regression,
-        false => Exit::Success,
-    })
-}
-
-/// What a comparison found.
-#[derive(Default)]
-struct Found {
-    /// Counts that were compared.
-    counts: usize,
-    changes: Vec<Change>,
-    compared: Vec<Compared>,
-}
-
-impl Found {
-    fn is_regression(&self) -> bool {
-        let slower = |it: &Compared| it.verdict == Verdict::Slower;
-        !self.changes.is_empty() || self.compared.iter().any(slower)
-    }
-}
-
-/// How many counts there are.
-fn counted(measured: &[Measured]) -> usize {
-    measured.iter().filter(|it| it.exact.is_some()).count()
+    show::results(&figures, &run, &found, say)?;
+    export::export(options, &run, &history, &found, say)?;
+    Ok(found.exit())
 }
 
 /// Takes the times of a benchmark once more.
@@ -207,45 +175,6 @@ fn again(lab: &mut Microvms, name: &str, boots: u32) -> anyhow::Result<Kept> {
     }))
 }
 
-/// Prints the results in the format that was asked for.
-fn export(
-    options: &Options,
-    run: &Run,
-    history: &[Run],
-    found: &Found,
-    say: &mut Say,
-) -> anyhow::Result<()> {
-    let text = match options.format {
-        Format::Human => return Ok(()),
-        Format::Json if options.out.is_none() => return Ok(()),
-        Format::Json => run.to_lines(),
-        Format::Bmf => format!("{:#}\n", exchange::bencher(run)),
-        Format::Gh => format!("{:#}\n", exchange::github(run)),
-        Format::Csv => {
-            let runs: Vec<Run> = history.iter().chain([run]).cloned().collect();
-            exchange::csv(&runs)
-        }
-        Format::Markdown => {
-            let judged = found.counts > 0 || !found.changes.is_empty();
-            markdown::summary(run, judged.then_some(found.changes.as_slice()))
-        }
-        Format::Html => html::page(&html::Contents {
-            run,
-            history,
-            changes: &found.changes,
-            compared: &found.compared,
-        }),
-    };
-    match &options.out {
-        None => say.raw(text.as_bytes())?,
-        Some(path) => std::fs::write(path, text).map_err(|source| Error::Unwritten {
-            path: path.clone(),
-            source,
-        })?,
-    }
-    Ok(())
-}
-
 impl Options {
     /// Refuses what would do nothing of what it says.
     fn check(&self, chosen: &[&Benchmark]) -> anyhow::Result<()> {
@@ -258,14 +187,19 @@ impl Options {
             let remedy = "--format json, markdown or html; or > FILE, for the table";
             return Err(refused("write a file", "--out needs a format", remedy).into());
         }
-        if self.save.as_deref() == Some(BASELINE) {
-            let why = "--against baseline means the counts that were agreed on";
-            let remedy = "another name; or --bless, to agree to these counts";
-            return Err(refused("keep a run as baseline", why, remedy).into());
+        if let Some(name) = &self.save {
+            saved::check_name(name)?;
         }
-        if self.exact && !chosen.iter().any(|it| it.is_counted()) {
+        if let Some(path) = &self.out {
+            check_place(path)?;
+        }
+        if (self.exact || self.bless) && !chosen.iter().any(|it| it.is_counted()) {
             let filter = self.filter.clone().unwrap_or_default();
             return Err(Error::Uncounted { filter }.into());
+        }
+        if self.bless && self.filter.is_some() {
+            // A part is agreed to beside the rest, which must be there.
+            Baseline::load(&against::folder(self.baseline.as_deref()))?;
         }
         Ok(())
     }
@@ -276,13 +210,37 @@ impl Options {
     }
 }
 
-/// Measures the chosen benchmarks, each of which is shown as soon as it is there;
-/// and how calls enter the kernel here.
-fn all(
-    options: &Options,
-    chosen: &[&Benchmark],
-    say: &mut Say,
-) -> anyhow::Result<(Vec<Measured>, &'static str)> {
+/// Refuses a file that cannot be written, as far as that can be known.
+fn check_place(path: &Path) -> Result<(), Error> {
+    let kind = match path.parent() {
+        _ if path.is_dir() => ErrorKind::IsADirectory,
+        Some(folder) if !folder.as_os_str().is_empty() && !folder.is_dir() => ErrorKind::NotFound,
+        _ => return Ok(()),
+    };
+    Err(Error::Unwritten {
+        path: path.into(),
+        source: kind.into(),
+    })
+}
+
+/// What was measured.
+struct Figures {
+    measured: Vec<Measured>,
+    /// What each of them is seen beside.
+    besides: Vec<Beside>,
+    /// How calls enter the kernel here.
+    entry: &'static str,
+}
+
+impl Figures {
+    fn run(&self, mut testbed: Testbed) -> Run {
+        testbed.entry = self.entry.into();
+        Run::of(testbed, &self.measured)
+    }
+}
+
+/// Measures the chosen benchmarks, each of which is shown as soon as it is there.
+fn all(options: &Options, chosen: &[&Benchmark], say: &mut Say) -> anyhow::Result<Figures> {
     let shown = options.shows_table();
     if shown {
         show::header(options.exact, say)?;
@@ -308,28 +266,35 @@ fn all(
         })?;
     }
     let mut lab = Microvms::new();
-    let mut measured = Vec::new();
+    let (mut measured, mut besides) = (Vec::new(), Vec::new());
     for (benchmark, exact) in chosen.iter().zip(&counted.figures) {
         let mut figures = of(benchmark, exact.as_ref());
+        let mut beside = Beside::default();
         if !options.exact {
             figures.times = Some(measure::times(&mut lab, benchmark, options.boots)?);
             figures.counters = measure::counters(&mut lab, benchmark)?;
+            beside = lab.beside();
             if shown {
-                show::line(&figures, options.boots, lab.beside(), say)?;
+                show::line(&figures, options.boots, beside, say)?;
             }
         }
         measured.push(figures);
+        besides.push(beside);
     }
-    Ok((measured, counted.entry))
+    Ok(Figures {
+        measured,
+        besides,
+        entry: counted.entry,
+    })
 }
 
 /// Rewrites the baseline, as far as it was measured.
-fn bless(folder: &Path, measured: &[Measured], whole: bool, entry: &str) -> Result<(), Error> {
+fn bless(folder: &Path, figures: &Figures, whole: bool) -> Result<(), Error> {
     let mut baseline = match Baseline::load(folder) {
         // Whatever it was, it is replaced as a whole.
         Err(_) if whole => Baseline::default(),
         known => known?,
     };
-    baseline.bless(measured, entry, whole)?;
+    baseline.bless(&figures.measured, figures.entry, whole)?;
     baseline.save(folder)
 }

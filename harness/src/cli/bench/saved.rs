@@ -2,6 +2,8 @@
 //!
 //! Neighbours: `mayfly_bench::run` is the format, `mod` decides what to do.
 
+use std::collections::hash_map::DefaultHasher;
+use std::hash::Hasher as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -9,12 +11,15 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use mayfly::{fingerprint, image};
 use mayfly_bench::{Error, Run, Testbed};
 
+use super::BASELINE;
 use super::lab::options;
 
 /// Folder of the runs, in the folder that cargo builds in.
 const RUNS: &str = "mayfly/bench";
 /// What makes the kernel of a revision; a change there is none of it.
 const SOURCES: [&str; 5] = ["kernel", "user", "vmm/machine", "Cargo.toml", "Cargo.lock"];
+/// What makes the rest of the tool, whose part times have, too.
+const TOOL: [&str; 3] = ["vmm", "harness", "bench/src"];
 
 /// Where this host's figures are measured.
 pub(super) fn testbed() -> anyhow::Result<Testbed> {
@@ -37,19 +42,58 @@ pub(super) fn testbed() -> anyhow::Result<Testbed> {
         tsc_khz: khz.into(),
         emulated,
         guest: format!("{:016x}", image::hash()),
+        tool: tool().unwrap_or_default(),
+        entry: String::new(),
         revision: revision().unwrap_or_default(),
         when: now.map_or(0, |now| now.as_secs()),
     })
 }
 
+/// Hash of this tool.
+fn tool() -> Option<String> {
+    let bytes = std::fs::read(std::env::current_exe().ok()?).ok()?;
+    let mut hasher = DefaultHasher::new();
+    hasher.write(&bytes);
+    Some(format!("{:016x}", hasher.finish()))
+}
+
 /// The revision here, which is none if the sources are changed.
 fn revision() -> Option<String> {
-    let unchanged = changes(&root().ok()?).is_empty();
+    let root = root().ok()?;
+    let changes = changes_to(&root, &[&SOURCES[..], &TOOL].concat());
     let revision = git(&["rev-parse", "--short", "HEAD"])?;
-    Some(match unchanged {
+    Some(match changes.is_ok_and(|it| it.is_empty()) {
         true => revision,
         false => format!("{revision}, changed"),
     })
+}
+
+/// Refuses names that are no file's in the folder of the runs, or that mean
+/// something else to `--against`.
+pub(super) fn check_name(name: &str) -> Result<(), mayfly::Error> {
+    let refused = |why: &str| mayfly::Error::Usage {
+        what: format!("keep a run as {name}"),
+        why: why.into(),
+        remedy: "another name; or --bless, to agree to these counts".into(),
+    };
+    match name {
+        BASELINE => Err(refused(
+            "--against baseline means the counts that were agreed on",
+        )),
+        _ if !is_name(name) => Err(refused(
+            "it has more than letters, digits, dots, dashes and underscores in it, or begins with a dot or a dash",
+        )),
+        _ if commit(name).is_some() => Err(refused(
+            "git has a revision of that name, which --against would not find any more",
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// A run can have this name.
+pub(super) fn is_name(name: &str) -> bool {
+    let plain = |it: char| it.is_alphanumeric() || matches!(it, '.' | '-' | '_');
+    !name.is_empty() && !name.starts_with(['.', '-']) && name.chars().all(plain)
 }
 
 /// Folder of the repository here.
@@ -73,10 +117,21 @@ pub(super) fn commit(revision: &str) -> Option<String> {
 }
 
 /// Changes of the working tree to what kernel and programs are made of.
-pub(super) fn changes(root: &str) -> String {
-    let mut status = vec!["-C", root, "status", "--porcelain", "--"];
-    status.extend(SOURCES);
-    git(&status).unwrap_or_default()
+///
+/// # Errors
+/// Git's complaint: what it cannot tell is not unchanged.
+pub(super) fn changes(root: &str) -> Result<String, String> {
+    changes_to(root, &SOURCES)
+}
+
+fn changes_to(root: &str, sources: &[&str]) -> Result<String, String> {
+    let status = ["-C", root, "status", "--porcelain", "--"];
+    asked(&[&status[..], sources].concat())
+}
+
+/// Only the newest commits are here: others are not missing, but elsewhere.
+pub(super) fn is_shallow() -> bool {
+    git(&["rev-parse", "--is-shallow-repository"]).is_some_and(|it| it == "true")
 }
 
 /// What git answers here; `None` when it cannot.
@@ -140,5 +195,24 @@ pub(super) fn check(here: &Testbed, there: &Testbed) -> Result<(), Error> {
             here: here.host.clone(),
             there: there.host.clone(),
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_is_kept_in_its_folder_and_nowhere_else() {
+        for name in ["before", "v1.2", "a_b-c"] {
+            assert!(is_name(name), "{name}");
+        }
+        for name in [
+            "", "../up", "a/b", ".hidden", "-x", "HEAD~1", "a b", "/etc/x",
+        ] {
+            assert!(!is_name(name), "{name}");
+            assert!(check_name(name).is_err());
+        }
+        assert!(check_name(BASELINE).is_err());
     }
 }

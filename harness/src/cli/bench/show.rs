@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use mayfly::notation::grouped;
 use mayfly_bench::baseline::Change;
-use mayfly_bench::compare::{Compared, Verdict};
-use mayfly_bench::{Measured, Testbed, suite};
+use mayfly_bench::compare::{self, Compared, Verdict};
+use mayfly_bench::{Measured, Run, Testbed, suite};
 use serde_json::json;
 
-use super::{Found, pmu};
+use super::found::{Found, word};
+use super::{Figures, pmu};
 use crate::cli::say::{CARE, GOOD, QUIET, Say, WRONG, styled};
 use crate::cli::units;
 
@@ -69,7 +70,8 @@ pub(super) fn line(
     say: &mut Say,
 ) -> io::Result<()> {
     if say.is_json() {
-        return say.json("benchmark", object(measured, boots, beside));
+        // With its verdict, when that is known.
+        return Ok(());
     }
     let count = measured.exact.as_ref();
     let count = count.map_or_else(|| "n/a".into(), |it| grouped(it.instructions));
@@ -120,8 +122,52 @@ pub(super) fn line(
     say.line(&line)
 }
 
+/// All that was found, as JSON lines: the testbed, each benchmark with its
+/// verdict, and what changed; nothing for people, who have seen it.
+pub(super) fn results(
+    figures: &Figures,
+    run: &Run,
+    found: &Found,
+    say: &mut Say,
+) -> io::Result<()> {
+    if !say.is_json() {
+        return Ok(());
+    }
+    say.json("run", run.testbed.object())?;
+    for (measured, beside) in figures.measured.iter().zip(&figures.besides) {
+        let mut line = object(measured, *beside);
+        line["verdict"] = json!(found.verdict(&measured.name));
+        if let Some(kept) = run.find(&measured.name).filter(|it| !it.medians.is_empty()) {
+            line["boots"] = kept.medians.len().into();
+            if measured.times.is_none() {
+                let kept = kept.object();
+                line["ticks"] = kept["ticks"].clone();
+                line["n"] = kept["n"].clone();
+            }
+        }
+        say.json("benchmark", line)?;
+    }
+    for change in found.changes.iter().chain(&found.apart) {
+        let functions = change.functions.iter().map(|grew| {
+            let it = &grew.function;
+            json!({"by": grew.by, "name": it.name, "file": it.file, "line": it.line})
+        });
+        let functions: Vec<_> = functions.collect();
+        say.json("change", json!({
+            "name": change.name, "before": change.before, "after": change.after, "functions": functions,
+        }))?;
+    }
+    for it in &found.compared {
+        say.json("compared", json!({
+            "name": it.name, "before": it.medians.0, "after": it.medians.1, "permille": it.change,
+            "interval": [it.interval.0, it.interval.1], "noise": it.noise, "chance": it.chance, "verdict": it.verdict.word(),
+        }))?;
+    }
+    Ok(())
+}
+
 /// What `--message-format json` prints of a benchmark.
-fn object(measured: &Measured, boots: u32, beside: Beside) -> serde_json::Value {
+fn object(measured: &Measured, beside: Beside) -> serde_json::Value {
     let exact = measured.exact.as_ref();
     let ticks = measured.times.as_ref().map(|times| {
         json!({
@@ -143,7 +189,7 @@ fn object(measured: &Measured, boots: u32, beside: Beside) -> serde_json::Value 
         "cycles": measured.counters.map(|it| it.cycles),
         "guest_instr": measured.counters.map(|it| it.instructions),
         "n": measured.times.as_ref().map_or(0, |it| it.histogram.len()),
-        "boots": boots,
+        "boots": 0,
         "unit": suite::unit(&measured.name),
         "floor_ticks": beside.floor,
         "verdict": null,
@@ -178,17 +224,13 @@ fn signed(thousandths: i64) -> String {
 
 /// How times differ from those of another run.
 pub(super) fn compared(compared: &[Compared], say: &mut Say) -> io::Result<()> {
+    if say.is_json() {
+        return Ok(());
+    }
     for it in compared {
-        if say.is_json() {
-            say.json("compared", json!({
-                "name": it.name, "before": it.medians.0, "after": it.medians.1, "permille": it.change,
-                "interval": [it.interval.0, it.interval.1], "noise": it.noise, "chance": it.chance, "verdict": it.verdict.word(),
-            }))?;
-            continue;
-        }
         let style = match it.verdict {
             Verdict::Same => QUIET,
-            Verdict::Noise => CARE,
+            Verdict::Noise | Verdict::Host => CARE,
             Verdict::Slower => WRONG,
             Verdict::Faster => GOOD,
         };
@@ -204,35 +246,38 @@ pub(super) fn compared(compared: &[Compared], say: &mut Say) -> io::Result<()> {
             styled(style, it.verdict.word())
         ))?;
     }
+    if let Some(by) = compare::of_host(compared) {
+        let by = signed(i64::try_from(by).unwrap_or(i64::MAX));
+        say.note(&format!(
+            "what has none of the kernel in it differs by {} %, as far as which the host does, and no kernel",
+            by.trim_start_matches('+')
+        ));
+    }
     Ok(())
 }
 
 /// What differs from what was agreed on.
 pub(super) fn changes(found: &Found, say: &mut Say) -> io::Result<()> {
     let changes = &found.changes;
+    if say.is_json() {
+        return Ok(());
+    }
+    for change in &found.apart {
+        say.note(&format!(
+            "{} is on one side only: {}",
+            change.name,
+            word(change)
+        ));
+    }
     if changes.is_empty() {
-        match found.counts {
+        match found.counted.len() {
             0 => say.note("no count was compared"),
-            1 => say.step("Same", "the count is what was agreed on"),
-            counts => say.step(
-                "Same",
-                &format!("all {counts} counts are what was agreed on"),
-            ),
+            1 => say.step("Same", "the count is what it was"),
+            counts => say.step("Same", &format!("all {counts} counts are what they were")),
         }
         return Ok(());
     }
     for change in changes {
-        if say.is_json() {
-            let functions = change.functions.iter().map(|grew| {
-                let it = &grew.function;
-                json!({"by": grew.by, "name": it.name, "file": it.file, "line": it.line})
-            });
-            let functions: Vec<_> = functions.collect();
-            say.json("change", json!({
-                "name": change.name, "before": change.before, "after": change.after, "functions": functions,
-            }))?;
-            continue;
-        }
         say.line(&headline(change))?;
         for grew in change.functions.iter().take(FUNCTIONS) {
             say.line(&format!("  {grew}"))?;
@@ -251,8 +296,9 @@ pub(super) fn changes(found: &Found, say: &mut Say) -> io::Result<()> {
         }
     }
     say.note(&format!(
-        "{} of the counts changed; accept them: mayfly bench --exact --bless",
-        changes.len()
+        "{} of the counts changed; {}",
+        changes.len(),
+        found.remedy
     ));
     Ok(())
 }
@@ -261,15 +307,15 @@ fn headline(change: &Change) -> String {
     let name = &change.name;
     match (change.before, change.after) {
         (Some(before), Some(after)) => {
-            let (verdict, style) = match after.cmp(&before) {
-                std::cmp::Ordering::Greater => ("MORE", WRONG),
-                std::cmp::Ordering::Less => ("FEWER", GOOD),
-                std::cmp::Ordering::Equal => ("MOVED", CARE),
+            let style = match after.cmp(&before) {
+                std::cmp::Ordering::Greater => WRONG,
+                std::cmp::Ordering::Less => GOOD,
+                std::cmp::Ordering::Equal => CARE,
             };
             let by = i128::from(after) - i128::from(before);
             format!(
                 "{} {name} kernel_instr {} ({by:+}, was {})",
-                styled(style, verdict),
+                styled(style, word(change)),
                 grouped(after),
                 grouped(before)
             )
