@@ -206,7 +206,8 @@ impl Client {
             });
         };
         let journal = backend.begin_again()?.ok_or_else(cannot_copy)?;
-        (self.journal, self.ended) = (journal, None);
+        self.begin_journal(journal);
+        self.ended = None;
         self.next_id = 1;
         self.feeds.abandon();
         self.feeds = Feeds::default();
@@ -228,9 +229,15 @@ impl Client {
         let Some(journal) = self.running(what)?.begin_with_probe(abi)? else {
             return self.ask(what, timeout, |id| Request::OpenProbe { id, abi: code });
         };
-        self.journal = journal;
+        self.begin_journal(journal);
         let id = self.next_id();
         self.answer(what, timeout, id)
+    }
+
+    /// Another machine's story, of a machine with the same files.
+    fn begin_journal(&mut self, journal: Journal) {
+        let files = std::mem::take(&mut self.journal.files);
+        self.journal = Journal { files, ..journal };
     }
 
     /// Makes a call in that probe, if the machine begins with it; what its

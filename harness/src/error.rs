@@ -165,7 +165,7 @@ fn hint(near: &Option<&'static str>) -> String {
 pub(crate) fn unexpected(what: &str, answer: &Answer) -> Error {
     Error::broken(
         format!("the kernel answered something else than asked for: {what}"),
-        format!("{answer:?}"),
+        format!("it {}", answer.in_words()),
         "rebuild kernel and harness together; they share kernel/wire",
     )
 }

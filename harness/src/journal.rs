@@ -93,6 +93,22 @@ pub(crate) enum Answer {
     Awaiting(u64),
 }
 
+impl Answer {
+    /// What the kernel has done, as a sentence without its subject.
+    pub(crate) fn in_words(&self) -> String {
+        match self {
+            Self::Started { pid, .. } => format!("started process {pid}"),
+            Self::Refused { message, .. } => format!("refused: {message}"),
+            Self::Returned(returned) => format!("made a call, with result {:#x}", returned.value),
+            Self::Stats(_) => "told how much of everything it has".into(),
+            Self::Served(_) => "told which calls it serves".into(),
+            Self::Pong => "said that it is there".into(),
+            Self::Stopped => "stood still".into(),
+            Self::Awaiting(_) => "stood still for a call".into(),
+        }
+    }
+}
+
 /// Result of a raw call, owned.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Returned {

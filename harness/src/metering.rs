@@ -157,15 +157,18 @@ pub(crate) fn of_call(visits: &[Visit], abi: Abi, root: u64, number: u64) -> Opt
     until_return(&visits[begins..]).map(Spent::of)
 }
 
-/// Gives each call of a process its stays. Both are in order; a stay that is no
-/// call (a page fault, an interrupt) is passed over, and a call that the meter
-/// did not see return stays without a count.
+/// Gives each call of a process its stays. Stays are in the order in which they
+/// began, and calls are taken so, too: of two threads, whoever called first may
+/// return last. A stay that is no call (a page fault, an interrupt) is passed
+/// over, and a call that the meter did not see return stays without a count.
 pub(crate) fn assign<'a>(
     visits: &[Visit],
     root: u64,
     calls: impl IntoIterator<Item = &'a mut Call>,
 ) {
     let mut rest = visits;
+    let mut calls: Vec<&mut Call> = calls.into_iter().collect();
+    calls.sort_by_key(|call| call.entered_tsc());
     for call in calls {
         let Some(abi) = call.abi() else {
             continue;
@@ -242,6 +245,39 @@ mod tests {
             .collect();
         assert_eq!(parts, [(0x1000, 100), (0x2000, 80)]);
         assert_eq!(of_call(&[there], Abi::Patchwork, 0x1000, 13), None);
+    }
+
+    #[test]
+    fn a_call_that_begins_first_may_return_last() {
+        // One thread waits; another one wakes it and goes on itself.
+        let waits = Visit {
+            returns_to: (0x40_0000, 0x1111),
+            left_to: (0x40_0000, 0x2222),
+            ..visit(0x1000, 0x1000, 100)
+        };
+        let wakes = Visit {
+            returns_to: (0x40_0000, 0x2222),
+            left_to: (0x40_0000, 0x2222),
+            ..visit(0x1000, 0x1000, 50)
+        };
+        let switch = Visit {
+            is_call: false,
+            left_to: waits.returns_to,
+            ..visit(0x1000, 0x1000, 7)
+        };
+        let call = |entered_tsc| {
+            let record = mayfly_wire::trace::Record {
+                abi: Abi::Patchwork.code(),
+                number: 13,
+                entered_tsc,
+                ..Default::default()
+            };
+            Call::new(record, Vec::new())
+        };
+        // As they returned.
+        let mut calls = [call(20), call(10)];
+        assign(&[waits, wakes, switch], 0x1000, &mut calls);
+        assert_eq!(calls.map(|call| call.kernel_instr), [Some(50), Some(157)]);
     }
 
     #[test]

@@ -63,11 +63,14 @@ impl Vm {
     pub fn fork(&self) -> Result<Vm> {
         let started = Instant::now();
         let mut client = self.client();
-        client.stop(self.options.run_timeout)?;
-        let sibling = snapshot::sibling(&mut client);
-        client.send("resume", &Request::Resume(Resume::default()))?;
+        let stopped = client.stop(self.options.run_timeout);
+        let sibling = stopped.and_then(|()| snapshot::sibling(&mut client));
+        // Also when it did not stand still in time: it may yet, and is to go on.
+        let resumed = client.send("resume", &Request::Resume(Resume::default()));
+        let sibling = sibling?;
+        resumed?;
         Ok(Vm {
-            client: Arc::new(Mutex::new(sibling?)),
+            client: Arc::new(Mutex::new(sibling)),
             options: self.options.clone(),
             backend: self.backend,
             ready: self.ready.clone(),

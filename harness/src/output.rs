@@ -107,7 +107,8 @@ impl Output {
     }
 
     /// Takes over the counts of another run of the same program, metered and
-    /// not traced: counting spoils times, and tracing spoils counts.
+    /// not traced: counting spoils times, and tracing spoils counts. Calls of
+    /// children have none: a machine tells of children only in traces.
     pub fn take_counts(&mut self, metered: &Output) {
         self.kernel_instr = metered.kernel_instr;
         let pid = self.pid();

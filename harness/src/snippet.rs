@@ -20,9 +20,10 @@ pub fn at(file: &str, line: u32) -> String {
         return text;
     };
     let first = line.saturating_sub(AROUND).max(1);
-    let width = (line + AROUND).to_string().len();
+    let last = line.saturating_add(AROUND);
+    let width = last.to_string().len();
     for (number, words) in (1..).zip(source.lines()) {
-        if !(first..=line + AROUND).contains(&number) {
+        if !(first..=last).contains(&number) {
             continue;
         }
         let mark = if number == line { '>' } else { ' ' };

@@ -7,7 +7,7 @@
 
 pub mod filter;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -67,9 +67,12 @@ pub struct Terminal {
     pid: u64,
     /// Columns, rows and machine that the guest knows of.
     window: (u16, u16, u16),
-    /// Calls of traced processes that were taken.
-    taken: usize,
+    /// Traced processes.
     traced: Vec<u64>,
+    /// How many calls of each, and of each that came of it, were taken.
+    taken: HashMap<u64, usize>,
+    /// Kernel instructions are counted.
+    counts: bool,
     /// Ends that were told.
     told: BTreeSet<u64>,
     /// Bytes of the standard streams that were taken.
@@ -127,8 +130,9 @@ impl Terminal {
             client: vm.shared_client(),
             pid,
             window: UNTOLD,
-            taken: 0,
             traced: Vec::new(),
+            taken: HashMap::new(),
+            counts: false,
             told: BTreeSet::new(),
             output: [0; 2],
             counted: 0,
@@ -141,8 +145,9 @@ impl Terminal {
             client: sibling.shared_client(),
             pid: self.pid,
             window: self.window,
-            taken: self.taken,
             traced: self.traced.clone(),
+            taken: self.taken.clone(),
+            counts: false,
             told: self.told.clone(),
             output: self.output,
             counted: self.counted,
@@ -218,12 +223,27 @@ impl Terminal {
         self.client().journal.process(number).finished().is_some()
     }
 
+    /// Shows no more calls of that process and of those that came of it.
+    pub fn forget(&mut self, number: u64) {
+        self.traced.retain(|traced| *traced != number);
+        if self.traced.is_empty() {
+            self.taken.clear();
+        }
+    }
+
     /// Counts kernel instructions from now on; false if the machine cannot.
     ///
     /// # Errors
     /// When the machine has ended.
-    pub fn count(&self) -> Result<bool> {
-        self.client().meter(Some(Counting::default()))
+    pub fn count(&mut self) -> Result<bool> {
+        let counts = self.client().meter(Some(Counting::default()))?;
+        self.counts = counts;
+        Ok(counts)
+    }
+
+    /// Kernel instructions are counted.
+    pub fn counts(&self) -> bool {
+        self.counts
     }
 
     /// Kernel instructions counted so far.
@@ -266,18 +286,16 @@ impl Terminal {
             cause: exited.cause.into(),
             code: exited.status,
         });
-        let mut calls = Vec::new();
         for traced in &self.traced {
             for pid in journal.family(*traced) {
-                calls.extend(journal.process(pid).calls.iter().cloned());
+                let calls = &journal.process(pid).calls;
+                let taken = self.taken.entry(pid).or_default();
+                turn.calls.extend(calls[*taken..].iter().cloned());
+                *taken = calls.len();
             }
         }
-        if calls.len() > self.taken {
-            // They come in the order in which they returned.
-            calls.sort_by_key(Call::left_tsc);
-            turn.calls = calls.split_off(self.taken);
-            self.taken += turn.calls.len();
-        }
+        // They come in the order in which they returned.
+        turn.calls.sort_by_key(Call::left_tsc);
         turn.deaths = journal.deaths(&mut self.told);
         // That one is in `ended`.
         turn.deaths.retain(|died| died.pid != self.pid);

@@ -53,6 +53,11 @@ impl Call {
         self.record.tid
     }
 
+    /// TSC when the kernel had it.
+    pub(crate) fn entered_tsc(&self) -> u64 {
+        self.record.entered_tsc
+    }
+
     /// Interface it belongs to; `None` is a record this library cannot read.
     pub fn abi(&self) -> Option<Abi> {
         Abi::from_code(self.record.abi)

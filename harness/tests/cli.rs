@@ -162,7 +162,7 @@ fn a_file_that_cannot_run_is_126_and_says_why() {
         ("empty", b"", "empty"),
         ("cut", &whole[..0x1010], "truncated"),
         ("head", &whole[..20], "truncated"),
-        ("foreign", &foreign, "Aarch64"),
+        ("foreign", &foreign, "ARM64"),
         ("mz", b"MZ\0\0", "PE file"),
     ] {
         let path = directory.path().join(name);
@@ -173,6 +173,13 @@ fn a_file_that_cannot_run_is_126_and_says_why() {
     }
     let output = mayfly(&["run", directory.path().to_str().expect("UTF-8")]);
     assert_eq!(code(&output), 126);
+    let output = mayfly(&["run", "/dev/zero"]);
+    assert_eq!(code(&output), 126);
+    let text = stderr(&output);
+    assert!(
+        text.contains("it has more than 256 MiB, or no end"),
+        "{text}"
+    );
 }
 
 #[test]

@@ -5,6 +5,7 @@
 //! `leftovers.rs` many copies, `vmm/tests/machine/snapshot.rs` the machine alone.
 
 use std::fmt::Debug;
+use std::time::Duration;
 
 use mayfly::prelude::*;
 use mayfly::{BackendKind, SnapshotUse, VmOptions};
@@ -234,6 +235,53 @@ fn a_machine_is_reset_to_its_beginning() -> Result<()> {
     assert_eq!(vm.stats()?, counts);
     let other = kvm().boot()?;
     assert!(other.reset().is_err());
+    Ok(())
+}
+
+#[test]
+fn a_reset_forgets_what_was_counted() -> Result<()> {
+    let vm = kvm().reset(true).boot()?;
+    let count = || {
+        let out = vm.spawn("patchwork-null").arg("5").meter(true).run()?;
+        Ok::<_, Error>((out.kernel_instr(), out.machine_instr(), out.visits().len()))
+    };
+    let first = count()?;
+    assert!(first.0.is_some());
+    vm.reset()?;
+    // One that is never waited for to its end leaves its counts.
+    let spins = vm.spawn("patchwork-preempt").meter(true).start()?;
+    assert!(spins.wait_for(Duration::ZERO).is_err());
+    vm.reset()?;
+    assert_eq!(count()?, first);
+    // Without a reset as well.
+    let spins = vm.spawn("patchwork-spin").meter(true).start()?;
+    assert!(spins.wait_for(Duration::from_millis(20)).is_err());
+    assert_eq!(spins.kill()?.cause, Cause::Killed);
+    vm.reset()?;
+    assert_eq!(count()?, first);
+    Ok(())
+}
+
+#[test]
+fn a_probe_and_a_reset_keep_what_is_known_of_the_callers_programs() -> Result<()> {
+    let spin = mayfly::image::program("patchwork-spin").expect("bundled");
+    let vm = kvm().reset(true).file("mine", spin.bytes).boot()?;
+    let where_it_was = || {
+        let error = vm
+            .spawn("mine")
+            .start()?
+            .wait_for(Duration::from_millis(20));
+        let report = error.expect_err("it never ends").to_string();
+        let lines = report.lines().filter(|line| line.contains(".rs:"));
+        Ok::<_, Error>(lines.collect::<String>())
+    };
+    let first = where_it_was()?;
+    assert!(first.contains("spin"), "{first}");
+    vm.reset()?;
+    assert_eq!(where_it_was()?, first);
+    vm.reset()?;
+    vm.probe(Abi::Patchwork)?.close()?;
+    assert_eq!(where_it_was()?, first);
     Ok(())
 }
 

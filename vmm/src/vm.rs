@@ -104,8 +104,11 @@ impl Vm {
     /// Its memory is copied, as far as it was written.
     pub fn snapshot(&mut self) -> Result<Snapshot, Error> {
         self.rest()?;
-        let ram = Arc::new(self.shared.memory.copy_of_ram()?);
-        self.snapshot_with(ram)
+        // Nobody sends meanwhile: devices and memory are of one moment.
+        let shared = Arc::clone(&self.shared);
+        let devices = shared.devices();
+        let ram = Arc::new(shared.memory.copy_of_ram()?);
+        self.snapshot_with(&devices.bus, ram)
     }
 
     /// The same, and the end of this machine: its memory becomes the
@@ -113,18 +116,23 @@ impl Vm {
     pub fn into_snapshot(mut self) -> Result<Snapshot, Error> {
         self.rest()?;
         match self.shared.memory.file() {
-            (file, Sharing::File) => self.snapshot_with(Arc::clone(file)),
+            (file, Sharing::File) => {
+                self.snapshot_with(&self.shared.devices().bus, Arc::clone(file))
+            }
             (_, Sharing::Own | Sharing::OwnNoted) => self.snapshot(),
         }
     }
 
     /// Makes this machine, which [`Snapshot::fork_to_reset`] made, what
     /// `snapshot` is, as it was then: only what was written since is copied.
-    /// Handles for other threads stay good.
+    /// Handles for other threads stay good. A meter is switched off.
     pub fn reset(&mut self, snapshot: &Snapshot) -> Result<(), Error> {
         // What KVM owes an instruction is paid to the state that goes.
         if self.ended.is_none() {
             self.vcpu.settle()?;
+        }
+        if self.metering.is_some() {
+            self.meter(None)?;
         }
         snapshot.restore(&self.vcpu.fd, &self.shared)?;
         // An interruption was of the run that is no more.
@@ -143,11 +151,10 @@ impl Vm {
         Err(Error::Snapshot(why.into()))
     }
 
-    fn snapshot_with(&self, ram: Arc<File>) -> Result<Snapshot, Error> {
-        let bus = self.shared.devices().bus.state();
+    fn snapshot_with(&self, bus: &Bus, ram: Arc<File>) -> Result<Snapshot, Error> {
         Snapshot::new(
             &self.vcpu.fd,
-            bus,
+            bus.state(),
             ram,
             &self.shared.memory,
             &self.modules,

@@ -37,6 +37,8 @@ pub(crate) struct Kvm {
     vm: mayfly_vmm::Vm,
     /// Counted stays that a meter left behind when it was switched off.
     visits: Vec<meter::Visit>,
+    /// What is counted, while something is.
+    counting: Option<Counting>,
     /// It has run: a meter switched on now does not see the boot.
     started: bool,
 }
@@ -64,6 +66,7 @@ impl Kvm {
         Ok(Self {
             vm,
             visits: Vec::new(),
+            counting: None,
             started: false,
         })
     }
@@ -86,6 +89,7 @@ impl Kvm {
         let this = Self {
             vm,
             visits: Vec::new(),
+            counting: None,
             started: true,
         };
         Ok((this, bundle))
@@ -93,6 +97,9 @@ impl Kvm {
 
     /// Makes the machine what `snapshot` is again, which it began as.
     pub(crate) fn reset(&mut self, snapshot: &Snapshot) -> Result<()> {
+        // What was counted is of the life that is no more.
+        self.visits.clear();
+        self.counting = None;
         self.vm.reset(snapshot).map_err(|error| broken(&error))
     }
 
@@ -181,6 +188,7 @@ impl Backend for Kvm {
         self.visits.extend(self.vm.take_boot());
         let config = counting.map(|counting| meter_config(counting, !self.started));
         self.vm.meter(config).map_err(|error| broken(&error))?;
+        self.counting = counting;
         Ok(true)
     }
 
@@ -191,8 +199,16 @@ impl Backend for Kvm {
     }
 
     fn snapshot(&mut self) -> Result<Option<Snapshot>> {
-        let snapshot = self.vm.snapshot().map_err(|error| broken(&error))?;
-        Ok(Some(snapshot))
+        // No copy is made in the midst of counting.
+        let counting = self.counting;
+        if counting.is_some() {
+            self.meter(None)?;
+        }
+        let snapshot = self.vm.snapshot().map_err(|error| broken(&error));
+        if counting.is_some() {
+            self.meter(counting)?;
+        }
+        snapshot.map(Some)
     }
 
     fn can_end_later(&self) -> bool {

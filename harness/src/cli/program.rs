@@ -5,7 +5,6 @@
 //! file and comes before a machine is booted. Neighbours: `run` and `trace`.
 
 use std::fmt;
-use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 
@@ -111,7 +110,7 @@ pub(crate) fn find(program: &str, abi: Option<Abi>) -> Result<Program, Unusable>
 }
 
 fn read(program: &str) -> Result<Vec<u8>, Unusable> {
-    fs::read(program).map_err(|error| match error.kind() {
+    super::target::contents(program).map_err(|error| match error.kind() {
         ErrorKind::NotFound => Unusable {
             missing: true,
             program: program.into(),
@@ -179,9 +178,9 @@ fn check(bytes: &[u8], abi: Option<Abi>) -> Result<(), Problem> {
         Ok(FileKind::Elf32 | FileKind::Pe32) => Err(problem(
             "it is a 32-bit program; the guest runs 64-bit ones",
         )),
-        Ok(kind) => Err(problem(format!(
-            "it is a {kind:?} file, not an ELF or PE program"
-        ))),
+        Ok(_) => Err(problem(
+            "it is an object file or archive of another kind, not an ELF or PE program",
+        )),
         Err(_) if bytes.starts_with(b"\x7fELF") => Err(problem("it is a truncated ELF file")),
         Err(_) if bytes.starts_with(b"MZ") => Err(problem("it is a truncated or damaged PE file")),
         Err(_) if is_text(bytes) => Err(problem("it is a text file, not a program")),
@@ -255,9 +254,23 @@ fn machine(bytes: &[u8]) -> String {
         |_| "another machine".into(),
         |file| match (file.architecture(), file.format()) {
             (Architecture::Unknown, BinaryFormat::Elf) => "another machine".into(),
-            (machine, _) => format!("{machine:?}, not x86_64"),
+            (machine, _) => format!("{}, not x86_64", name(machine)),
         },
     )
+}
+
+/// Machines that people are likely to build for.
+fn name(machine: Architecture) -> &'static str {
+    match machine {
+        Architecture::Aarch64 => "ARM64",
+        Architecture::Arm => "ARM",
+        Architecture::I386 => "x86, 32 bits",
+        Architecture::LoongArch64 => "LoongArch",
+        Architecture::PowerPc64 => "PowerPC",
+        Architecture::Riscv32 | Architecture::Riscv64 => "RISC-V",
+        Architecture::S390x => "s390x",
+        _ => "another machine",
+    }
 }
 
 fn is_text(bytes: &[u8]) -> bool {
@@ -281,7 +294,7 @@ mod tests {
             (b"#!/bin/sh\necho hi\n", "text file"),
             (&whole[..40], "truncated"),
             (&whole[..0x1010], "truncated"),
-            (&foreign, "Aarch64"),
+            (&foreign, "ARM64"),
             (b"MZ\x90\0\0\0", "PE file"),
             (&[0, 1, 2, 3, 4, 5, 6, 7], "not an ELF"),
         ] {

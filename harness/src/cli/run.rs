@@ -250,6 +250,8 @@ pub(crate) fn count(
     output.take_counts(&metered);
     if output.kernel_instr().is_none() {
         say.note("this back end does not count instructions: --meter needs kvm");
+    } else if !output.children().is_empty() {
+        say.note("calls of the processes that it made are not counted");
     }
     Ok(())
 }

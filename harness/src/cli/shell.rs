@@ -145,7 +145,7 @@ fn interactive(options: &Options, log: Option<log::Log>, say: &mut Say) -> anyho
         true => Line::Serial,
         false => Line::Console,
     };
-    let (vm, terminal) = waiting::during(say, "booting", || machine(choices, line))?;
+    let (vm, mut terminal) = waiting::during(say, "booting", || machine(choices, line))?;
     if options.meter && !terminal.count()? {
         say.note("this back end does not count instructions: --meter needs kvm");
     }

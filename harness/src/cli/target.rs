@@ -3,6 +3,8 @@
 //! Purpose: `--backend`, `--memory`, `--timeout`, `--cpus` become
 //! [`VmOptions`]. Neighbours: `run`, `trace`, `call`, `demo` flatten these.
 
+use std::fs::File;
+use std::io::{self, ErrorKind, Read as _};
 use std::time::Duration;
 
 use clap::Args;
@@ -10,6 +12,9 @@ use mayfly::near::nearest;
 use mayfly::{Abi, BackendKind, ExtraFile, SnapshotUse, VmOptions};
 
 use super::units;
+
+/// Most bytes of a file that a guest is given.
+const FILE_MAX: u64 = 256 << 20;
 
 /// The machine to use.
 #[derive(Args, Debug)]
@@ -68,11 +73,27 @@ pub(crate) fn file(word: &str) -> Result<ExtraFile, String> {
             "'{guest}' is no absolute path of a file: it must begin with /"
         ));
     }
-    let bytes = std::fs::read(host).map_err(|error| format!("cannot read '{host}': {error}"))?;
+    let bytes = contents(host).map_err(|error| format!("cannot read '{host}': {error}"))?;
     Ok(ExtraFile {
         name: guest.into(),
         bytes,
     })
+}
+
+/// The bytes of a file that a guest is to have: a device may have no end.
+pub(crate) fn contents(path: &str) -> io::Result<Vec<u8>> {
+    let mut file = File::open(path)?;
+    let kind = file.metadata()?.file_type();
+    if kind.is_dir() {
+        return Err(ErrorKind::IsADirectory.into());
+    }
+    let mut bytes = Vec::new();
+    file.by_ref().take(FILE_MAX + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > FILE_MAX {
+        let why = "it has more than 256 MiB, or no end";
+        return Err(io::Error::new(ErrorKind::FileTooLarge, why));
+    }
+    Ok(bytes)
 }
 
 fn backend(name: &str) -> Result<BackendKind, String> {

@@ -2,7 +2,8 @@
 //!
 //! Neighbours: the parent runs the machine; `kernel/wire` has the formats.
 
-use mayfly_wire::frame;
+use mayfly_wire::BODY_MAX;
+use mayfly_wire::frame::{self, FrameError};
 use mayfly_wire::message::Event;
 use mayfly_wire::trace::{self, Record};
 
@@ -27,27 +28,32 @@ impl Client {
 
     fn cut_frames(&mut self) -> Result<()> {
         let mut rest = self.frames.as_slice();
-        let broken = |why: String| {
-            Error::broken(
-                "the guest does not keep to the wire protocol",
-                why,
-                "rebuild kernel and harness together; they share kernel/wire",
-            )
-        };
-        loop {
+        let broken = loop {
             let (body, following) = match frame::split(rest) {
                 Ok(Some(parts)) => parts,
-                Ok(None) => break,
-                Err(error) => return Err(broken(format!("{error:?}"))),
+                Ok(None) => break None,
+                Err(error) => break Some(in_words(error)),
             };
-            let event: Event<'_> = frame::decode(body)
-                .map_err(|error| broken(format!("{error:?} event of {} bytes", body.len())))?;
-            self.journal.apply(event);
+            match frame::decode::<Event<'_>>(body) {
+                Ok(event) => self.journal.apply(event),
+                Err(error) => {
+                    break Some(format!("{}, {} bytes long", in_words(error), body.len()));
+                }
+            }
             rest = following;
-        }
+        };
         let used = self.frames.len() - rest.len();
         self.frames.drain(..used);
-        Ok(())
+        let Some(why) = broken else {
+            return Ok(());
+        };
+        // Nothing behind that can be understood.
+        self.ended = Some("it does not keep to the wire protocol".into());
+        Err(Error::broken(
+            "the guest does not keep to the wire protocol",
+            why,
+            "rebuild kernel and harness together; they share kernel/wire",
+        ))
     }
 
     fn cut_records(&mut self) {
@@ -62,5 +68,17 @@ impl Client {
         }
         let used = self.records.len() - rest.len();
         self.records.drain(..used);
+    }
+}
+
+/// What is wrong with a frame.
+fn in_words(error: FrameError) -> String {
+    match error {
+        FrameError::TooLong(length) => {
+            format!("a frame of {length} bytes came; {BODY_MAX} are most")
+        }
+        FrameError::Malformed | FrameError::NoRoom => {
+            "a message came that this version does not know".into()
+        }
     }
 }

@@ -126,3 +126,17 @@ fn a_frame_that_is_none_is_an_error() {
         assert_eq!(error.unwrap_err().kind(), "broken");
     }
 }
+
+#[test]
+fn what_came_before_a_broken_frame_counts_once_and_the_machine_is_over() {
+    let mut bytes = pong(1);
+    bytes.extend([0xff; 8]);
+    let mut client = client(vec![(bytes, Stop::Output)]);
+    let first = client.ask("ping", TIMEOUT, |id| Request::Ping { id });
+    let text = first.unwrap_err().to_string();
+    assert!(text.contains("a frame of 4294967295 bytes came"), "{text}");
+    assert!(client.journal.answers.remove(&1).is_some());
+    let second = client.ask("ping", TIMEOUT, |id| Request::Ping { id });
+    assert_eq!(second.unwrap_err().kind(), "ended");
+    assert!(client.journal.answers.is_empty());
+}

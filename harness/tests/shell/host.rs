@@ -109,6 +109,22 @@ fn a_fork_is_a_second_prompt_at_the_same_instant() {
 }
 
 #[mayfly::test]
+fn a_fork_counts_instructions_as_the_first_machine_does() {
+    if on_qemu() {
+        return eprintln!("n/a: QEMU's machines have no siblings, and count nothing");
+    }
+    let mut session = Session::with(&["--meter"], 80, 24);
+    let counted = |session: &mut Session| session.run("time true").contains("kernel instructions");
+    assert!(counted(&mut session));
+    session.types(MENU).types("f");
+    session.row("guest/2>");
+    assert!(counted(&mut session));
+    session.types(MENU).types("n");
+    session.row("guest>");
+    assert!(counted(&mut session));
+}
+
+#[mayfly::test]
 fn whoever_leaves_one_machine_is_in_another() {
     if on_qemu() {
         return eprintln!("n/a: QEMU's machines have no siblings");

@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::AsFd as _;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use anyhow::Context as _;
 use mayfly::terminal::{Terminal, TerminalKeyboard, TerminalWaker};
@@ -67,6 +67,8 @@ pub(crate) struct Input(Arc<Shared>);
 
 struct Shared {
     came: Mutex<VecDeque<Came>>,
+    /// Something came.
+    something: Condvar,
     /// Locked before `came`.
     line: Mutex<Line>,
 }
@@ -84,6 +86,7 @@ impl Input {
     pub(crate) fn start(signals: Signals, terminal: &Terminal) -> mayfly::Result<Self> {
         let shared = Arc::new(Shared {
             came: Mutex::default(),
+            something: Condvar::new(),
             line: Mutex::new(Line::to(terminal)?),
         });
         let own = Arc::clone(&shared);
@@ -95,6 +98,13 @@ impl Input {
     /// Takes the next thing that came.
     pub(crate) fn take(&self) -> Option<Came> {
         lock(&self.0.came).pop_front()
+    }
+
+    /// Waits until something is there to be taken, while no machine runs.
+    pub(crate) fn wait(&self) {
+        let came = lock(&self.0.came);
+        let waited = self.0.something.wait_while(came, |came| came.is_empty());
+        drop(waited);
     }
 
     /// Another machine is to be woken.
@@ -170,6 +180,7 @@ impl Shared {
 
     fn push(&self, came: Came) {
         lock(&self.came).push_back(came);
+        self.something.notify_one();
         lock(&self.line).waker.wake();
     }
 }

@@ -71,10 +71,8 @@ pub(crate) struct Session {
     log: Option<Log>,
     /// Lines that wait for their place above the prompt.
     waiting: Vec<String>,
-    /// The menu is open, below where the cursor was.
+    /// The menu is open, below where the cursor was; machines stand still.
     menu: bool,
-    /// What happened while the menu was open.
-    held: Vec<Turn>,
     /// The last byte that was shown ended a line.
     at_left: bool,
     made: u16,
@@ -107,7 +105,6 @@ impl Session {
             log,
             waiting: Vec::new(),
             menu: false,
-            held: Vec::new(),
             at_left: true,
             made: 1,
         }
@@ -122,11 +119,15 @@ impl Session {
                     return Ok(end);
                 }
             }
+            if self.menu {
+                self.input.wait();
+                continue;
+            }
             let patience = match self.machine().owed {
                 Some(_) => OWING,
                 None => IDLE,
             };
-            self.input.let_pass(!self.menu);
+            self.input.let_pass(true);
             let turn = self.machine().terminal.turn(patience);
             self.input.let_pass(false);
             let turn = match turn {
@@ -136,7 +137,11 @@ impl Session {
                     let turn = self.machine().terminal.take();
                     self.happened(turn)?;
                     self.show(b"\r\n")?;
-                    return Err(error.into());
+                    if self.machines.len() == 1 && self.kept.is_none() {
+                        return Err(error.into());
+                    }
+                    self.lose(&error)?;
+                    continue;
                 }
             };
             if let Some(ended) = self.happened(turn)? {
@@ -240,10 +245,6 @@ impl Session {
 
     /// Shows what happened; how the shell ended, if it did.
     fn happened(&mut self, turn: Turn) -> anyhow::Result<Option<ExitStatus>> {
-        if self.menu && turn.ended.is_none() {
-            self.held.push(turn);
-            return Ok(None);
-        }
         for line in turn.log {
             self.say(styled(QUIET, format!("kernel: {line}")));
         }
@@ -296,7 +297,10 @@ impl Session {
                 self.show_waiting()?;
             }
             Message::Run(line) => {
-                self.machine().at_prompt = false;
+                // Any program could say so: what was typed is of a prompt.
+                if !std::mem::replace(&mut self.machine().at_prompt, false) {
+                    return Ok(());
+                }
                 self.history.add(line);
                 if let Some(log) = &mut self.log {
                     let line = line.replace(LINE_END, "\n");
@@ -337,9 +341,14 @@ impl Session {
         let Some((number, since)) = machine.owed else {
             return Ok(());
         };
-        if machine.terminal.is_over(number) || since.elapsed() > CALLS_PATIENCE {
+        let is_over = machine.terminal.is_over(number);
+        if is_over || since.elapsed() > CALLS_PATIENCE {
             machine.owed = None;
             let turn = machine.terminal.take();
+            if is_over {
+                machine.terminal.forget(number);
+                machine.traced.retain(|it| it.1 != number);
+            }
             if !turn.calls.is_empty() {
                 self.happened(turn)?;
             }

@@ -179,9 +179,19 @@ pub(crate) fn list(name: &str) -> Result<Vec<(String, bool)>> {
     let name = if name.is_empty() { "." } else { name };
     let directory = File::open(&format!("{name}:directory"))?;
     let mut names = Vec::new();
-    let mut buffer = [0; files::DIRENT * 15];
+    let (mut few, mut many) = ([0; files::DIRENT * 15], Vec::new());
+    let mut was_full = false;
     loop {
-        let entries = known(files::entries(directory.fd(), &mut buffer))?;
+        // The kernel goes through a directory from its beginning each time.
+        let buffer = match was_full {
+            true => {
+                many.resize(files::DIRENT * 120, 0);
+                &mut many[..]
+            }
+            false => &mut few[..],
+        };
+        let most = buffer.len();
+        let entries = known(files::entries(directory.fd(), buffer))?;
         if entries.is_empty() {
             return Ok(names);
         }
@@ -191,6 +201,7 @@ pub(crate) fn list(name: &str) -> Result<Vec<(String, bool)>> {
                 names.push((String::from_utf8_lossy(name).into_owned(), is_directory));
             }
         }
+        was_full = was_full || entries.len() == most;
     }
 }
 

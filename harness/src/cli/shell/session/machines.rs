@@ -25,9 +25,6 @@ impl Session {
         if !self.machine().at_prompt {
             self.show(b"\r\n")?;
         }
-        for turn in std::mem::take(&mut self.held) {
-            self.happened(turn)?;
-        }
         match choice {
             Choice::Send => self.machine().terminal.types(&[menu::KEY])?,
             Choice::Fork => match self.sibling() {
@@ -70,8 +67,12 @@ impl Session {
         let number = self.made + 1;
         let machine = self.machine();
         let vm = machine.vm.fork()?;
+        let mut terminal = machine.terminal.in_vm(&vm);
+        if machine.terminal.counts() {
+            terminal.count()?;
+        }
         let sibling = Machine {
-            terminal: machine.terminal.in_vm(&vm),
+            terminal,
             vm,
             filter: machine.filter.clone(),
             at_prompt: machine.at_prompt,
@@ -92,7 +93,13 @@ impl Session {
         let number = self.machine().number;
         self.machines[self.here] = kept;
         // What is kept stays what it is: a copy goes on.
-        self.kept = self.sibling().ok();
+        match self.sibling() {
+            Ok(kept) => self.kept = Some(kept),
+            Err(error) => self.say(styled(
+                WRONG,
+                format!("no other snapshot was taken: {error}"),
+            )),
+        }
         self.machine().number = number;
         self.say("back at the snapshot".into());
         self.go_to(self.here)
@@ -100,13 +107,25 @@ impl Session {
 
     /// The shell of this machine has ended: there are others.
     pub(super) fn leave(&mut self, ended: ExitStatus) -> anyhow::Result<()> {
-        if std::mem::take(&mut self.menu) {
-            self.show(b"\r\x1b[2K")?;
-            self.held.clear();
-        }
         let gone = self.machines.remove(self.here);
         self.go_to(self.here.saturating_sub(1))?;
         self.say(format!("machine {} ended: {ended}", gone.number));
+        self.tell_window()
+    }
+
+    /// This machine has died, but there are others, or a snapshot.
+    pub(super) fn lose(&mut self, error: &mayfly::Error) -> anyhow::Result<()> {
+        for line in error.to_string().lines() {
+            self.say(styled(WRONG, line));
+        }
+        if self.machines.len() == 1 {
+            self.back()?;
+        } else {
+            let gone = self.machines.remove(self.here);
+            self.go_to(self.here.saturating_sub(1))?;
+            let (gone, here) = (gone.number, self.machine().number);
+            self.say(format!("machine {gone} is gone; this is machine {here}"));
+        }
         self.tell_window()
     }
 
