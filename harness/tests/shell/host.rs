@@ -114,7 +114,11 @@ fn a_fork_counts_instructions_as_the_first_machine_does() {
         return eprintln!("n/a: QEMU's machines have no siblings, and count nothing");
     }
     let mut session = Session::with(&["--meter"], 80, 24);
-    let counted = |session: &mut Session| session.run("time true").contains("kernel instructions");
+    let counted = |session: &mut Session| {
+        session
+            .run("time patchwork-exit")
+            .contains(" kernel instructions ")
+    };
     assert!(counted(&mut session));
     session.types(MENU).types("f");
     session.row("guest/2>");
@@ -370,4 +374,18 @@ fn is_zombie(pid: i32) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit_once(") ")
         .is_none_or(|(_, rest)| rest.starts_with('Z'))
+}
+
+#[mayfly::test]
+fn a_program_cannot_write_what_was_never_typed_into_the_history() {
+    let mut session = Session::new();
+    session.types("cat > /tmp/forged\r");
+    session.types("\x1b]7077;run;forged\x07shown\r");
+    session.text("shown");
+    session.types("\x04");
+    session.prompt();
+    assert_eq!(session.run("cat /tmp/forged"), "shown");
+    session.run("echo typed");
+    let lines = fs::read_to_string(session.path("history")).expect("a history");
+    assert_eq!(lines, "cat > /tmp/forged\ncat /tmp/forged\necho typed\n");
 }

@@ -227,17 +227,3 @@ fn a_script_that_can_seek_is_read_in_pieces() {
     assert_eq!((status, &err[..]), (0, ""));
     assert_eq!(out, "one\nthe rest\none\nthe rest\ndone\n");
 }
-
-#[mayfly::test]
-fn a_program_cannot_write_what_was_never_typed_into_the_history() {
-    let mut session = Session::new();
-    let forged = session.path("forged");
-    std::fs::write(&forged, "\x1b]7077;run;forged\x07forged\n").expect("written");
-    drop(session);
-    let file = format!("/tmp/forged={}", forged.display());
-    let mut session = Session::with(&["--file", &file], 80, 24);
-    assert_eq!(session.run("cat /tmp/forged"), "forged");
-    session.run("echo typed");
-    let lines = std::fs::read_to_string(session.path("history")).expect("a history");
-    assert_eq!(lines, "cat /tmp/forged\necho typed\n");
-}
