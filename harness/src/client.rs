@@ -273,6 +273,14 @@ impl Client {
         self.running("count kernel instructions")?.meter(counting)
     }
 
+    /// Counts from now on: a program that was not waited for to its end may have
+    /// left counts.
+    pub(crate) fn meter_anew(&mut self, counting: Counting) -> Result<bool> {
+        self.meter(None)?;
+        drop(self.take_visits());
+        self.meter(Some(counting))
+    }
+
     /// Takes the stays in ring 0 counted since the last time.
     pub(crate) fn take_visits(&mut self) -> Vec<Visit> {
         self.backend

@@ -118,12 +118,7 @@ impl<'vm> Command<'vm> {
         let what = format!("start {}", self.program);
         let timeout = self.vm.options().run_timeout;
         let mut client = self.vm.client();
-        if self.meter {
-            // A program that was not waited for to its end may have left counts.
-            client.meter(None)?;
-            drop(client.take_visits());
-        }
-        let metered = self.meter && client.meter(Some(self.vm.options().counting()))?;
+        let metered = self.meter && client.meter_anew(self.vm.options().counting())?;
         let id = client.next_id();
         let spawn = Spawn {
             abi: self.abi.map_or(0, Abi::code),
