@@ -83,30 +83,6 @@ fn run_trace_and_call_tell_the_same_count() {
 }
 
 #[test]
-fn each_call_of_threads_that_wake_each_other_has_its_own_count() {
-    let program = ["patchwork-costs", "--", "futex", "count", "2"];
-    let (trace, _) = tool(&[&["trace", "--meter"][..], &program].concat());
-    let futexes = trace.lines().filter(|line| line.contains("FUTEX("));
-    let counts = futexes.map(|line| {
-        let (call, cost) = line
-            .split_once(" ticks")
-            .unwrap_or_else(|| panic!("{line}"));
-        let waits = call.contains("forever");
-        let digits = cost.trim_start_matches(", ").split(' ').next();
-        let digits = digits.unwrap_or_default().replace(',', "");
-        (waits, digits.parse::<u64>().ok())
-    });
-    let counts: Vec<_> = counts.collect();
-    assert!(!counts.is_empty(), "{trace}");
-    // Whoever waits is counted to its return, so others' calls are in it.
-    let most = |waits| {
-        let of_kind = counts.iter().filter(|it| it.0 == waits);
-        of_kind.map(|it| it.1.expect("it returned")).max()
-    };
-    assert!(most(true) > most(false), "{trace}");
-}
-
-#[test]
 fn a_call_that_switches_tells_the_part_of_each_process() {
     let program = ["patchwork-costs", "--", "yield-processes", "count", "2"];
     let (trace, _) = tool(&[&["trace", "--meter"][..], &program].concat());
