@@ -8,7 +8,7 @@
 //! - `load KEY`: prints that word, and what the segment's file holds.
 //! - `hold KEY`: maps a segment twice, and ends without unmapping it.
 //! - `execute PROT`: maps a page with that protection, puts a function there and
-//!   calls it; prints `called` before, and what it answered behind.
+//!   calls it; prints `calls` before, and what it answered behind.
 //! - `full`: maps until no more can be had.
 
 #![cfg_attr(target_os = "uefi", no_std, no_main)]

@@ -32,33 +32,16 @@ pub(super) fn write(key: &Key, origin: &Origin) -> io::Result<Vec<u8>> {
         frames_free: ready.frames_free,
     });
     let mut events = vec![ready];
-    if let Some(probe) = &origin.probe {
-        let OpenProbe { pid, root, abi, .. } = *probe;
-        events.push(Event::Started {
-            id: STARTED,
-            pid,
-            root,
-            abi,
-        });
-        events.push(Event::Awaiting {
-            id: AWAITING,
-            mailbox: probe.mailbox,
-        });
-    }
-    if let Some(shell) = &origin.shell {
-        let Shell { pid, root, abi, .. } = *shell;
-        events.push(Event::Started {
-            id: STARTED,
-            pid,
-            root,
-            abi,
-        });
-        events.push(Event::Output {
-            pid,
-            stream: 1,
-            bytes: &shell.screen,
-        });
-    }
+    events.extend(origin.started(STARTED));
+    events.extend(origin.probe.map(|probe| Event::Awaiting {
+        id: AWAITING,
+        mailbox: probe.mailbox,
+    }));
+    events.extend(origin.shell.as_ref().map(|shell| Event::Output {
+        pid: shell.pid,
+        stream: 1,
+        bytes: &shell.screen,
+    }));
     for event in events {
         let mut bytes = vec![0; frame::HEADER + BODY_MAX];
         let used = frame::encode(&event, &mut bytes)

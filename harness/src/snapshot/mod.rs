@@ -192,18 +192,19 @@ impl Origin {
             ready: Some(self.ready.clone()),
             ..Journal::default()
         };
-        let probe = self.probe.map(|it| (it.pid, it.root, it.abi));
-        let shell = self.shell.as_ref().map(|it| (it.pid, it.root, it.abi));
-        if let Some((pid, root, abi)) = probe.or(shell) {
-            // The first request of a client.
-            journal.apply(Event::Started {
-                id: 1,
-                pid,
-                root,
-                abi,
-            });
+        // The first request of a client.
+        if let Some(started) = self.started(1) {
+            journal.apply(started);
         }
         journal
+    }
+
+    /// The answer to request `id`, which started the process that runs in it.
+    fn started(&self, id: u32) -> Option<Event<'static>> {
+        let probe = self.probe.map(|it| (it.pid, it.root, it.abi));
+        let shell = self.shell.as_ref().map(|it| (it.pid, it.root, it.abi));
+        let (pid, root, abi) = probe.or(shell)?;
+        Some(Event::Started { id, pid, root, abi })
     }
 }
 
