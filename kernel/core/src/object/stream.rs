@@ -33,11 +33,22 @@ pub fn write<P: Port>(
 ) -> Result<u64, KernelError> {
     check_range(address, length)?;
     let end = address + length;
-    if (address | (PAGE_SIZE - 1)) < end {
-        // More than one page: all must be there before the first byte goes out.
-        readable(kernel, running, address, length)?;
-    }
     let number = running.process.console;
+    if length == 0 {
+        return Ok(0);
+    }
+    if (address | (PAGE_SIZE - 1)) >= end - 1 {
+        // Most are short: no room for many pieces is made.
+        let piece = Piece::new(
+            present(kernel, running, address)?,
+            address % PAGE_SIZE,
+            length,
+        );
+        kernel.host.output(number, stream as u8, &[piece]);
+        return Ok(length);
+    }
+    // More than one page: all must be there before the first byte goes out.
+    readable(kernel, running, address, length)?;
     let mut at = address;
     while at < end {
         let mut pieces = [Piece::NONE; PIECES_MAX];

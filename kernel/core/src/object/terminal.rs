@@ -114,7 +114,7 @@ impl Terminal {
         address: u64,
         count: u64,
     ) -> Result<Flow, KernelError> {
-        let discipline = self.discipline.borrow();
+        let mut discipline = self.discipline.borrow_mut();
         let editor = self.editor.get().filter(|_| discipline.is_raw());
         if editor.is_some_and(|editor| editor != running.process.key) {
             // A job that was just started, and is not in the foreground yet.
@@ -130,16 +130,17 @@ impl Terminal {
             return Ok(running.wait_in(&self.readable));
         }
         let bytes = discipline.next(usize::try_from(count).unwrap_or(usize::MAX));
-        drop(discipline);
+        let length = bytes.len();
         let space = &mut running.process.space;
         // What a bad buffer did not get, the next reader does.
-        user::write(&mut kernel.machine, space, address, &bytes)?;
-        self.discipline.borrow_mut().consume(bytes.len());
+        user::write(&mut kernel.machine, space, address, bytes)?;
+        discipline.consume(length);
+        drop(discipline);
         if kernel.host.terminal_waits() {
             // Bytes that there was no room for before.
             kernel.typing();
         }
-        Ok(Flow::Return(bytes.len() as u64))
+        Ok(Flow::Return(length as u64))
     }
 }
 

@@ -103,15 +103,16 @@ impl Discipline {
 
     /// What one read of at most `most` bytes gets: what was typed, no further
     /// than to the end of a line. Nothing at all is an end.
-    pub fn next(&self, most: usize) -> Vec<u8> {
+    pub fn next(&mut self, most: usize) -> &[u8] {
+        let ready = self.ready.make_contiguous();
         let length = if self.raw {
             let is_end = |byte: &u8| matches!(byte, b'\r' | b'\n');
-            let end = self.ready.iter().position(is_end);
-            end.map_or(self.ready.len(), |end| end + 1)
+            let end = ready.iter().position(is_end);
+            end.map_or(ready.len(), |end| end + 1)
         } else {
             self.parts.front().copied().unwrap_or(0)
         };
-        self.ready.iter().take(length.min(most)).copied().collect()
+        &ready[..length.min(most)]
     }
 
     /// A reader has the first `length` bytes of [`next`](Self::next).
