@@ -76,7 +76,9 @@ impl Link {
         }
     }
 
-    /// The device interrupted.
+    /// The device interrupted. Not where it is called: the device's address would be
+    /// kept at hand there, and each system call would pay for that.
+    #[inline(never)]
     pub(crate) fn interrupted(&mut self) {
         self.console.interrupted();
     }

@@ -38,10 +38,14 @@ impl Terminal {
 
     /// Shows bytes from the frames they lie in.
     pub(crate) fn show_pieces(&self, console: &mut Console, pieces: &[Piece]) {
-        let pieces = pieces.iter().map(|piece| {
+        let place = |piece: &Piece| {
             let address = piece.frame.address() + u64::from(piece.offset);
             (address, piece.length)
-        });
+        };
+        if let (Line::Console, [piece]) = (self.line, pieces) {
+            return console.send_piece(Port::Console, place(piece));
+        }
+        let pieces = pieces.iter().map(place);
         match self.line {
             Line::Console => console.send_pieces(Port::Console, pieces),
             Line::Serial => {
@@ -55,7 +59,8 @@ impl Terminal {
         self.left.is_some() || self.line == Line::Serial && serial::has_received()
     }
 
-    /// Hands over at most `room` typed bytes.
+    /// Hands over at most `room` typed bytes; true if there may be more, and there
+    /// was room.
     pub(crate) fn take(
         &mut self,
         console: &mut Console,
@@ -84,7 +89,8 @@ impl Terminal {
         let Some(typed) = self.left.take().or_else(|| console.typed()) else {
             return false;
         };
-        self.left = console.consume_typed(typed, room, consume);
-        true
+        let more;
+        (self.left, more) = console.consume_typed(typed, room, consume);
+        more
     }
 }

@@ -137,6 +137,7 @@ impl RunQueue {
     pub fn pop(&mut self) -> Option<ThreadKey> {
         match self.only.take() {
             Some((thread, _)) => Some(thread),
+            None if self.filled == 0 => None,
             None => self.pop_first(),
         }
     }

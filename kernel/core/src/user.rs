@@ -5,7 +5,7 @@
 
 use crate::error::KernelError::{self, BadAddress, TooLong};
 use crate::object::memory::{Space, Touch};
-use crate::port::{Access, CopyFault, Machine, PAGE_SIZE, USER_END};
+use crate::port::{CopyFault, Machine, PAGE_SIZE, USER_END};
 
 /// Checks that `address..address + length` lies in the user half.
 ///
@@ -230,36 +230,6 @@ fn check_pages<M: Machine>(
 ) -> Result<(), KernelError> {
     while at <= last {
         if !machine.probe_user(at, touch == Touch::Write) {
-            space.touch(machine, at, touch)?;
-        }
-        at = (at | (PAGE_SIZE - 1)) + 1;
-    }
-    Ok(())
-}
-
-/// Checks that a range may be read or written, and brings its pages in. It need
-/// not be of the running space.
-///
-/// # Errors
-/// [`KernelError::BadAddress`], [`KernelError::Overflow`], [`KernelError::NoMemory`].
-#[inline(always)]
-pub fn bring_in<M: Machine>(
-    machine: &mut M,
-    space: &mut Space<M>,
-    address: u64,
-    length: u64,
-    touch: Touch,
-) -> Result<(), KernelError> {
-    check_range(address, length)?;
-    let end = address + length;
-    let mut at = address;
-    while at < end {
-        let present = machine.lookup(space.tables(), at);
-        let may = |access: Access| match touch {
-            Touch::Write => access.write,
-            _ => access.read,
-        };
-        if !present.is_some_and(|(_, access)| may(access)) {
             space.touch(machine, at, touch)?;
         }
         at = (at | (PAGE_SIZE - 1)) + 1;

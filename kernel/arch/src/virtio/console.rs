@@ -227,6 +227,16 @@ impl Console {
         self.transmit(receive_queue(id) + 1, pieces);
     }
 
+    /// Sends one piece of memory (physical address, length).
+    #[inline(always)]
+    pub fn send_piece(&mut self, port: Port, (address, length): (u64, u32)) {
+        if let Some(id) = self.numbers[port.index()] {
+            let queue = receive_queue(id) + 1;
+            self.queues[queue].offer_one(address, length);
+            self.await_transmission(queue);
+        }
+    }
+
     /// Sends bytes of the kernel's own memory.
     #[inline(always)]
     pub fn send(&mut self, port: Port, bytes: &[u8]) {
@@ -247,12 +257,7 @@ impl Console {
     #[inline(always)]
     pub fn send_known(&mut self, port: Port, bytes: &'static [u8]) {
         let length = u32::try_from(bytes.len()).expect("messages are shorter than 4 GiB");
-        if let Some(id) = self.numbers[port.index()] {
-            let queue = receive_queue(id) + 1;
-            let address = bytes.as_ptr() as u64 - KERNEL_BASE;
-            self.queues[queue].offer_one(address, length);
-            self.await_transmission(queue);
-        }
+        self.send_piece(port, (bytes.as_ptr() as u64 - KERNEL_BASE, length));
     }
 
     /// Sends a header of the kernel's own memory, then pieces.
@@ -303,13 +308,14 @@ impl Console {
         })
     }
 
-    /// Hands up to `room` of taken bytes to `consume`; what is left of them.
+    /// Hands up to `room` of taken bytes to `consume`; what is left of them, and
+    /// whether there may be more bytes.
     pub fn consume_typed(
         &mut self,
         typed: Typed,
         room: usize,
         consume: impl FnOnce(&[u8]),
-    ) -> Option<Typed> {
+    ) -> (Option<Typed>, bool) {
         let (from, end) = (typed.from as usize, typed.end as usize);
         let part = from..end.min(from.saturating_add(room));
         let left = part.end;
@@ -319,7 +325,7 @@ impl Console {
         consume(&buffer[part]);
         if left < end {
             let from = u32::try_from(left).unwrap_or(typed.end);
-            return Some(Typed { from, ..typed });
+            return (Some(Typed { from, ..typed }), true);
         }
         if let Some(id) = self.numbers[Port::Console.index()] {
             let queue = receive_queue(id);
@@ -327,8 +333,9 @@ impl Console {
             if self.queues[queue].wants_notice() {
                 self.registers.notify(queue);
             }
+            return (None, self.queues[queue].has_more());
         }
-        None
+        (None, false)
     }
 
     /// Acknowledges the device's interrupt.

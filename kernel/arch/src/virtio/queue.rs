@@ -187,15 +187,21 @@ impl Queue {
         flags & NO_NOTIFY == 0
     }
 
-    /// The next buffer that the device is done with.
-    pub(super) fn take(&mut self) -> Option<Received> {
+    /// The device is done with a buffer.
+    #[inline(always)]
+    pub(super) fn has_more(&self) -> bool {
         // The used index is the upper half of the word with the flags.
         // SAFETY: the device writes this word; a volatile read sees some value.
         let word = unsafe {
             self.at::<u32>(offset_of!(Rings, used_flags))
                 .read_volatile()
         };
-        if word >> 16 == u32::from(self.taken) {
+        word >> 16 != u32::from(self.taken)
+    }
+
+    /// The next buffer that the device is done with.
+    pub(super) fn take(&mut self) -> Option<Received> {
+        if !self.has_more() {
             return None;
         }
         fence(Ordering::Acquire);

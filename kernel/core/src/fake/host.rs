@@ -156,7 +156,7 @@ impl Host for FakeHost {
         if count > 0 {
             consume(&bytes);
         }
-        count > 0
+        count > 0 && !self.typed.is_empty()
     }
 
     fn terminal_waits(&self) -> bool {

@@ -9,8 +9,21 @@ use crate::schedule::SLICE;
 impl<P: Port> Kernel<P> {
     /// Wakes everyone who waits in a queue: they look again.
     pub fn wake_all(&mut self, queue: &WaitQueue) {
+        if queue.is_empty() {
+            return;
+        }
         for entry in queue.take() {
             self.wake_entry(entry);
+        }
+    }
+
+    /// As [`wake_all`](Self::wake_all), while nothing runs: whoever is dispatched
+    /// gets an end of its slice then, if others could run too.
+    pub(crate) fn wake_all_between_turns(&mut self, queue: &WaitQueue) {
+        for entry in queue.take() {
+            if self.waits(entry) {
+                self.wake(entry.thread);
+            }
         }
     }
 

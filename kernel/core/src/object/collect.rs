@@ -11,7 +11,7 @@ use alloc::vec::Vec;
 use crate::error::KernelError;
 use crate::object::process::{Cause, ProcessKey};
 use crate::object::thread::ThreadKey;
-use crate::object::wait::{Entry, WaitQueue};
+use crate::object::wait::{Entry, Taken, WaitQueue};
 
 /// Most records at a time (specs/veridian.md §16).
 pub const RECORDS_MAX: usize = 1024;
@@ -95,11 +95,11 @@ impl Records {
     }
 
     /// The process ended that its creator knows by this id; says whom that wakes.
-    pub fn end(&mut self, id: u64, process: ProcessKey, ended: Ended) -> Vec<Entry> {
+    pub fn end(&mut self, id: u64, process: ProcessKey, ended: Ended) -> Taken {
         let record = self.records.get_mut(&id);
         // Another interface may know another process by that id.
         let Some(record) = record.filter(|record| record.process == process) else {
-            return Vec::new();
+            return Taken::default();
         };
         record.ended = Some(ended);
         let woken = record.queue.take();

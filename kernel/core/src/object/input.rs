@@ -230,7 +230,7 @@ impl<P: Port> Kernel<P> {
     }
 
     /// Takes in what the host sends as the standard input that process `number`
-    /// was started with; no bytes are its end.
+    /// was started with; no bytes are its end. Nothing runs now.
     ///
     /// # Errors
     /// [`FeedError`].
@@ -243,7 +243,7 @@ impl<P: Port> Kernel<P> {
         let input = input.ok_or(FeedError::NoReader)?;
         drop(inputs);
         input.queue.borrow_mut().put(bytes)?;
-        self.wake_all(&input.readable);
+        self.wake_all_between_turns(&input.readable);
         Ok(())
     }
 

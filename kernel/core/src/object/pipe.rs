@@ -54,7 +54,7 @@ impl Hangups {
 
     /// Adds everyone in a queue.
     pub(crate) fn add(&self, queue: &WaitQueue) {
-        let woken = queue.take().into_iter().map(Hangup::Wake);
+        let woken = queue.take().map(Hangup::Wake);
         self.entries.borrow_mut().extend(woken);
     }
 }

@@ -2,9 +2,9 @@
 
 use crate::error::KernelError;
 use crate::kernel::{Kernel, Running};
-use crate::object::memory::Touch;
-use crate::port::{Host, Machine, PAGE_SIZE, PIECES_MAX, Piece, Port};
-use crate::user::{self, check_range};
+use crate::object::memory::{Space, Touch};
+use crate::port::{Access, Host, Machine, PAGE_SIZE, PIECES_MAX, Piece, Port};
+use crate::user::check_range;
 
 /// An output stream to the host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,7 +76,55 @@ pub fn readable<P: Port>(
     length: u64,
 ) -> Result<(), KernelError> {
     let (machine, space) = (&mut kernel.machine, &mut running.process.space);
-    user::bring_in(machine, space, address, length, Touch::Read)
+    bring_in(machine, space, address, length, Touch::Read)
+}
+
+/// Checks that a range of the running space may be read or written, and brings its
+/// pages in. A range of no length is to lie in the user half too.
+///
+/// # Errors
+/// [`KernelError::BadAddress`], [`KernelError::Overflow`], [`KernelError::NoMemory`].
+#[inline(always)]
+pub(super) fn bring_in<M: Machine>(
+    machine: &mut M,
+    space: &mut Space<M>,
+    address: u64,
+    length: u64,
+    touch: Touch,
+) -> Result<(), KernelError> {
+    check_range(address, length)?;
+    let end = address + length;
+    // Most are short. The processor looks faster than its tables are looked through.
+    let is_one_page = address < end && (address ^ (end - 1)) < PAGE_SIZE;
+    if is_one_page && machine.probe_user(address, touch == Touch::Write) {
+        return Ok(());
+    }
+    bring_in_pages(machine, space, (address, end), touch)
+}
+
+#[inline(never)]
+fn bring_in_pages<M: Machine>(
+    machine: &mut M,
+    space: &mut Space<M>,
+    (mut at, end): (u64, u64),
+    touch: Touch,
+) -> Result<(), KernelError> {
+    while at < end && machine.probe_user(at, touch == Touch::Write) {
+        at = (at | (PAGE_SIZE - 1)) + 1;
+    }
+    // The processor has told of one that is not there, at the price of a fault.
+    while at < end {
+        let present = machine.lookup(space.tables(), at);
+        let may = |access: Access| match touch {
+            Touch::Write => access.write,
+            _ => access.read,
+        };
+        if !present.is_some_and(|(_, access)| may(access)) {
+            space.touch(machine, at, touch)?;
+        }
+        at = (at | (PAGE_SIZE - 1)) + 1;
+    }
+    Ok(())
 }
 
 /// The frame of a page of the running space, brought in if need be.

@@ -138,7 +138,7 @@ impl Terminal {
         drop(discipline);
         if kernel.host.terminal_waits() {
             // Bytes that there was no room for before.
-            kernel.typing();
+            kernel.typing_on();
         }
         Ok(Flow::Return(length as u64))
     }
@@ -177,27 +177,35 @@ impl<P: Port> Kernel<P> {
         if let Some(terminal) = self.used_terminal() {
             terminal.window.set(window);
             terminal.changed.set(true);
-            self.wake_all(&terminal.readable);
+            self.wake_all_between_turns(&terminal.readable);
         }
     }
 
-    /// Takes in what was typed, as far as there is room.
+    /// Takes in what was typed, as far as there is room. Nothing runs now.
     pub fn typing(&mut self) {
+        self.take_typed::<false>();
+    }
+
+    /// As [`typing`](Self::typing), in a call that has made room.
+    pub(crate) fn typing_on(&mut self) {
+        self.take_typed::<true>();
+    }
+
+    #[inline(always)]
+    fn take_typed<const IN_CALL: bool>(&mut self) {
         let Some(terminal) = self.used_terminal() else {
             return;
         };
-        loop {
+        let mut more = true;
+        while more {
             let mut discipline = terminal.discipline.borrow_mut();
-            let mut typed = None;
+            let mut typed = Typed::default();
             let room = discipline.room();
-            let any = self
+            more = self
                 .host
-                .terminal_bytes(room, |bytes| typed = Some(discipline.typed(bytes)));
+                .terminal_bytes(room, |bytes| discipline.take(bytes, &mut typed));
             drop(discipline);
-            let (true, Some(typed)) = (any, typed) else {
-                return;
-            };
-            self.follow(&terminal, &typed);
+            self.follow::<IN_CALL>(&terminal, &typed);
         }
     }
 
@@ -221,15 +229,19 @@ impl<P: Port> Kernel<P> {
         let typed = terminal.discipline.borrow_mut().set_raw(editor.is_some());
         // Whoever may read now, and might not before.
         self.wake_all(&terminal.readable);
-        self.follow(terminal, &typed);
+        self.follow::<true>(terminal, &typed);
     }
 
-    fn follow(&mut self, terminal: &Terminal, typed: &Typed) {
+    #[inline]
+    fn follow<const IN_CALL: bool>(&mut self, terminal: &Terminal, typed: &Typed) {
         if !typed.echo.is_empty() {
             self.host.terminal_echo(&typed.echo);
         }
         if typed.readable {
-            self.wake_all(&terminal.readable);
+            match IN_CALL {
+                true => self.wake_all(&terminal.readable),
+                false => self.wake_all_between_turns(&terminal.readable),
+            }
         }
         if typed.interrupt {
             self.interrupt(terminal);

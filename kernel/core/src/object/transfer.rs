@@ -134,6 +134,8 @@ pub fn writable(file: &OpenFile) -> Result<(), KernelError> {
 ///
 /// # Errors
 /// [`KernelError::BadAddress`], [`KernelError::Overflow`], [`KernelError::NoMemory`].
+// By itself: it is in so many calls that the others are not to be slower for it.
+#[inline(never)]
 pub fn check_output<P: Port>(
     kernel: &mut Kernel<P>,
     running: &mut Running<P>,
@@ -141,7 +143,7 @@ pub fn check_output<P: Port>(
     length: u64,
 ) -> Result<(), KernelError> {
     let (machine, space) = (&mut kernel.machine, &mut running.process.space);
-    user::bring_in(machine, space, address, length, Touch::Write)
+    stream::bring_in(machine, space, address, length, Touch::Write)
 }
 
 /// Lets go of a file; whoever is at its other end hears of it.

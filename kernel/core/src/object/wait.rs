@@ -5,15 +5,18 @@
 //! object wakes the queue, and every thread in it looks again. Entries are not
 //! removed when a thread goes on for another reason: their number tells.
 
-use alloc::vec::Vec;
-use core::cell::RefCell;
+use alloc::vec::{self, Vec};
+use core::cell::{Cell, RefCell};
 
 use crate::object::thread::ThreadKey;
 
 /// Threads that wait for one thing.
 #[derive(Debug, Default)]
 pub struct WaitQueue {
-    entries: RefCell<Vec<Entry>>,
+    /// The first of them; there is seldom another one, and this needs no heap.
+    first: Cell<Option<Entry>>,
+    /// The others: none without a first one.
+    rest: RefCell<Vec<Entry>>,
 }
 
 /// A thread, and which of its waits this is.
@@ -30,25 +33,61 @@ const FEW: usize = 8;
 
 impl WaitQueue {
     /// Enters a thread.
+    #[inline]
     pub fn enter(&self, entry: Entry) {
-        let mut entries = self.entries.borrow_mut();
-        if entries.len() < FEW {
-            // By index: a thread that is gone must not stay here for ever.
-            entries.retain(|other| other.thread.index() != entry.thread.index());
-        } else if entries.len() == entries.capacity() {
-            keep_last(&mut entries);
+        match self.first.get() {
+            None => self.first.set(Some(entry)),
+            Some(first) => self.enter_behind(first, entry),
         }
-        entries.push(entry);
+    }
+
+    #[inline(never)]
+    fn enter_behind(&self, first: Entry, entry: Entry) {
+        let mut rest = self.rest.borrow_mut();
+        if rest.len() < FEW {
+            // By index: a thread that is gone must not stay here for ever.
+            let is_same = |other: &Entry| other.thread.index() == entry.thread.index();
+            rest.retain(|other| !is_same(other));
+            if is_same(&first) {
+                if rest.is_empty() {
+                    return self.first.set(Some(entry));
+                }
+                self.first.set(Some(rest.remove(0)));
+            }
+        } else if rest.len() == rest.capacity() {
+            keep_last(&mut rest);
+        }
+        rest.push(entry);
     }
 
     /// Takes everyone who waits, first come first.
-    pub fn take(&self) -> Vec<Entry> {
-        self.entries.take()
+    #[inline]
+    pub fn take(&self) -> Taken {
+        Taken {
+            first: self.first.take(),
+            rest: self.rest.take().into_iter(),
+        }
     }
 
     /// Nobody has entered since the queue was last woken.
     pub fn is_empty(&self) -> bool {
-        self.entries.borrow().is_empty()
+        self.first.get().is_none()
+    }
+}
+
+/// Everyone who waited in a queue, first come first.
+#[derive(Debug, Default)]
+pub struct Taken {
+    first: Option<Entry>,
+    rest: vec::IntoIter<Entry>,
+}
+
+impl Iterator for Taken {
+    type Item = Entry;
+
+    #[inline]
+    fn next(&mut self) -> Option<Entry> {
+        self.first.take().or_else(|| self.rest.next())
     }
 }
 
@@ -88,9 +127,9 @@ mod tests {
                 queue.enter(Entry { thread, wait });
                 model.retain(|(other, _)| *other != thread);
                 model.push((thread, wait));
-                prop_assert!(queue.entries.borrow().len() <= 2 * model.len().max(FEW));
+                prop_assert!(queue.rest.borrow().len() <= 2 * model.len().max(FEW));
             }
-            let mut taken = queue.take();
+            let mut taken: Vec<Entry> = queue.take().collect();
             keep_last(&mut taken);
             let taken: Vec<_> = taken.iter().map(|entry| (entry.thread, entry.wait)).collect();
             prop_assert_eq!(taken, model);

@@ -50,7 +50,8 @@ pub trait Host {
     fn terminal_begins(&mut self, line: Line);
     /// Bytes of the kernel's own making for the terminal.
     fn terminal_echo(&mut self, bytes: &[u8]);
-    /// Hands over at most `room` typed bytes; false if there are none, or no room.
+    /// Hands over at most `room` typed bytes, if there are any; true if there may be
+    /// more then, and there was room.
     fn terminal_bytes(&mut self, room: usize, consume: impl FnOnce(&[u8])) -> bool;
     /// Typed bytes wait that there was no room for.
     fn terminal_waits(&self) -> bool;

@@ -81,16 +81,24 @@ impl Discipline {
     /// Takes what was typed.
     pub fn typed(&mut self, bytes: &[u8]) -> Typed {
         let mut typed = Typed::default();
+        self.take(bytes, &mut typed);
+        typed
+    }
+
+    /// Takes what was typed, and adds what it leads to.
+    pub fn take(&mut self, bytes: &[u8], typed: &mut Typed) {
         if self.raw {
-            let taken = &bytes[..bytes.len().min(self.room())];
-            self.ready.extend(taken);
+            match bytes {
+                // One key: mostly.
+                [byte] if self.ready.len() < KEPT_MAX => self.ready.push_back(*byte),
+                bytes => self.ready.extend(&bytes[..bytes.len().min(self.room())]),
+            }
             typed.readable = !self.ready.is_empty();
-            return typed;
+            return;
         }
         for byte in bytes {
-            self.cook(*byte, &mut typed);
+            self.cook(*byte, typed);
         }
-        typed
     }
 
     /// Something can be read: bytes, or an end.

@@ -11,9 +11,10 @@ use mayfly_abi::table::{Handle, Input, Output};
 use super::error::{answer, answer_flow};
 use crate::error::KernelError;
 use crate::kernel::{Flow, Kernel, Running};
-use crate::object::file::{FileRef, Handles, Node};
+use crate::object::file::{FileRef, Handles, Mode, Node};
 use crate::object::memory::Touch;
-use crate::object::{stream, transfer};
+use crate::object::stream::{self, Stream};
+use crate::object::transfer;
 use crate::port::Port;
 
 /// CLOSE.
@@ -127,6 +128,10 @@ fn write_part<P: Port>(
         // Streams are always writable, and look at the buffer themselves.
         return stream::write(kernel, running, stream, buffer, count).map(Flow::Return);
     }
+    if matches!(file.node, Node::Terminal(_)) && file.mode.contains(Mode::WRITE) {
+        let written = stream::write(kernel, running, Stream::Terminal, buffer, count);
+        return written.map(Flow::Return);
+    }
     stream::readable(kernel, running, buffer, count)?;
     transfer::writable(file)?;
     transfer::write(kernel, running, file, buffer, count)
@@ -170,6 +175,7 @@ pub(crate) fn ioctl<P: Port>(
     answer(running, nr::IOCTL, refused)
 }
 
+#[inline(never)]
 fn ioctl_checked<P: Port>(
     kernel: &mut Kernel<P>,
     running: &mut Running<P>,

@@ -51,7 +51,7 @@ pub(crate) fn write<P: Port>(
         }
     }
     // What was typed while there was no room.
-    kernel.typing();
+    kernel.typing_on();
     Ok(count)
 }
 

@@ -1,0 +1,59 @@
+//! What a key costs at the prompt, in kernel instructions.
+//!
+//! Neighbour: `tests/costs.rs` has what commands tell of calls.
+
+use std::time::Duration;
+
+use mayfly::prelude::*;
+use mayfly::terminal::{Line, Terminal};
+
+/// A machine that is busy needs it.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// What the shell says when the line is on the screen, and it reads again.
+const DRAWN: &[u8] = b"drawn;\x07";
+/// Keys that are counted.
+const KEYS: u64 = 16;
+
+/// Kernel instructions of a key.
+struct Key {
+    kernel_instr: Option<u64>,
+    /// None: the functions are not kept.
+    spent: Option<mayfly::Spent>,
+}
+
+fn until_drawn(terminal: &mut Terminal) -> Result<()> {
+    let mut shown = Vec::new();
+    while !shown.ends_with(DRAWN) {
+        shown.extend(terminal.turn(PATIENCE)?.shown);
+    }
+    Ok(())
+}
+
+#[mayfly::test]
+fn a_key_is_within_its_budget(vm: Vm) -> Result<()> {
+    // Time stands nearly still for the guest: its timer does not fire.
+    let vm = VmOptions::default().meter_path().backend(vm.backend());
+    let vm = vm.boot()?;
+    let mut terminal = vm.terminal(Line::Console, "shell")?;
+    until_drawn(&mut terminal)?;
+    if !terminal.count()? {
+        return Ok(());
+    }
+    let mut counted = Vec::new();
+    for _ in 0..=KEYS {
+        terminal.types(b"a")?;
+        until_drawn(&mut terminal)?;
+        counted.push(terminal.instructions());
+    }
+    let [first, .., last] = counted[..] else {
+        unreachable!("there are as many as keys");
+    };
+    // From the interrupt to the end of the READ, the WRITE of the echo, and the
+    // next READ until it waits.
+    let key = Key {
+        kernel_instr: Some((last - first) / KEYS),
+        spent: None,
+    };
+    budget!(key, kernel_instr <= 1_800);
+    Ok(())
+}
