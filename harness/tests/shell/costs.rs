@@ -54,6 +54,6 @@ fn a_key_is_within_its_budget(vm: Vm) -> Result<()> {
         kernel_instr: Some((last - first) / KEYS),
         spent: None,
     };
-    budget!(key, kernel_instr <= 1_800);
+    budget!(key, kernel_instr <= 1_320);
     Ok(())
 }
