@@ -4,9 +4,8 @@ use alloc::vec::Vec;
 
 use crate::object::thread::ThreadKey;
 
-/// Priorities, as PatchworkOS counts them (specs/patchwork.md §3).
+/// Priorities, as PatchworkOS counts them (specs/patchwork.md §3), and their bits.
 pub const PRIORITIES: usize = 64;
-/// A priority's bits.
 const PRIORITY_MASK: u8 = 63;
 /// Priority of a new thread.
 pub const PRIORITY_DEFAULT: u8 = 16;
