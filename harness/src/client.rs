@@ -25,6 +25,8 @@ use crate::report::{Death, DeathCause};
 use crate::snapshot::cannot_copy;
 use crate::stdin::{Feeds, Source, Stdin};
 
+pub(crate) use shared::{Held, Shared};
+
 /// A machine and what it has told.
 pub(crate) struct Client {
     backend: Option<Box<dyn Backend>>,
@@ -360,6 +362,7 @@ pub(crate) fn framed(what: &str, request: &Request<'_>) -> Result<Vec<u8>> {
 
 mod intake;
 mod screen;
+mod shared;
 
 #[cfg(test)]
 mod tests;

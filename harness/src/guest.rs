@@ -237,7 +237,8 @@ impl Process<'_> {
     }
 
     /// Waits until it ends, and hands on what it writes as it is written:
-    /// `written` gets 1 (standard output) or 2 (standard error) and the bytes.
+    /// `written` gets 1 (standard output) or 2 (standard error) and the bytes; it
+    /// may give [input](Process::input), and panics if it asks for more.
     ///
     /// # Errors
     /// As [`Process::wait`].

@@ -6,7 +6,7 @@
 //! on the thread that waits. Neighbours: `guest` and `probe` above share its
 //! client; `client` and a back end below.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mayfly_abi::Abi;
@@ -14,7 +14,7 @@ use mayfly_abi::table::Row;
 use mayfly_wire::message::{Request, Resume, Stats};
 
 use crate::backend::BackendKind;
-use crate::client::Client;
+use crate::client::{Held, Shared};
 use crate::error::{Error, Result, unexpected};
 use crate::guest::Command;
 use crate::journal::{Answer, Ready};
@@ -27,7 +27,7 @@ use crate::tell;
 
 /// A microVM, booted and ready.
 pub struct Vm {
-    client: Arc<Mutex<Client>>,
+    client: Arc<Shared>,
     options: VmOptions,
     backend: BackendKind,
     ready: Ready,
@@ -50,7 +50,7 @@ enum From {
 
 /// What is left of a microVM when it is gone: what it told.
 #[derive(Clone)]
-pub(crate) struct Witness(Arc<Mutex<Client>>);
+pub(crate) struct Witness(Arc<Shared>);
 
 impl Vm {
     /// A sibling that goes on from this instant, programs included, beside this
@@ -70,7 +70,7 @@ impl Vm {
         let sibling = sibling?;
         resumed?;
         Ok(Vm {
-            client: Arc::new(Mutex::new(sibling)),
+            client: Arc::new(Shared::new(sibling)),
             options: self.options.clone(),
             backend: self.backend,
             ready: self.ready.clone(),
@@ -274,8 +274,8 @@ impl Vm {
         String::from_utf8_lossy(&self.client().journal.serial).into()
     }
 
-    pub(crate) fn client(&self) -> MutexGuard<'_, Client> {
-        lock(&self.client)
+    pub(crate) fn client(&self) -> Held<'_> {
+        self.client.lock()
     }
 
     /// The command that runs the current test again: its thread has its name.
@@ -289,7 +289,7 @@ impl Vm {
         )
     }
 
-    pub(crate) fn shared_client(&self) -> Arc<Mutex<Client>> {
+    pub(crate) fn shared_client(&self) -> Arc<Shared> {
         Arc::clone(&self.client)
     }
 
@@ -327,13 +327,8 @@ impl Drop for Vm {
 impl Witness {
     /// What happened before a failure.
     pub(crate) fn context(&self) -> String {
-        report::context(&lock(&self.0).journal)
+        report::context(&self.0.lock().journal)
     }
-}
-
-/// The client, also when a panic came in between: it is plain data.
-fn lock(client: &Mutex<Client>) -> MutexGuard<'_, Client> {
-    client.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn has_bit(numbers: &[u64; 2], number: u64) -> bool {

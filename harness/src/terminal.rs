@@ -8,7 +8,7 @@
 pub mod filter;
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mayfly_wire::message::{Request, Window};
@@ -16,7 +16,7 @@ use mayfly_wire::message::{Request, Window};
 use crate::Vm;
 use crate::backend::{Counting, Keyboard, Stream, Waker};
 use crate::cause::{Died, ExitStatus};
-use crate::client::Client;
+use crate::client::{Held, Shared};
 use crate::error::{Result, unexpected};
 use crate::journal::Answer;
 use crate::transcript::Call;
@@ -63,7 +63,7 @@ impl Vm {
 
 /// A program on the terminal of a machine.
 pub struct Terminal {
-    client: Arc<Mutex<Client>>,
+    client: Arc<Shared>,
     pid: u64,
     /// Columns, rows and machine that the guest knows of.
     window: (u16, u16, u16),
@@ -269,7 +269,7 @@ impl Terminal {
     /// Takes what has happened.
     pub fn take(&mut self) -> Turn {
         let client = Arc::clone(&self.client);
-        let mut client = lock(&client);
+        let mut client = client.lock();
         let mut turn = Turn {
             shown: client.take_screen(),
             ..Turn::default()
@@ -302,11 +302,7 @@ impl Terminal {
         turn
     }
 
-    fn client(&self) -> MutexGuard<'_, Client> {
-        lock(&self.client)
+    fn client(&self) -> Held<'_> {
+        self.client.lock()
     }
-}
-
-fn lock(client: &Mutex<Client>) -> MutexGuard<'_, Client> {
-    client.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -51,6 +51,21 @@ fn a_machine_ends_in_order(vm: Vm) -> Result<()> {
     vm.shutdown()
 }
 
+#[mayfly::test]
+fn a_machine_that_is_asked_by_what_it_calls_back_says_so_and_goes_on(vm: Vm) -> Result<()> {
+    let hello = vm.spawn("patchwork-hello").start()?;
+    let patience = vm.options().run_timeout;
+    let asked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        hello.wait_with_output(patience, |_, _| drop(vm.ping()))
+    }));
+    let said = asked.expect_err("it is being waited on");
+    let said = said.downcast_ref::<&str>().expect("a text");
+    assert!(said.contains("by what it calls back"), "{said}");
+    vm.ping()?;
+    assert!(hello.wait()?.status.success());
+    Ok(())
+}
+
 #[mayfly::test(memory = "8M")]
 fn small_memory_is_enough(vm: Vm) -> Result<()> {
     assert!(vm.stats()?.frames <= 2048 + bundle_frames(&vm));

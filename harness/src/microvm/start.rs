@@ -1,11 +1,11 @@
 //! How microVMs begin: they boot, or are copies.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::{From, Vm};
 use crate::backend::{self, BackendKind};
-use crate::client::Client;
+use crate::client::{Client, Shared};
 use crate::error::Result;
 use crate::image;
 use crate::journal::Ready;
@@ -72,7 +72,7 @@ impl Vm {
         ready.check_version()?;
         client.journal.files.clone_from(&options.files);
         Ok(Self {
-            client: Arc::new(Mutex::new(client)),
+            client: Arc::new(Shared::new(client)),
             backend: BackendKind::Kvm,
             options,
             ready,
@@ -96,7 +96,7 @@ impl Vm {
         }
         ready.check_version()?;
         Ok(Self {
-            client: Arc::new(Mutex::new(client)),
+            client: Arc::new(Shared::new(client)),
             options,
             backend: kind,
             ready,
