@@ -17,6 +17,8 @@ use tempfile::TempDir;
 
 /// A benchmark that takes no time.
 const NULL: &str = "patchwork/lat_syscall/null";
+/// What this tool holds with one machine: no time, though it is told as one.
+const MEMORY: &str = "machine/memory/process";
 
 fn bench(baseline: &Path, arguments: &[&str]) -> (i32, String, String) {
     let output: Output = Command::new(env!("CARGO_BIN_EXE_mayfly"))
@@ -200,5 +202,20 @@ fn ten_instructions_more_in_one_call_are_111_and_a_comment_is_nothing() {
         (&lines[1]["name"], &lines[1]["verdict"]),
         (&NULL.into(), &"same".into()),
         "{found}"
+    );
+    // Nor does either side hold more memory: both read their kernel from a file.
+    let output = Command::new(env!("CARGO_BIN_EXE_mayfly"))
+        .args(["bench", "--color", "never", "--boots", "6", MEMORY, "--ab"])
+        .arg(folder.path())
+        .output()
+        .expect("the tool is built");
+    let found = String::from_utf8_lossy(&output.stdout);
+    let line = found
+        .lines()
+        .find(|line| line.starts_with(MEMORY) && line.contains(" to "));
+    let line = line.unwrap_or_else(|| panic!("it is compared:\n{found}"));
+    assert!(
+        line.ends_with("same") || line.ends_with("noise"),
+        "as much memory: {line}"
     );
 }

@@ -3,7 +3,7 @@
 //! Purpose: builds the kernel of a revision, or of a checkout in a folder, counts
 //! both, and takes times in the order A B B A, so that a host that gets slower
 //! meanwhile does so for both. The programs are ours for both, and each turn is
-//! a process of its own, told its kernel by a variable. Neighbours: `mod` has
+//! a process of its own, told its kernel, ours too, as a file by a variable. Neighbours: `mod` has
 //! the options, `mayfly_bench::compare` judges.
 
 use std::path::{Path, PathBuf};
@@ -28,6 +28,13 @@ const LINES: usize = 40;
 
 /// Machines of each kernel in a round.
 const SIDE: usize = 2;
+
+/// Both kernels, as files: whoever reads a file is not to be compared with whoever
+/// has it already.
+struct Kernels {
+    theirs: PathBuf,
+    ours: PathBuf,
+}
 
 /// Compares: A is the other kernel, B is ours.
 pub(super) fn run(
@@ -57,10 +64,15 @@ pub(super) fn run(
     // Its counts become a baseline, for a moment.
     let folder = tempfile::tempdir()?;
     std::fs::write(folder.path().join("machine.txt"), "")?;
+    let kernels = Kernels {
+        theirs: kernel,
+        ours: folder.path().join("ours.elf"),
+    };
+    std::fs::write(&kernels.ours, image::kernel())?;
     let counting = ["--exact", "--bless", "--baseline"].map(Into::into);
     let counting: Vec<PathBuf> = counting.into_iter().chain([folder.path().into()]).collect();
     if chosen.iter().any(|it| it.is_counted()) {
-        turn(options, Some(&kernel), &counting)?;
+        turn(options, &kernels.theirs, &counting)?;
     }
     let agreed = Baseline::load(folder.path())?;
     let exact = Options {
@@ -72,14 +84,14 @@ pub(super) fn run(
     show::changes(&found, say)?;
     let mut ours = figures.run(testbed);
     if !options.exact {
-        let (theirs, timed) = times(options, &kernel, rounds, say)?;
+        let (theirs, timed) = times(options, &kernels, rounds, say)?;
         found.compared = compare::twice(&theirs, &timed, &[], |name| {
             say.step("Again", name);
             let one = Options {
                 filter: Some(name.into()),
                 ..options.clone()
             };
-            let (theirs, timed) = times(&one, &kernel, AGAIN * rounds, say)?;
+            let (theirs, timed) = times(&one, &kernels, AGAIN * rounds, say)?;
             let kept = |run: &Run| run.find(name).cloned().context("a turn told no times");
             anyhow::Ok((kept(&theirs)?, kept(&timed)?))
         })?;
@@ -100,7 +112,7 @@ pub(super) fn run(
 /// Takes times of both, A B B A so often.
 fn times(
     options: &Options,
-    kernel: &Path,
+    kernels: &Kernels,
     often: u32,
     say: &mut Say,
 ) -> anyhow::Result<(Run, Run)> {
@@ -113,25 +125,25 @@ fn times(
             let words = ["--times", "--boots", "1", "--format", "json", "--out"];
             let mut arguments: Vec<PathBuf> = words.map(Into::into).into();
             arguments.push(file.clone());
-            turn(options, is_other.then_some(kernel), &arguments)?;
-            let run = Run::load(&file)?;
-            let all = if is_other { &mut theirs } else { &mut ours };
-            all.add(run);
+            let (kernel, all) = match is_other {
+                true => (&kernels.theirs, &mut theirs),
+                false => (&kernels.ours, &mut ours),
+            };
+            turn(options, kernel, &arguments)?;
+            all.add(Run::load(&file)?);
         }
     }
     Ok((theirs, ours))
 }
 
-/// Runs this tool once more, with another kernel or with ours.
-fn turn(options: &Options, kernel: Option<&Path>, arguments: &[PathBuf]) -> anyhow::Result<()> {
+/// Runs this tool once more, with this kernel.
+fn turn(options: &Options, kernel: &Path, arguments: &[PathBuf]) -> anyhow::Result<()> {
     let mut command = Command::new(std::env::current_exe()?);
     command
         .args(["--quiet", "bench"])
         .args(&options.filter)
-        .args(arguments);
-    if let Some(kernel) = kernel {
-        command.env(image::KERNEL_VARIABLE, kernel);
-    }
+        .args(arguments)
+        .env(image::KERNEL_VARIABLE, kernel);
     let output = command.stdin(Stdio::null()).output()?;
     let errors = String::from_utf8_lossy(&output.stderr);
     anyhow::ensure!(output.status.success(), "a turn failed: {errors}");
