@@ -19,6 +19,8 @@ const MAGIC: &[u8; 8] = b"MYBUND02";
 const INDEX: usize = 64;
 const ENTRY: usize = 128;
 const NAME: usize = 96;
+/// What names are compared by, in bytes.
+const WORD: usize = size_of::<u64>();
 
 /// A file of a bundle.
 #[derive(Clone, Copy, Debug)]
@@ -97,11 +99,18 @@ impl Bundle {
     /// Halves the index until the name is there: a bundle that does not have
     /// them in their order hides some of its own files, no more.
     fn find(self, name: &[u8]) -> Option<BundleFile> {
+        if name.len() > NAME || name.last().is_none_or(|byte| *byte == 0) {
+            return None;
+        }
         let count = word32(self.bytes, 8)? as usize;
         let (entries, _) = self.bytes.get(INDEX..)?.as_chunks::<ENTRY>();
         let entries = entries.get(..count)?;
+        let mut padded = [0; NAME];
+        padded[..name.len()].copy_from_slice(name);
+        // As far as to a zero behind it, if there is room for one.
+        let wanted = &padded.as_chunks().0[..(name.len() + 1).div_ceil(WORD).min(NAME / WORD)];
         let at = entries
-            .binary_search_by(|entry| by_name(entry, name))
+            .binary_search_by(|entry| by_name(entry, wanted))
             .ok()?;
         self.file(&entries[at])
     }
@@ -118,15 +127,15 @@ impl Bundle {
     }
 }
 
-/// Where the name of an entry, which zeros follow, stands to `name`.
-fn by_name(entry: &[u8; ENTRY], name: &[u8]) -> Ordering {
-    match entry[..NAME].get(..name.len()) {
-        Some(start) => match start.cmp(name) {
-            Ordering::Equal if name.len() < NAME && entry[name.len()] != 0 => Ordering::Greater,
-            order => order,
-        },
-        None => Ordering::Less,
+/// Where the name of an entry, which zeros follow, stands to the wanted one. By
+/// words: names begin alike, and a search meets many.
+fn by_name(entry: &[u8; ENTRY], wanted: &[[u8; WORD]]) -> Ordering {
+    for (word, wanted) in entry.as_chunks().0.iter().zip(wanted) {
+        if word != wanted {
+            return u64::from_be_bytes(*word).cmp(&u64::from_be_bytes(*wanted));
+        }
     }
+    Ordering::Equal
 }
 
 fn word32(bytes: &[u8], at: usize) -> Option<u32> {
@@ -163,15 +172,25 @@ mod tests {
         bundles.add(bytes, PageFrame(100)).unwrap();
         let file = bundles.find("hell").unwrap();
         assert_eq!((file.contents, file.first), (&b"three"[..], PageFrame(101)));
-        for name in ["hel", "hellp", "hello ", "", "a", "z", &"h".repeat(97)] {
+        for name in [
+            "hel",
+            "hell\0",
+            "hellp",
+            "hello ",
+            "",
+            "a",
+            "z",
+            &"h".repeat(97),
+        ] {
             assert!(bundles.find(name).is_none(), "{name}");
         }
     }
 
     #[test]
     fn each_of_many_files_is_found() {
-        let mut names: Vec<String> = (0..30).map(|number| format!("file-{number}")).collect();
-        names.push("f".repeat(NAME));
+        let mut names: Vec<String> = (0..16).map(|number| format!("file-{number}")).collect();
+        names.extend((NAME - 9..=NAME).map(|length| "f".repeat(length)));
+        names.extend(["file-00000000".into(), "file-7\u{ff}".into()]);
         names.sort();
         let files: Vec<(&str, &[u8])> = names
             .iter()
