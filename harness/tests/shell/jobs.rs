@@ -94,6 +94,27 @@ fn a_death_is_told_above_the_prompt() {
 }
 
 #[mayfly::test]
+fn what_a_job_shows_stands_above_the_line_that_is_typed() {
+    let mut session = Session::new();
+    // It is silent until the line below has been typed.
+    let job = "patchwork-input close 400 > /tmp/a; echo one; echo two; echo -n three; \
+               patchwork-input close 800 > /tmp/a; echo ' four'";
+    session.types(format!("shell -c \"{job}\" &\r"));
+    session.types("echo typed\x1b[D");
+    for last in ["three", " four"] {
+        session.until("all above a line that is whole", |rows, (row, column)| {
+            let at = usize::from(row);
+            let above: Vec<&str> = rows[..at].iter().map(String::as_str).collect();
+            let shown = ["one", "two", "three", " four"];
+            let most = shown.iter().position(|it| *it == last).unwrap_or(0);
+            above.ends_with(&shown[..=most]) && rows[at] == "guest> echo typed" && column == 16
+        });
+    }
+    session.types("\r");
+    session.row("typed");
+}
+
+#[mayfly::test]
 fn trace_shows_calls_before_the_next_prompt() {
     let mut session = Session::new();
     let shown = session.run("trace veridian-hello one");

@@ -2,10 +2,12 @@
 //!
 //! Purpose: a text file of this host, a line an entry, that the guest's shell
 //! finds in its file tree. The guest is not trusted: a line has a limit, and no
-//! control characters but the one that stands for a line's end. Neighbours: the shell says what was entered.
+//! control characters but the one that stands for a line's end. Sessions at the
+//! same time take turns. Neighbours: the shell says what was entered.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use mayfly::ExtraFile;
@@ -88,19 +90,34 @@ fn read(path: &Path) -> Option<String> {
 }
 
 /// Appends in one write, so that sessions at the same time do not mix.
-fn append(path: &Path, line: &str) -> std::io::Result<()> {
+fn append(path: &Path, line: &str) -> io::Result<()> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;
     }
-    if fs::metadata(path).is_ok_and(|it| it.len() > BYTES_MAX) {
+    let mut file = locked(path)?;
+    if file.metadata()?.len() > BYTES_MAX {
         cut_down(path)?;
+        file = locked(path)?;
     }
-    let mut file = OpenOptions::new().create(true).append(true).open(path)?;
     file.write_all(format!("{line}\n").as_bytes())
 }
 
+/// The file, which nobody else appends to or replaces while this one is open.
+fn locked(path: &Path) -> io::Result<File> {
+    loop {
+        let file = OpenOptions::new().create(true).append(true).open(path)?;
+        // Where files have no locks, lines are lost only when one cuts it down.
+        let _locked = file.lock();
+        // Whoever had it before may have put another into its place.
+        let (ours, there) = (file.metadata()?, fs::metadata(path));
+        if there.is_ok_and(|there| (there.dev(), there.ino()) == (ours.dev(), ours.ino())) {
+            return Ok(file);
+        }
+    }
+}
+
 /// Keeps the last lines only.
-fn cut_down(path: &Path) -> std::io::Result<()> {
+fn cut_down(path: &Path) -> io::Result<()> {
     let text = read(path).unwrap_or_default();
     let lines: Vec<&str> = text.lines().collect();
     let kept = lines[lines.len().saturating_sub(LINES)..].join("\n") + "\n";
@@ -136,6 +153,33 @@ mod tests {
         let lines = String::from_utf8(history.file().unwrap().bytes).unwrap();
         assert!(lines.lines().last().unwrap().starts_with("2999 "));
         assert_eq!(lines.lines().count(), LINES);
+    }
+
+    #[test]
+    fn sessions_that_cut_it_down_at_the_same_time_lose_no_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("history");
+        let before = format!("{}\n", "x".repeat(600)).repeat(LINES);
+        assert!(before.len() as u64 > BYTES_MAX);
+        for round in 0..30 {
+            fs::write(&path, &before).unwrap();
+            let lines: Vec<String> = (0..8).map(|n| format!("round {round} line {n}")).collect();
+            let together = std::sync::Barrier::new(lines.len());
+            std::thread::scope(|scope| {
+                for line in &lines {
+                    let (together, path) = (&together, Some(path.clone()));
+                    scope.spawn(move || {
+                        let history = History { path };
+                        together.wait();
+                        history.add(line);
+                    });
+                }
+            });
+            let text = fs::read_to_string(&path).unwrap();
+            for line in &lines {
+                assert_eq!(text.lines().filter(|it| it == line).count(), 1, "{line}");
+            }
+        }
     }
 
     #[test]

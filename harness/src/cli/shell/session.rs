@@ -2,9 +2,9 @@
 //!
 //! Purpose: one loop that passes keys on, shows what the guest shows, obeys the
 //! shell's messages at the place where they stand, and puts everything else (log
-//! lines, calls, deaths) above the prompt: while a line is edited the shell is
-//! asked to make room. Neighbours: `input` brings keys, `menu` says what Ctrl-]
-//! is followed by, `mayfly::terminal` has the machine.
+//! lines, calls, deaths, what jobs show) `above` the prompt. Neighbours: `input`
+//! brings keys, `menu` says what Ctrl-] is followed by, `mayfly::terminal` has
+//! the machine.
 
 use std::io::{self, Write as _};
 use std::time::{Duration, Instant};
@@ -23,7 +23,10 @@ use super::row::is_at_left;
 use super::tty::Raw;
 use crate::cli::say::{QUIET, WRONG, styled};
 
+mod above;
 mod machines;
+
+use above::Above;
 
 /// How long a turn lasts when nothing happens, and while an answer is owed.
 const IDLE: Duration = Duration::from_secs(3600);
@@ -53,6 +56,8 @@ struct Machine {
     at_prompt: bool,
     /// What comes is the shell's drawing of it.
     draws: bool,
+    /// The shell was asked for room above it.
+    asked: bool,
     /// Processes whose calls are shown: their ids, and their numbers.
     traced: Vec<(u64, u64)>,
     /// Number of the process whose last calls are owed, and since when.
@@ -69,8 +74,8 @@ pub(crate) struct Session {
     input: Input,
     history: History,
     log: Option<Log>,
-    /// Lines that wait for their place above the prompt.
-    waiting: Vec<String>,
+    /// What waits for its place above the prompt.
+    above: Above,
     /// The menu is open, below where the cursor was; machines stand still.
     menu: bool,
     /// The last byte that was shown ended a line.
@@ -92,6 +97,7 @@ impl Session {
             filter: Filter::default(),
             at_prompt: false,
             draws: false,
+            asked: false,
             traced: Vec::new(),
             owed: None,
             number: 1,
@@ -103,7 +109,7 @@ impl Session {
             input,
             history,
             log,
-            waiting: Vec::new(),
+            above: Above::default(),
             menu: false,
             at_left: true,
             made: 1,
@@ -112,6 +118,15 @@ impl Session {
 
     /// Serves both sides until one is over.
     pub(crate) fn serve(&mut self, raw: &Raw) -> anyhow::Result<End> {
+        let ended = self.serve_both(raw);
+        // What no room was made for comes behind.
+        let shown = self.show_all();
+        let ended = ended?;
+        shown?;
+        Ok(ended)
+    }
+
+    fn serve_both(&mut self, raw: &Raw) -> anyhow::Result<End> {
         self.begin()?;
         loop {
             while let Some(came) = self.input.take() {
@@ -125,7 +140,7 @@ impl Session {
             }
             let patience = match self.machine().owed {
                 Some(_) => OWING,
-                None => IDLE,
+                None => self.above.left().unwrap_or(IDLE),
             };
             self.input.let_pass(true);
             let turn = self.machine().terminal.turn(patience);
@@ -232,15 +247,11 @@ impl Session {
         let (columns, rows) = size();
         let number = self.machine().number;
         self.machine().terminal.window(columns, rows, number)?;
+        self.machine().asked = self.machine().at_prompt;
         if !self.machine().at_prompt {
-            self.show_waiting()?;
+            self.show_all()?;
         }
         Ok(())
-    }
-
-    /// Something to say, at the next place for it.
-    fn say(&mut self, line: String) {
-        self.waiting.push(line);
     }
 
     /// Shows what happened; how the shell ended, if it did.
@@ -258,23 +269,14 @@ impl Session {
         for died in &turn.deaths {
             self.say(styled(WRONG, died));
         }
-        if !self.waiting.is_empty() {
-            match self.machine().at_prompt {
-                // It answers with a place for them.
-                true => self.tell_window()?,
-                false => self.show_waiting()?,
-            }
+        if !self.machine().at_prompt {
+            self.show_all()?;
         }
         for piece in self.machine().filter.pieces(&turn.shown) {
             match piece {
-                Piece::Shown(bytes) => {
-                    if !self.machine().draws
-                        && let Some(log) = &mut self.log
-                    {
-                        log.shown(&bytes);
-                    }
-                    self.show(&bytes)?;
-                }
+                Piece::Shown(bytes) if self.machine().draws => self.show(&bytes)?,
+                Piece::Shown(bytes) if self.machine().at_prompt => self.keep(&bytes),
+                Piece::Shown(bytes) => self.show_logged(&bytes)?,
                 Piece::Message(text) => {
                     if let Some(message) = parse(&text) {
                         self.obey(message)?;
@@ -282,6 +284,10 @@ impl Session {
                 }
             }
         }
+        if turn.ended.is_some() {
+            self.machine().at_prompt = false;
+        }
+        self.make_room()?;
         self.pay()?;
         Ok(turn.ended)
     }
@@ -294,6 +300,7 @@ impl Session {
                     // What was shown last has no end of a line, and would be drawn over.
                     self.show(b"\r\n")?;
                 }
+                self.machine().asked = false;
                 self.show_waiting()?;
             }
             Message::Run(line) => {
@@ -301,6 +308,7 @@ impl Session {
                 if !std::mem::replace(&mut self.machine().at_prompt, false) {
                     return Ok(());
                 }
+                self.machine().asked = false;
                 self.history.add(line);
                 if let Some(log) = &mut self.log {
                     let line = line.replace(LINE_END, "\n");
@@ -360,22 +368,6 @@ impl Session {
     fn answer(&mut self, words: &str) -> anyhow::Result<()> {
         let answer = format!("{BEGIN}{words}{END}");
         self.machine().terminal.types(answer.as_bytes())?;
-        Ok(())
-    }
-
-    /// Shows the lines that waited; the cursor is where a line begins, or below.
-    fn show_waiting(&mut self) -> anyhow::Result<()> {
-        for line in std::mem::take(&mut self.waiting) {
-            if let Some(log) = &mut self.log {
-                log.line(&line);
-            }
-            let begin = if self.at_left { "" } else { "\r\n" };
-            let line = match anstream::AutoStream::choice(&io::stdout()) {
-                anstream::ColorChoice::Never => anstream::adapter::strip_str(&line).to_string(),
-                _ => line,
-            };
-            self.show(format!("{begin}{line}\r\n").as_bytes())?;
-        }
         Ok(())
     }
 

@@ -77,6 +77,7 @@ impl Session {
             filter: machine.filter.clone(),
             at_prompt: machine.at_prompt,
             draws: machine.draws,
+            asked: machine.asked,
             traced: machine.traced.clone(),
             owed: None,
             number,
