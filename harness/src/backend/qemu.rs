@@ -11,7 +11,6 @@ mod arguments;
 use std::fs::File;
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::os::fd::{AsFd as _, OwnedFd};
-use std::os::unix::net::UnixStream;
 use std::process::{Child, ChildStderr, ExitStatus};
 use std::time::Instant;
 
@@ -23,7 +22,7 @@ pub(crate) use arguments::PROGRAM;
 use arguments::{BUNDLE, KERNEL, SOCKETS, STREAMS};
 
 use super::qmp::Qmp;
-use super::sockets::{Bell, pair, readable, ready};
+use super::sockets::{Bell, Socket, pair, readable, ready};
 use super::{Backend, Counting, End, Stop, Stream, Waker, spawner};
 use crate::error::{Error, Result};
 use crate::image;
@@ -52,7 +51,7 @@ pub(crate) struct Qemu {
     stderr: ChildStderr,
     /// What it said there.
     words: Vec<u8>,
-    streams: Vec<UnixStream>,
+    streams: Vec<Socket>,
     taken: [Vec<u8>; 4],
     monitor: Qmp,
     bell: Bell,
@@ -99,7 +98,10 @@ impl Qemu {
             child,
             stderr,
             words: Vec::new(),
-            streams,
+            streams: streams
+                .into_iter()
+                .map(Socket::new)
+                .collect::<Result<_>>()?,
             taken: Default::default(),
             monitor: Qmp::new(monitor),
             bell,
@@ -111,7 +113,8 @@ impl Qemu {
         Ok(this)
     }
 
-    /// Waits for bytes, for QEMU's end, or for the bell.
+    /// Waits for bytes, for QEMU's end, or for the bell; sends what was not
+    /// taken before.
     fn wait(&mut self, deadline: Instant) -> Result<Waited> {
         // What is there counts, and then the time is over, whatever comes.
         let is_late = Instant::now() >= deadline;
@@ -120,13 +123,14 @@ impl Qemu {
             false => self.streams.len(),
         };
         let mut fds = vec![readable(self.bell.as_fd()), readable(self.stderr.as_fd())];
-        fds.extend(self.streams[..open].iter().map(|it| readable(it.as_fd())));
+        fds.extend(self.streams[..open].iter().map(Socket::poll));
         if !ready(&mut fds, deadline)? {
             return Ok(Waited::Deadline);
         }
         let flags: Vec<bool> = fds.iter().map(|fd| fd.any().unwrap_or(true)).collect();
         for index in (0..open).filter(|index| flags[2 + index]) {
-            self.closing |= self.read(index)? == 0;
+            self.closing |= self.read(index)? == Some(0);
+            self.streams[index].flush()?;
         }
         // QEMU's end closes its standard error; only its end does.
         if flags[1] && self.read_words()? {
@@ -140,18 +144,14 @@ impl Qemu {
         })
     }
 
-    /// Reads what a stream has; an end of file is left for [`Qemu::finish`].
-    fn read(&mut self, index: usize) -> Result<usize> {
+    /// Reads what a stream has, if it has something; an end of file is left for
+    /// [`Qemu::finish`].
+    fn read(&mut self, index: usize) -> Result<Option<usize>> {
         let mut chunk = [0; CHUNK];
-        match self.streams[index].read(&mut chunk) {
-            Ok(count) => {
-                self.taken[index].extend_from_slice(&chunk[..count]);
-                self.spoke |= count > 0;
-                Ok(count)
-            }
-            Err(error) if is_closed(&error) => Ok(0),
-            Err(error) => Err(broken("read from QEMU", error)),
-        }
+        let count = self.streams[index].read(&mut chunk)?;
+        self.taken[index].extend_from_slice(&chunk[..count.unwrap_or(0)]);
+        self.spoke |= count.is_some_and(|count| count > 0);
+        Ok(count)
     }
 
     /// Reads what QEMU says on its standard error; whether that is at its end.
@@ -176,7 +176,7 @@ impl Qemu {
             .wait()
             .map_err(|error| broken("wait for QEMU", error))?;
         for index in 0..self.streams.len() {
-            while self.read(index)? > 0 {}
+            while self.read(index)?.is_some_and(|count| count > 0) {}
         }
         let words = String::from_utf8_lossy(&self.words);
         if status.code() == Some(REFUSAL) && !self.spoke {
@@ -216,13 +216,7 @@ impl Backend for Qemu {
         let Some(line) = index.and_then(|index| self.streams.get_mut(index)) else {
             return Err(broken("send to the guest", "QEMU has no such port"));
         };
-        match line.write_all(bytes) {
-            Ok(()) => {}
-            // QEMU has ended: the next run says how.
-            Err(error) if is_closed(&error) => {}
-            Err(error) => return Err(broken("send to the guest in QEMU", error)),
-        }
-        Ok(())
+        line.send(bytes)
     }
 
     fn waker(&self) -> Waker {
@@ -251,14 +245,7 @@ impl Drop for Qemu {
     }
 }
 
-fn is_closed(error: &std::io::Error) -> bool {
-    matches!(
-        error.kind(),
-        ErrorKind::BrokenPipe | ErrorKind::ConnectionReset
-    )
-}
-
-fn is_for_later(error: &std::io::Error) -> bool {
+pub(super) fn is_for_later(error: &std::io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted)
 }
 

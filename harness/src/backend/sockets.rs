@@ -1,9 +1,11 @@
 //! Waiting for QEMU: its sockets, its bytes, its end.
 //!
-//! Purpose: everything that can block, each with a deadline. Neighbours:
+//! Purpose: everything that can block, each with a deadline; nobody waits for
+//! QEMU to take bytes, which it does when the guest has room. Neighbours:
 //! [`super::qemu`] owns the sockets.
 
-use std::io::{Read as _, Write as _};
+use std::collections::VecDeque;
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
@@ -12,10 +14,10 @@ use std::time::{Duration, Instant};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::Waker;
-use super::qemu::broken;
+use super::qemu::{broken, is_for_later};
 use crate::error::Result;
 
-/// Longest that a send may wait for the guest to take earlier bytes.
+/// Longest that a send may wait for QEMU to take earlier bytes.
 const SEND_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Two sockets that are connected: one to keep, and one for QEMU.
@@ -25,6 +27,69 @@ pub(super) fn pair() -> Result<(UnixStream, UnixStream)> {
         Ok((own, theirs))
     });
     made.map_err(|error| broken("make a pair of sockets for QEMU", error))
+}
+
+/// One of the guest's lines: bytes from QEMU, and those that it has not taken.
+pub(super) struct Socket {
+    stream: UnixStream,
+    unsent: VecDeque<u8>,
+}
+
+impl Socket {
+    /// Takes over a stream.
+    pub(super) fn new(stream: UnixStream) -> Result<Self> {
+        let made = stream.set_nonblocking(true);
+        made.map_err(|error| broken("make a pair of sockets for QEMU", error))?;
+        Ok(Self {
+            stream,
+            unsent: VecDeque::new(),
+        })
+    }
+
+    /// What to wait for: bytes, and room for those that are to be sent.
+    pub(super) fn poll(&self) -> PollFd<'_> {
+        let mut events = PollFlags::POLLIN;
+        events.set(PollFlags::POLLOUT, !self.unsent.is_empty());
+        PollFd::new(self.stream.as_fd(), events)
+    }
+
+    /// Reads what there is, if there is something; no bytes are an end.
+    pub(super) fn read(&mut self, buffer: &mut [u8]) -> Result<Option<usize>> {
+        match self.stream.read(buffer) {
+            Ok(count) => Ok(Some(count)),
+            Err(error) if is_for_later(&error) => Ok(None),
+            Err(error) if is_closed(&error) => Ok(Some(0)),
+            Err(error) => Err(broken("read from QEMU", error)),
+        }
+    }
+
+    /// Sends, as far as QEMU takes it; the rest when it does.
+    pub(super) fn send(&mut self, bytes: &[u8]) -> Result<()> {
+        self.unsent.extend(bytes);
+        self.flush()
+    }
+
+    /// Sends what was not taken before.
+    pub(super) fn flush(&mut self) -> Result<()> {
+        while !self.unsent.is_empty() {
+            match self.stream.write(self.unsent.as_slices().0) {
+                Ok(count) => drop(self.unsent.drain(..count)),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if is_for_later(&error) => break,
+                // QEMU has ended: the next run says how.
+                Err(error) if is_closed(&error) => self.unsent.clear(),
+                Err(error) => return Err(broken("send to the guest in QEMU", error)),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn is_closed(error: &std::io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::BrokenPipe | ErrorKind::ConnectionReset
+    )
 }
 
 /// Something that another thread can do to end a wait: a byte in a socket.

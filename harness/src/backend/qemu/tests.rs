@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::backend::BackendKind;
+use std::os::unix::net::UnixStream;
 
 #[test]
 fn exit_statuses_are_read_as_qemu_writes_them() {
@@ -38,7 +39,10 @@ fn stand_in(streams: Vec<UnixStream>) -> Qemu {
         child,
         stderr,
         words: Vec::new(),
-        streams,
+        streams: streams
+            .into_iter()
+            .map(|it| Socket::new(it).unwrap())
+            .collect(),
         taken: Default::default(),
         monitor: Qmp::new(UnixStream::pair().unwrap().0),
         bell: Bell::new().unwrap(),
@@ -58,6 +62,27 @@ fn a_stream_that_has_bytes_when_time_is_over_is_read_and_holds_nothing_up() {
     theirs.write_all(b" and more").unwrap();
     assert_eq!(qemu.run(Instant::now()).unwrap(), Stop::Deadline(None));
     assert_eq!(qemu.take(STREAMS[0]), b"more and more");
+}
+
+#[test]
+fn what_the_guest_has_no_room_for_is_sent_when_it_has() {
+    let (own, mut theirs) = pair().unwrap();
+    let mut qemu = stand_in(vec![own]);
+    let bytes: Vec<u8> = (0..4_000_000u32).map(|n| (n / 256) as u8).collect();
+    // Nobody reads yet, and nobody waits for that.
+    for part in bytes.chunks(100_000) {
+        qemu.type_on(STREAMS[0], part).unwrap();
+    }
+    assert_eq!(qemu.run(Instant::now()).unwrap(), Stop::Deadline(None));
+    let reader = std::thread::spawn(move || {
+        let mut read = vec![0; 4_000_000];
+        theirs.read_exact(&mut read).unwrap();
+        theirs.write_all(b"all").unwrap();
+        read
+    });
+    let soon = Instant::now() + Duration::from_secs(60);
+    assert_eq!(qemu.run(soon).unwrap(), Stop::Output);
+    assert!(reader.join().unwrap() == bytes);
 }
 
 #[test]
