@@ -77,20 +77,6 @@ fn a_key_that_the_menu_does_not_know_is_not_typed_and_leaves_it_open() {
 }
 
 #[mayfly::test]
-fn what_is_typed_and_not_read_holds_nothing_up() {
-    let mut session = Session::new();
-    // One that keys are for, and that reads none: they wait outside the machine.
-    session.types("shell -c 'echo raw > /dev/tty/ctl; echo deaf; patchwork-spin'\r");
-    session.row("deaf");
-    session
-        .types("nobody reads this\r".repeat(60_000))
-        .types(MENU);
-    session.text("q quit");
-    session.types("q");
-    assert_eq!(session.status(), 0);
-}
-
-#[mayfly::test]
 fn the_shells_own_status_is_the_commands() {
     let mut session = Session::new();
     session.types("exit 7\r");

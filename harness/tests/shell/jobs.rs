@@ -171,3 +171,17 @@ fn ctrl_c_ends_a_command_of_the_shells_own() {
     }
     assert_eq!(session.run("ps").lines().count(), 2);
 }
+
+#[mayfly::test]
+fn what_is_typed_and_not_read_holds_nothing_up() {
+    let mut session = Session::new();
+    // One that keys are for, and that reads none: they wait outside the machine.
+    session.types("shell -c 'echo raw > /dev/tty/ctl; echo deaf; patchwork-spin'\r");
+    session.row("deaf");
+    session
+        .types("nobody reads this\r".repeat(60_000))
+        .types("\x1d");
+    session.text("q quit");
+    session.types("q");
+    assert_eq!(session.status(), 0);
+}
