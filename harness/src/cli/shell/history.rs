@@ -19,6 +19,8 @@ const IN_GUEST: &str = "/var/history";
 /// cut down to those.
 const LINES: usize = 500;
 const BYTES_MAX: u64 = 256 << 10;
+/// How often the file may have been replaced by another session meanwhile.
+const TRIES: u32 = 100;
 
 /// The file, if there is a place for one.
 #[derive(Debug)]
@@ -104,8 +106,9 @@ fn append(path: &Path, line: &str) -> io::Result<()> {
 
 /// The file, which nobody else appends to or replaces while this one is open.
 fn locked(path: &Path) -> io::Result<File> {
-    loop {
-        let file = OpenOptions::new().create(true).append(true).open(path)?;
+    let open = || OpenOptions::new().create(true).append(true).open(path);
+    for _ in 0..TRIES {
+        let file = open()?;
         // Where files have no locks, lines are lost only when one cuts it down.
         let _locked = file.lock();
         // Whoever had it before may have put another into its place.
@@ -114,6 +117,8 @@ fn locked(path: &Path) -> io::Result<File> {
             return Ok(file);
         }
     }
+    // A file system whose files have other numbers each time they are asked.
+    open()
 }
 
 /// Keeps the last lines only.
