@@ -1,10 +1,13 @@
 //! The death of a machine, told on one screen.
 //!
 //! Purpose: cause first with its source line, then the call in flight, the
-//! stack, the phase; what ran before and how to run again follow. Neighbours: `client` makes a [`Death`] when a machine ends or
-//! does not answer, the test runner and the command line print it.
+//! stack, the phase; what ran before and how to run again follow. Neighbours:
+//! `client` makes a [`Death`] when a machine ends or does not answer, the test
+//! runner and the command line print it.
 
-use std::fmt::{self, Write as _};
+mod text;
+
+use std::fmt;
 use std::time::Duration;
 
 use mayfly_abi::Abi;
@@ -18,9 +21,8 @@ use crate::notation;
 use crate::phase::Phase;
 use crate::snippet;
 use crate::symbols::{self, Frame};
+use text::{section, tail};
 
-/// Lines of text kept of each stream.
-const TAIL_LINES: usize = 6;
 /// Functions shown of a backtrace.
 const STACK_MAX: usize = 8;
 /// Calls shown.
@@ -302,22 +304,6 @@ fn end(journal: &Journal, process: &Known) -> Vec<String> {
     lines
 }
 
-fn section<T: fmt::Display>(text: &mut String, title: &str, lines: impl IntoIterator<Item = T>) {
-    for (index, line) in lines.into_iter().enumerate() {
-        let title = if index == 0 { title } else { "" };
-        // Writing to a string cannot fail.
-        let _ = writeln!(text, "  {title:<7} {line}");
-    }
-}
-
-/// The last lines of a text that may not be UTF-8.
-fn tail(bytes: &[u8]) -> Vec<String> {
-    let text = String::from_utf8_lossy(bytes);
-    let lines: Vec<&str> = text.lines().collect();
-    let skipped = lines.len().saturating_sub(TAIL_LINES);
-    lines[skipped..].iter().map(|line| (*line).into()).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -375,15 +361,5 @@ mod tests {
             assert!(text.starts_with("timeout: no answer within 2s"), "{text}");
             assert!(text.contains(words), "{text}");
         }
-    }
-
-    #[test]
-    fn a_tail_is_short() {
-        let text: Vec<u8> = (0..100)
-            .flat_map(|n| format!("line {n}\n").into_bytes())
-            .collect();
-        let lines = tail(&text);
-        assert_eq!(lines.len(), TAIL_LINES);
-        assert_eq!(lines.last().unwrap(), "line 99");
     }
 }

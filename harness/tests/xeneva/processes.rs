@@ -224,7 +224,10 @@ fn a_name_ends_with_exe_behind_its_first_full_stop(vm: Vm) -> Result<()> {
     failed(&probe, ARGS)
 }
 
-#[mayfly::test(covers = "xeneva ProcessLoadExec, xeneva ProcessLoadExec FAILED")]
+#[mayfly::test(
+    covers = "xeneva ProcessLoadExec, xeneva ProcessLoadExec FAILED",
+    run_timeout = "60s"
+)]
 fn arguments_are_copied_or_refused(vm: Vm) -> Result<()> {
     let probe = vm.probe(Abi::Xeneva)?;
     // 510 arguments, the path and the terminator fill the page of the array.
