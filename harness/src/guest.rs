@@ -79,7 +79,8 @@ impl<'vm> Command<'vm> {
         self
     }
 
-    /// Counts the kernel instructions of its calls, where the machine can.
+    /// Counts the kernel instructions of its calls, where the machine can; the same
+    /// on every host in a machine that is made for it ([`crate::VmOptions::meter`]).
     /// Tracing a call costs some, and counting takes time: see
     /// [`Output::take_counts`].
     pub fn meter(mut self, meter: bool) -> Self {

@@ -71,7 +71,8 @@ pub struct VmOptions {
     pub programs: Option<PathBuf>,
     /// Way into the kernel (KVM only; QEMU always enters by PVH).
     pub entry: Entry,
-    /// Count kernel instructions of probe calls (KVM only).
+    /// Count kernel instructions of probe calls (KVM only). The machine is one
+    /// whose counts are the same on every host: its kernel leaves SMAP off.
     pub meter: bool,
     /// So many times slower does time pass for the guest, in which case it boots
     /// (KVM only): a guest that is counted is not to see how long that takes.
@@ -83,6 +84,9 @@ pub struct VmOptions {
     /// While counting, keep the addresses of the instructions
     /// ([`crate::Visit::path`]).
     pub meter_path: bool,
+    /// Count from breakpoints at the kernel's entries on, as on hosts with VT-x or
+    /// SVM, on any host: the counts are the same.
+    pub meter_at_entries: bool,
     /// Count kernel instructions from the first one on, the boot included (KVM only).
     pub meter_boot: bool,
     /// Interface that [`crate::Vm::spawn`] asks for; `None` lets the program say.
@@ -112,6 +116,7 @@ impl Default for VmOptions {
             clock_divisor: 1,
             meter_hold: false,
             meter_path: false,
+            meter_at_entries: false,
             meter_boot: false,
             abi: None,
             command_line: String::new(),
@@ -128,7 +133,13 @@ impl VmOptions {
         Counting {
             hold: self.meter_hold,
             record: self.meter_path,
+            at_entries: self.meter_at_entries,
         }
+    }
+
+    /// It is made to be counted.
+    pub(crate) fn is_counted(&self) -> bool {
+        self.meter || self.meter_path || self.meter_boot
     }
 
     /// The kernel's command line: the caller's words and the time of day, which

@@ -1,12 +1,14 @@
 //! What `run`, `call` and `trace` tell of kernel instructions.
 //!
 //! Purpose: the same call costs the same whichever command shows it, and where
-//! its instructions went adds up. Neighbours: `bench/main.rs` has `mayfly
-//! bench`,
-//! `tcg.rs` checks the counter itself.
+//! its instructions went adds up; and it is the same on hosts of either kind.
+//! Neighbours: `bench/main.rs` has `mayfly bench`, `tcg.rs` checks the counter
+//! itself.
 
 use std::fs;
 use std::process::Command;
+
+use mayfly::prelude::*;
 
 /// What a command says on its standard output and error.
 fn tool(arguments: &[&str]) -> (String, String) {
@@ -93,4 +95,42 @@ fn a_call_that_switches_tells_the_part_of_each_process() {
     let numbers = numbers.filter_map(|word| word.replace(',', "").parse::<u64>().ok());
     let numbers: Vec<u64> = numbers.collect();
     assert_eq!(numbers[0], numbers[1..].iter().sum::<u64>(), "{line}");
+}
+
+/// Stays in ring 0 of a program, counted from breakpoints at the kernel's entries
+/// on, or step by step throughout: what began each, and its instructions.
+fn stays(program: &str, operation: &str, at_entries: bool) -> Vec<(Option<u8>, bool, Vec<u64>)> {
+    let options = VmOptions {
+        meter_at_entries: at_entries,
+        ..VmOptions::default().backend(BackendKind::Kvm).meter_path()
+    };
+    let vm = options.boot().expect("KVM runs the kernel");
+    vm.reseed(1).expect("a seed");
+    let command = vm.spawn(program).args([operation, "count", "2"]);
+    let output = command.trace(false).meter(true).run().expect("it runs");
+    assert!(output.status.success(), "{program} {operation}: {output:?}");
+    let visits = output.visits().iter().cloned();
+    visits.map(|it| (it.vector, it.is_call, it.path)).collect()
+}
+
+#[test]
+fn counts_are_the_same_where_steps_begin_at_breakpoints() {
+    for (program, operation) in [
+        ("patchwork-costs", "fault"),
+        ("patchwork-costs", "spawn"),
+        ("patchwork-costs", "yield-processes"),
+        ("veridian-costs", "call-64"),
+        ("xeneva-costs", "thread"),
+    ] {
+        let stepped = stays(program, operation, false);
+        let at_entries = stays(program, operation, true);
+        let differs = stepped.iter().zip(&at_entries).position(|(a, b)| a != b);
+        assert_eq!(differs, None, "{program} {operation}");
+        assert_eq!(stepped.len(), at_entries.len(), "{program} {operation}");
+        let faults = stepped.iter().filter(|it| !it.1 && it.0 == Some(14));
+        assert!(
+            faults.count() > 0 && stepped.iter().any(|it| it.1),
+            "{program} {operation}"
+        );
+    }
 }

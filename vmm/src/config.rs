@@ -43,6 +43,9 @@ pub struct Config {
     /// that time passes: a guest that is stepped should not see how long that
     /// takes. Timers that it sets fire so many times too early.
     pub clock_divisor: u32,
+    /// The kernel is told to leave SMAP off, as it is where ring 0 is emulated:
+    /// a guest that is counted is to execute the same on every host.
+    pub no_smap: bool,
 }
 
 impl Default for Config {
@@ -54,6 +57,7 @@ impl Default for Config {
             entry: Entry::Auto,
             output_max: OUTPUT_MAX,
             clock_divisor: 1,
+            no_smap: false,
         }
     }
 }
@@ -87,7 +91,12 @@ impl Config {
 
     /// The command line the kernel gets: the caller's, then the machine's.
     pub(crate) fn full_command_line(&self) -> String {
-        let no_smap = match host_has_hardware() {
+        self.command_line_on(host_has_hardware())
+    }
+
+    /// The same on a host whose KVM has hardware to run guests with, or has none.
+    fn command_line_on(&self, hardware: bool) -> String {
+        let no_smap = match hardware && !self.no_smap {
             true => "",
             false => " nosmap",
         };
@@ -127,6 +136,20 @@ mod tests {
             "{line}"
         );
         assert_eq!(line.contains("nosmap"), !host_has_hardware());
+    }
+
+    #[test]
+    fn a_machine_that_is_counted_is_told_the_same_on_every_host() {
+        let counted = Config {
+            no_smap: true,
+            ..Config::default()
+        };
+        let line = counted.command_line_on(true);
+        assert_eq!(line, counted.command_line_on(false));
+        assert!(line.ends_with(" nosmap"), "{line}");
+        let other = Config::default();
+        assert!(!other.command_line_on(true).contains("nosmap"));
+        assert!(other.command_line_on(false).contains("nosmap"));
     }
 
     #[test]

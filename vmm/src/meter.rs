@@ -23,19 +23,24 @@
 //! 9. An instruction belongs to the address space that it is executed in, the
 //!    `MOV` to CR3 to the one that it leaves ([`Visit::parts`]).
 //!
-//! Where the processor runs ring 0 itself (VT-x, SVM), stepping ends at an
-//! entry to the kernel; give [`Config::entries`] there. Neighbours: `vm` feeds
-//! stops in, `probe` reads code and stack for it, `count` follows the rules.
+//! Where the processor runs ring 0 itself (VT-x, SVM), it steps by the trap flag,
+//! which is lost at every entry to the kernel, those of faults in ring 0 included,
+//! and behind what KVM emulates. There stepping begins at breakpoints
+//! ([`Config::entries`], [`Config::junction`]), which stay while it steps, and
+//! the flag is set anew at each stop. Neighbours: `vm` feeds stops in, `probe`
+//! reads code and stack for it, `count` follows the rules.
 //!
 //! [`Vm::meter`]: crate::Vm::meter
 
 mod count;
+#[cfg(test)]
+mod tests;
 
 use std::ops::Range;
 
 use crate::cpu::Registers;
 
-pub(crate) use count::{Meter, Mode};
+pub(crate) use count::{BREAKPOINTS, Meter, Mode};
 
 /// What the rules ask of a stopped guest.
 pub(crate) trait Guest {
@@ -44,6 +49,8 @@ pub(crate) trait Guest {
     /// Where faults and interrupts enter the kernel, with their vectors, and
     /// where system calls do.
     fn handlers(&mut self) -> Vec<(Option<u8>, u64)>;
+    /// Where the fault or interrupt of a vector does, 0 if nowhere.
+    fn handler(&mut self, vector: u8) -> u64;
     /// End of the stack that a trap from ring 3 gets (TSS.RSP0).
     fn trap_stack(&mut self) -> u64;
     /// A word of memory, 0 if it is not mapped.
@@ -71,8 +78,11 @@ pub(crate) enum Kind {
     /// `IRETQ`.
     Return,
     /// One that KVM may not stop after: `SWAPGS`, `FXSAVE`, `FXRSTOR`, fences,
-    /// `RDRAND`, `ENDBR64`, accesses to FS and GS bases where ring 0 is emulated, `MOV SS` on hardware.
+    /// `RDRAND`, `ENDBR64`, accesses to FS and GS bases where ring 0 is emulated, `MOV SS`
+    /// and some `WRMSR` on hardware.
     Unstopped,
+    /// A jump to there, whatever the flags are.
+    Jump(u64),
     /// Any other.
     Plain,
 }
@@ -82,9 +92,13 @@ pub(crate) enum Kind {
 pub struct Config {
     /// Addresses of the `IRETQ` and `SYSRETQ` instructions of the kernel.
     pub exits: Vec<u64>,
-    /// Addresses at which ring 3 enters the kernel, at most four: for hosts
-    /// whose processor runs ring 0 itself. Entries elsewhere are not seen then.
+    /// Addresses at which the kernel is entered, at most four with that of the
+    /// junction: for hosts whose processor runs ring 0 itself. Entries elsewhere
+    /// are not seen then.
     pub entries: Vec<u64>,
+    /// Where all other handlers lead to, which are more than a processor has
+    /// breakpoints.
+    pub junction: Option<Junction>,
     /// Keep the addresses of this many instructions of each visit.
     pub record: Option<usize>,
     /// Hold interrupts back in ring 3 too, once a visit has ended that did not
@@ -99,6 +113,24 @@ pub struct Config {
     pub boot: bool,
 }
 
+/// Where handlers that begin apart go on together: each with a jump there behind
+/// a few instructions, which count as if they had been stepped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Junction {
+    /// The first instruction that they share.
+    pub address: u64,
+    /// RAX has the vector there, above so many bits.
+    pub vector_shift: u32,
+}
+
+impl Config {
+    /// Where to stop while not stepping.
+    pub(crate) fn breakpoints(&self) -> impl Iterator<Item = u64> {
+        let junction = self.junction.map(|junction| junction.address);
+        self.entries.iter().copied().chain(junction)
+    }
+}
+
 /// One stay in ring 0 between two stays in ring 3.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Visit {
@@ -107,7 +139,8 @@ pub struct Visit {
     pub first_rip: u64,
     /// Ring-0 instructions, that which leaves included.
     pub instructions: u64,
-    /// Registers at its first stop, ring 3's general registers still in them.
+    /// Registers at its first stop: of a `SYSCALL`, ring 3's general registers are
+    /// still in them, of anything else all but RAX.
     pub enter: Registers,
     /// Vector of the fault or interrupt that began it; `None` is `SYSCALL`, or
     /// not known.

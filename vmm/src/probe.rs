@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use iced_x86::{Decoder, DecoderOptions, Mnemonic, Register};
+use iced_x86::{Decoder, DecoderOptions, Mnemonic, OpKind, Register};
 use kvm_bindings::{
     KVM_GUESTDBG_BLOCKIRQ, KVM_GUESTDBG_ENABLE, KVM_GUESTDBG_SINGLESTEP, KVM_GUESTDBG_USE_HW_BP,
     Msrs, kvm_guest_debug, kvm_msr_entry,
@@ -19,7 +19,7 @@ use crate::Error;
 use crate::cpu::Registers;
 use crate::host::Host;
 use crate::memory::Memory;
-use crate::meter::{Config, Guest, Instruction, Kind, Meter, Mode, Visit};
+use crate::meter::{BREAKPOINTS, Config, Guest, Instruction, Kind, Meter, Mode, Visit};
 
 /// The meter and what it needs to be fed.
 #[derive(Debug)]
@@ -34,14 +34,13 @@ pub(crate) struct Metering {
 impl Metering {
     /// Switches stepping on.
     pub(crate) fn start(config: Config, vcpu: &VcpuFd) -> Result<Self, Error> {
-        if config.entries.len() > 4 {
-            return Err(Error::MeterEntries {
-                asked: config.entries.len(),
-            });
+        let asked = config.breakpoints().count();
+        if asked > BREAKPOINTS {
+            return Err(Error::MeterEntries { asked });
         }
         let meter = Meter::new(config, Registers::read(vcpu)?);
         let mode = meter.mode();
-        set_mode(vcpu, mode, meter.entries())?;
+        set_mode(vcpu, mode)?;
         Ok(Self {
             meter,
             mode,
@@ -67,7 +66,7 @@ impl Metering {
 
     /// Feeds a device store in.
     pub(crate) fn stored(&mut self, vcpu: &VcpuFd, memory: &Memory) -> Result<(), Error> {
-        self.feed(vcpu, memory, Meter::stored)
+        self.feed(vcpu, memory, |meter, probe| meter.stored(probe))
     }
 
     pub(crate) fn take_visits(&mut self) -> Vec<Visit> {
@@ -78,11 +77,11 @@ impl Metering {
         self.meter.take_boot()
     }
 
-    fn feed<'a>(
-        &'a mut self,
-        vcpu: &'a VcpuFd,
-        memory: &'a Memory,
-        feed: impl FnOnce(&mut Meter, &mut Probe<'a>),
+    fn feed(
+        &mut self,
+        vcpu: &VcpuFd,
+        memory: &Memory,
+        feed: impl FnOnce(&mut Meter, &mut Probe<'_>),
     ) -> Result<(), Error> {
         let mut probe = Probe {
             vcpu,
@@ -94,28 +93,37 @@ impl Metering {
         if let Some(error) = probe.error {
             return Err(error);
         }
+        self.tell(vcpu)
+    }
+
+    /// Tells KVM how to go on, if that is not as before or may be forgotten.
+    pub(crate) fn tell(&mut self, vcpu: &VcpuFd) -> Result<(), Error> {
         let mode = self.meter.mode();
-        if mode != self.mode {
-            set_mode(vcpu, mode, self.meter.entries())?;
+        if mode != self.mode || self.meter.begins_at_breakpoints() {
+            set_mode(vcpu, mode)?;
             self.mode = mode;
         }
         Ok(())
     }
 }
 
-fn set_mode(vcpu: &VcpuFd, mode: Mode, entries: &[u64]) -> Result<(), Error> {
+fn set_mode(vcpu: &VcpuFd, mode: Mode) -> Result<(), Error> {
     let mut debug = kvm_guest_debug {
         control: KVM_GUESTDBG_ENABLE,
         ..kvm_guest_debug::default()
     };
     if mode.step {
         debug.control |= KVM_GUESTDBG_SINGLESTEP;
-    } else {
+    }
+    if mode.breakpoints.iter().any(Option::is_some) {
         debug.control |= KVM_GUESTDBG_USE_HW_BP;
-        for (index, entry) in entries.iter().enumerate() {
-            debug.arch.debugreg[index] = *entry;
-            // Local enable of breakpoint `index`, on execution (SDM 3B, 19.2.4).
-            debug.arch.debugreg[7] |= 1 << (2 * index);
+        debug.arch.debugreg[7] = DR7_FIXED;
+        for (index, breakpoint) in mode.breakpoints.iter().enumerate() {
+            if let Some(at) = breakpoint {
+                debug.arch.debugreg[index] = *at;
+                // Local enable of breakpoint `index`, on execution (SDM 3B, 19.2.4).
+                debug.arch.debugreg[7] |= 1 << (2 * index);
+            }
         }
     }
     if mode.block_interrupts && Host::get()?.can_block_interrupts {
@@ -137,6 +145,8 @@ struct Probe<'a> {
 const INSTRUCTION_MAX: usize = 15;
 /// Gates of an interrupt descriptor table.
 const GATES: u64 = 256;
+/// What is always set in DR7 (SDM 3B, 19.2.4).
+const DR7_FIXED: u64 = 1 << 10;
 /// Entry of `SYSCALL` in 64-bit mode.
 const MSR_LSTAR: u32 = 0xc000_0082;
 
@@ -144,6 +154,12 @@ impl Probe<'_> {
     fn translate(&self, address: u64) -> Option<u64> {
         let translation = self.vcpu.translate_gva(address).ok()?;
         (translation.valid != 0).then_some(translation.physical_address)
+    }
+
+    /// Where the interrupt gate at this address leads to.
+    fn gate(&mut self, at: u64) -> u64 {
+        let (low, high) = (self.word(at), self.word(at.wrapping_add(8)));
+        low & 0xffff | low >> 32 & 0xffff_0000 | high << 32
     }
 
     /// Reads as much of `bytes` as is mapped.
@@ -185,9 +201,7 @@ impl Guest for Probe<'_> {
         if let Some(sregs) = self.note(sregs) {
             let gates = GATES.min((u64::from(sregs.idt.limit) + 1) / 16);
             for gate in 0..gates {
-                let at = sregs.idt.base.wrapping_add(16 * gate);
-                let (low, high) = (self.word(at), self.word(at.wrapping_add(8)));
-                let handler = low & 0xffff | low >> 32 & 0xffff_0000 | high << 32;
+                let handler = self.gate(sregs.idt.base.wrapping_add(16 * gate));
                 handlers.push((u8::try_from(gate).ok(), handler));
             }
         }
@@ -202,6 +216,16 @@ impl Guest for Probe<'_> {
         }
         handlers.retain(|(_, handler)| *handler != 0);
         handlers
+    }
+
+    fn handler(&mut self, vector: u8) -> u64 {
+        let sregs = self.vcpu.get_sregs().map_err(Error::kvm("KVM_GET_SREGS"));
+        let sregs = self.note(sregs).unwrap_or_default();
+        let offset = 16 * u64::from(vector);
+        match offset < u64::from(sregs.idt.limit) {
+            true => self.gate(sregs.idt.base.wrapping_add(offset)),
+            false => 0,
+        }
     }
 
     fn trap_stack(&mut self) -> u64 {
@@ -243,7 +267,11 @@ fn decode(bytes: &[u8], address: u64) -> Instruction {
         | Mnemonic::Rdfsbase
         | Mnemonic::Rdgsbase
         | Mnemonic::Wrfsbase
-        | Mnemonic::Wrgsbase => Kind::Unstopped,
+        | Mnemonic::Wrgsbase
+        | Mnemonic::Wrmsr => Kind::Unstopped,
+        Mnemonic::Jmp if decoded.op0_kind() == OpKind::NearBranch64 => {
+            Kind::Jump(decoded.near_branch64())
+        }
         Mnemonic::Mov if decoded.op0_register() == Register::SS => Kind::Unstopped,
         Mnemonic::Mov if decoded.op0_register() == Register::CR3 => Kind::Space,
         _ => Kind::Plain,

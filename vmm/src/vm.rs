@@ -215,6 +215,7 @@ impl Vm {
                         metering.stepped(rip, &self.vcpu.fd, &shared.memory)?;
                         if metering.meter.is_halting() {
                             self.vcpu.halt()?;
+                            metering.tell(&self.vcpu.fd)?;
                         }
                     }
                 }

@@ -29,8 +29,12 @@ const STUBS: [(&str, &str); 2] = [
 ];
 /// Most addresses that are kept of a stay in ring 0.
 const RECORD_MAX: usize = 1 << 20;
-/// Symbol of the instruction at which system calls enter the kernel.
-const ENTERING: &str = "syscall_entry";
+/// Symbols of the instructions at which the kernel is entered: by the first
+/// `SYSCALL` of all, by every later one, by page faults before that.
+const ENTERING: [&str; 3] = ["syscall_first", "syscall_entry", "page_fault"];
+/// Symbol of the instruction that all other handlers jump to, and where RAX has
+/// the vector there.
+const JUNCTION: (&str, u32) = ("trap_common", 16);
 
 /// A machine on `/dev/kvm`.
 pub(crate) struct Kvm {
@@ -51,6 +55,7 @@ impl Kvm {
             cpus: options.cpus,
             command_line: options.full_command_line(),
             clock_divisor: options.clock_divisor,
+            no_smap: options.is_counted(),
             entry: match options.entry {
                 Entry::Auto => mayfly_vmm::Entry::Auto,
                 Entry::Direct => mayfly_vmm::Entry::Direct,
@@ -225,22 +230,30 @@ impl Backend for Kvm {
 /// ring 0.
 fn meter_config(counting: Counting, boot: bool) -> meter::Config {
     // Where the processor runs ring 0 itself, steps begin at a breakpoint.
-    let entries = if boot || !has_hardware_virtualisation() {
-        Vec::new()
-    } else {
-        symbols::kernel_symbol(ENTERING).into_iter().collect()
-    };
+    let at_entries = counting.at_entries || has_hardware_virtualisation();
+    let (junction, vector_shift) = JUNCTION;
+    let junction = symbols::kernel_symbol(junction).filter(|_| at_entries);
     meter::Config {
-        exits: LEAVING
-            .iter()
-            .filter_map(|name| symbols::kernel_symbol(name))
-            .collect(),
-        entries,
+        exits: addresses(&LEAVING),
+        entries: match at_entries {
+            true => addresses(&ENTERING),
+            false => Vec::new(),
+        },
+        junction: junction.map(|address| meter::Junction {
+            address,
+            vector_shift,
+        }),
         record: counting.record.then_some(RECORD_MAX),
         hold: counting.hold,
         stubs: STUBS.iter().filter_map(stub).collect(),
         boot,
     }
+}
+
+/// The addresses of these symbols.
+fn addresses(names: &[&str]) -> Vec<u64> {
+    let addresses = names.iter().map(|name| symbols::kernel_symbol(name));
+    addresses.flatten().collect()
 }
 
 /// Whether the processor has VT-x or SVM: without, KVM interprets ring 0.

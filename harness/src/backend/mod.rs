@@ -139,6 +139,8 @@ pub(crate) struct Counting {
     pub(crate) hold: bool,
     /// The addresses of instructions are kept.
     pub(crate) record: bool,
+    /// It begins at breakpoints, as where the processor runs ring 0 itself.
+    pub(crate) at_entries: bool,
 }
 
 /// Makes the run that is under way, or else the next, return, from any thread.

@@ -240,7 +240,7 @@ pub(crate) fn count(
     input: &Input,
     say: &mut Say,
 ) -> anyhow::Result<()> {
-    let vm = Vm::with_options(choices(options, program))?;
+    let vm = Vm::with_options(choices(options, program).meter(true))?;
     let command = command(options, program, &vm).trace(false).meter(true);
     let counting = format!("counting kernel instructions of {}", program.name);
     let metered = waiting::during(say, &counting, || {

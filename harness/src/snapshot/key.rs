@@ -4,6 +4,7 @@
 
 use mayfly_abi::Abi;
 
+use crate::backend::kvm::has_hardware_virtualisation;
 use crate::bundle;
 use crate::error::Result;
 use crate::image;
@@ -28,9 +29,11 @@ impl Key {
             command_line,
             ..
         } = options;
+        // Where ring 0 is emulated it is off in all of them.
+        let smap = has_hardware_virtualisation() && !options.is_counted();
         let text = format!(
             "guest={:016x}\nmachine={}\nprotocol={}\nmemory={memory_bytes}\ncpus={cpus}\n\
-             entry={entry:?}\ncommand_line={command_line:?}\ncpuid={cpuid:08x}\n",
+             entry={entry:?}\ncommand_line={command_line:?}\ncpuid={cpuid:08x}\nsmap={smap}\n",
             image::hash(),
             env!("MAYFLY_MACHINE_HASH"),
             mayfly_wire::VERSION,

@@ -15,11 +15,19 @@ pub(crate) struct Mode {
     pub(crate) step: bool,
     /// Hold interrupts back.
     pub(crate) block_interrupts: bool,
+    /// Stop before the instructions at these addresses as well.
+    pub(crate) breakpoints: [Option<u64>; BREAKPOINTS],
 }
+
+/// Breakpoints that the processor has.
+pub(crate) const BREAKPOINTS: usize = 4;
 
 /// Most unstopped instructions in a row that are followed: no kernel has more,
 /// and a guest must not keep us reading its code for ever.
 const UNSTOPPED_MAX: u64 = 8;
+
+/// Most instructions of a handler before it jumps to the junction.
+const LEAD_MAX: u64 = 8;
 
 /// Instructions in a row, executed without a stop between them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,12 +44,16 @@ pub(crate) struct Meter {
     open: Option<Visit>,
     /// Everything before this address has been counted.
     last: u64,
+    /// Address of the last stop.
+    stopped: u64,
     /// It was counted ahead of its stop, which is not to count again.
     ahead: bool,
     /// The exit that ended the last visit, if it was counted before its stop.
     left: Option<u64>,
     /// First stops in handlers, and the instructions before them.
     first_stops: Option<HashMap<u64, (Run, Option<u8>)>>,
+    /// Vectors of the entries that were stopped at.
+    vectors: HashMap<u64, Option<u8>>,
     /// Page tables in use.
     root: u64,
     /// The next instruction is a `HLT`.
@@ -65,9 +77,11 @@ impl Meter {
             config,
             open,
             last: registers.rip,
+            stopped: registers.rip,
             ahead: false,
             left: None,
             first_stops: None,
+            vectors: HashMap::new(),
             root: registers.cr3,
             halting: false,
             hold: false,
@@ -78,8 +92,17 @@ impl Meter {
 
     /// How to go on.
     pub(crate) fn mode(&self) -> Mode {
+        let step = self.open.is_some() || !self.begins_at_breakpoints();
+        let mut breakpoints = [None; BREAKPOINTS];
+        // While stepping, not the one that it stands at: it would never go on.
+        let wanted = self.config.breakpoints();
+        let wanted = wanted.filter(|at| !step || *at != self.stopped);
+        for (breakpoint, at) in breakpoints.iter_mut().zip(wanted) {
+            *breakpoint = Some(at);
+        }
         Mode {
-            step: self.open.is_some() || self.config.entries.is_empty(),
+            step,
+            breakpoints,
             block_interrupts: match &self.open {
                 // A visit that was under way may be asleep: it must be woken.
                 Some(visit) => visit.halts == 0 && !visit.partial,
@@ -88,9 +111,9 @@ impl Meter {
         }
     }
 
-    /// Addresses to stop at while not stepping.
-    pub(crate) fn entries(&self) -> &[u64] {
-        &self.config.entries
+    /// The processor runs ring 0 itself: it must be told anew at each stop.
+    pub(crate) fn begins_at_breakpoints(&self) -> bool {
+        self.config.breakpoints().next().is_some()
     }
 
     pub(crate) fn take_visits(&mut self) -> Vec<Visit> {
@@ -114,7 +137,7 @@ impl Meter {
 
     /// A stop; the next instruction is at `rip`.
     pub(crate) fn stop(&mut self, rip: u64, guest: &mut impl Guest) {
-        self.halting = false;
+        (self.halting, self.stopped) = (false, rip);
         if is_user(rip) {
             // Rule 7. Ring 0 was left by an instruction that is not listed.
             if let Some(mut visit) = self.open.take() {
@@ -167,12 +190,14 @@ impl Meter {
             instruction = guest.instruction(at);
             run.instructions += 1;
         }
-        if at.wrapping_add(instruction.bytes) == rip {
+        if at.wrapping_add(instruction.bytes) == rip || instruction.kind == Kind::Jump(rip) {
             return run;
         }
-        // A fault in ring 0: the one that faulted does not count, its handler
-        // may begin with unstopped ones.
-        self.first_stop(rip, guest).map_or(run, |(run, _)| run)
+        // A fault in ring 0, or an interrupt: the one that faulted does not count,
+        // the handler may begin with unstopped ones.
+        let begun = self.at_breakpoint(rip, guest);
+        let begun = begun.or_else(|| self.first_stop(rip, guest));
+        begun.map_or(run, |(run, _)| run)
     }
 
     /// A `HLT` is next: it is executed for the processor, so count it now.
@@ -186,6 +211,7 @@ impl Meter {
         self.halting = true;
         // HLT is one byte long.
         (self.last, self.ahead) = (rip.wrapping_add(1), true);
+        self.stopped = self.last;
     }
 
     /// Counts an exit that the next instructions lead to without a stop.
@@ -236,7 +262,9 @@ impl Meter {
     fn enter(&mut self, rip: u64, guest: &mut impl Guest) -> Visit {
         let enter = guest.registers();
         self.root = enter.cr3;
-        let (user_rip, user_rsp) = match is_user(enter.rsp) {
+        let begun = self.at_breakpoint(rip, guest);
+        let is_call = matches!(begun, Some((_, None)));
+        let (user_rip, user_rsp) = match is_call || is_user(enter.rsp) {
             true => (0, enter.rsp),
             // The trap pushed SS, RSP, RFLAGS, CS and RIP.
             false => {
@@ -252,17 +280,48 @@ impl Meter {
             user_rip,
             ..Visit::default()
         };
-        // A breakpoint stops before the first instruction, a step after it.
-        if !self.config.entries.contains(&rip) {
-            let unknown = Run {
-                from: rip,
-                instructions: 1,
-            };
-            let (run, vector) = self.first_stop(rip, guest).unwrap_or((unknown, None));
-            visit.vector = vector;
-            self.count(&mut visit, run, guest);
-        }
+        let unknown = Run {
+            from: rip,
+            instructions: 1,
+        };
+        let begun = begun.or_else(|| self.first_stop(rip, guest));
+        let (run, vector) = begun.unwrap_or((unknown, None));
+        visit.vector = vector;
+        self.count(&mut visit, run, guest);
         visit
+    }
+
+    /// Instructions before a breakpoint, if `rip` is one, and the vector that led
+    /// there: none before an entry, a handler's own before the junction.
+    fn at_breakpoint(&mut self, rip: u64, guest: &mut impl Guest) -> Option<(Run, Option<u8>)> {
+        if self.config.entries.contains(&rip) {
+            // The kernel may change its entries, but has this one now.
+            let vector = self.vectors.entry(rip).or_insert_with(|| {
+                let mut handlers = guest.handlers().into_iter();
+                handlers.find(|(_, at)| *at == rip).and_then(|(it, _)| it)
+            });
+            let nothing = Run {
+                from: rip,
+                instructions: 0,
+            };
+            return Some((nothing, *vector));
+        }
+        let junction = self.config.junction.filter(|it| it.address == rip)?;
+        let vector = guest.registers().rax.checked_shr(junction.vector_shift);
+        let vector = u8::try_from(vector.unwrap_or_default()).ok()?;
+        let mut run = Run {
+            from: guest.handler(vector),
+            instructions: 1,
+        };
+        let mut at = run.from;
+        while guest.instruction(at).kind != Kind::Jump(rip) {
+            if run.instructions == LEAD_MAX {
+                return None;
+            }
+            at = at.wrapping_add(guest.instruction(at).bytes);
+            run.instructions += 1;
+        }
+        Some((run, Some(vector)))
     }
 
     /// Instructions of a handler up to its first stop, if `rip` is one.

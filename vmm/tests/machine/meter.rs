@@ -267,6 +267,50 @@ fn breakpoints_at_the_entries_give_the_same_counts() {
 }
 
 #[test]
+fn a_breakpoint_where_handlers_come_together_gives_the_same_visits() {
+    let visits = |at_junction: bool| {
+        let mut b = Builder::new();
+        let mut junction = b.a.create_label();
+        b.handler(6);
+        b.a.push(rax).unwrap();
+        b.a.mov(eax, 6 << 16).unwrap();
+        b.a.jmp(junction).unwrap();
+        b.handler(13);
+        exit(&mut b.a, 3);
+        b.place("junction");
+        b.a.set_label(&mut junction).unwrap();
+        b.a.nop().unwrap();
+        b.a.pop(rax).unwrap();
+        skip_ud2(&mut b.a);
+        b.place("leave");
+        b.a.iretq().unwrap();
+        let (kernel, places) = b.build(|a| {
+            a.ud2().unwrap();
+            a.ud2().unwrap();
+            a.hlt().unwrap();
+        });
+        let mut vm = Vm::new(&small(), &kernel, &[]).unwrap();
+        let junction = meter::Junction {
+            address: places["junction"],
+            vector_shift: 16,
+        };
+        let config = meter::Config {
+            junction: at_junction.then_some(junction),
+            record: Some(8),
+            ..exits(&places)
+        };
+        vm.meter(Some(config)).unwrap();
+        assert_eq!(run(&mut vm), Stop::Exit(3));
+        let of = |it: meter::Visit| (it.vector, it.rips, it.user_rip, it.left_to);
+        vm.take_visits().into_iter().map(of).collect::<Vec<_>>()
+    };
+    let stepped = visits(false);
+    let all: Vec<_> = stepped.iter().map(|it| (it.0, it.1.len())).collect();
+    assert_eq!(all, [(Some(6), 7), (Some(6), 7)]);
+    assert_eq!(visits(true), stepped);
+}
+
+#[test]
 fn the_boot_counts_from_its_first_instruction() {
     let mut counts = Vec::new();
     for _ in 0..5 {
