@@ -25,6 +25,16 @@ const BLESS: &str = "MAYFLY_BLESS";
 /// Functions shown.
 const SHOWN: usize = 8;
 
+thread_local! {
+    /// How often this thread's test has checked what, in the round that it is in.
+    static CHECKED: RefCell<BTreeMap<String, u32>> = const { RefCell::new(BTreeMap::new()) };
+}
+
+/// A test begins, perhaps not for the first time (`MAYFLY_REPEAT`).
+pub(crate) fn begin() {
+    CHECKED.with_borrow_mut(BTreeMap::clear);
+}
+
 /// A check in the source of a test; [`crate::budget!`] makes it.
 #[derive(Clone, Copy, Debug)]
 pub struct Place {
@@ -140,9 +150,6 @@ impl Place {
 
     /// Its name in that file: the test, what is checked, and the how manieth time.
     fn key(&self) -> String {
-        thread_local! {
-            static CHECKED: RefCell<BTreeMap<String, u32>> = const { RefCell::new(BTreeMap::new()) };
-        }
         let thread = std::thread::current();
         let test = thread.name().unwrap_or(self.module);
         let key = format!("{test} {}", self.what.replace('\n', " "));
@@ -222,6 +229,21 @@ mod tests {
             "{second}"
         );
         assert_eq!(check(place, Some(2), 2, None), Ok(()));
+    }
+
+    #[test]
+    fn a_round_of_a_test_has_the_keys_of_the_first_one() {
+        let place = Place {
+            package: "none",
+            module: "budget",
+            what: "call",
+            file: "harness/src/budget.rs",
+            line: 1,
+        };
+        let mut rounds = Vec::new();
+        crate::runner::repeated(2, || rounds.push([place.key(), place.key()]));
+        assert_ne!(rounds[0][0], rounds[0][1]);
+        assert_eq!(rounds[0], rounds[1]);
     }
 
     #[test]

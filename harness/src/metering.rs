@@ -5,6 +5,13 @@
 //! that they began with, and adds up what happens until ring 3 goes on behind
 //! the call ([`Spent`]). Neighbours: `backend` counts, `probe`, `guest` and the
 //! benchmarks ask here.
+//!
+//! A call without a count is one that never came back: that of the last thread
+//! of a program, by which it ended (the machine tells of the end in its midst,
+//! and goes to sleep). Calls of children are counted by who asks for the visits
+//! ([`crate::Output::visits`] has those of all processes); a program that is
+//! traced once and counted once more has them for itself alone, since roots are
+//! used again and threads take turns otherwise when they are counted.
 
 use std::fmt;
 

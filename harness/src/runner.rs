@@ -8,6 +8,7 @@ use std::fmt::{Display, Write as _};
 use std::num::{NonZeroU32, ParseIntError};
 
 use crate::backend::{BackendKind, kvm};
+use crate::budget;
 use crate::environment;
 use crate::error::Error;
 use crate::microvm::Vm;
@@ -38,9 +39,7 @@ impl<E: Display> Verdict for std::result::Result<(), E> {
 /// # Panics
 /// That is how a test fails.
 pub fn run<V: Verdict>(name: &str, options: VmOptions, body: impl Fn(Vm) -> V) {
-    for _ in 0..times() {
-        run_once(name, options.clone(), &body);
-    }
+    repeated(times(), || run_once(name, options.clone(), &body));
 }
 
 /// Runs `body`, which makes its machines itself, and panics with a report when it
@@ -49,11 +48,19 @@ pub fn run<V: Verdict>(name: &str, options: VmOptions, body: impl Fn(Vm) -> V) {
 /// # Panics
 /// That is how a test fails.
 pub fn repeat<V: Verdict>(name: &str, body: impl Fn() -> V) {
-    for _ in 0..times() {
+    repeated(times(), || {
         if let Some(failure) = body().failure() {
             let backend = backend_name();
             panic!("{}", report("FAIL", name, &backend, &failure, ""));
         }
+    });
+}
+
+/// Does the rounds of a test, each of which begins as the first one does.
+pub(crate) fn repeated(times: u32, mut round: impl FnMut()) {
+    for _ in 0..times {
+        budget::begin();
+        round();
     }
 }
 

@@ -31,6 +31,8 @@ const ENTRIES: usize = 16;
 /// READ and WRITE (§3), and READ alone.
 const READ_WRITE: u64 = 3;
 const READ: u64 = 1;
+/// What a place in a file is counted from (§5).
+const FROM_START: u8 = 0;
 /// For ever.
 const NEVER: u64 = u64::MAX;
 /// Longest path of a socket's file, its end included.
@@ -52,22 +54,22 @@ fn run(process: &Process<Patchwork>) -> i32 {
 }
 
 fn perform(rounds: &Rounds<'_, Patchwork>) -> Result<i32> {
-    let status = match rounds.operation() {
-        b"null" => rounds.run(patchwork::getpid),
-        b"getid" => rounds.run(patchwork::gettid),
-        b"clock" => rounds.run(patchwork::uptime),
+    match rounds.operation() {
+        b"null" => rounds.run(|| Ok(patchwork::getpid())),
+        b"getid" => rounds.run(|| Ok(patchwork::gettid())),
+        b"clock" => rounds.run(|| Ok(patchwork::uptime())),
         b"read" => {
             let zero = patchwork::open(c"/dev/zero")?;
-            rounds.run(|| patchwork::read(zero, &mut [0]))
+            rounds.run(|| all(patchwork::read(zero, &mut [0])?, 1))
         }
         b"write" => {
             let null = patchwork::open(c"/dev/null")?;
-            rounds.run(|| patchwork::write(null, b"x"))
+            rounds.run(|| all(patchwork::write(null, b"x")?, 1))
         }
         b"stat" => rounds.run(|| files::stat(c"/dev/null")),
-        b"open" => rounds.run(|| patchwork::open(c"/dev/null").map(patchwork::close)),
-        b"file" => file(rounds)?,
-        b"directory" => directory(rounds)?,
+        b"open" => rounds.run(|| patchwork::close(patchwork::open(c"/dev/null")?)),
+        b"file" => file(rounds),
+        b"directory" => directory(rounds),
         b"yield-threads" => {
             patchwork::thread_create(yield_entry, 0)?;
             rounds.run(patchwork::yield_now)
@@ -76,34 +78,55 @@ fn perform(rounds: &Rounds<'_, Patchwork>) -> Result<i32> {
             patchwork::spawn(&[ITSELF, c"yield"], 0)?;
             rounds.run(patchwork::yield_now)
         }
-        b"pipe-1" => pipe(rounds, 1)?,
-        b"pipe-2048" => pipe(rounds, MESSAGE)?,
-        b"socket-1" => socket(rounds, 1)?,
-        b"socket-4096" => socket(rounds, PACKET)?,
-        b"futex" => futex(rounds)?,
-        b"fault" => fault(rounds)?,
-        b"mmap-4k" => map(rounds, PAGE)?,
-        b"mmap-1m" => map(rounds, MEBIBYTE)?,
-        b"mprotect" => protect(rounds)?,
-        b"shm" => shared(rounds, PAGE)?,
-        b"handover-1m" => shared(rounds, MEBIBYTE)?,
+        b"pipe-1" => pipe(rounds, 1),
+        b"pipe-2048" => pipe(rounds, MESSAGE),
+        b"socket-1" => socket(rounds, 1),
+        b"socket-4096" => socket(rounds, PACKET),
+        b"futex" => futex(rounds),
+        b"fault" => fault(rounds),
+        b"mmap-4k" => map(rounds, PAGE),
+        b"mmap-1m" => map(rounds, MEBIBYTE),
+        b"mprotect" => protect(rounds),
+        b"shm" => shared(rounds, PAGE),
+        b"handover-1m" => shared(rounds, MEBIBYTE),
         b"thread" => rounds.run(|| {
             TURN.store(0, SeqCst);
-            if patchwork::thread_create(over_entry, 0).is_ok() {
-                let _ = patchwork::futex_wait(&TURN, 0, NEVER);
-            }
+            patchwork::thread_create(over_entry, 0)?;
+            // It may be over before this one waits.
+            let _ = patchwork::futex_wait(&TURN, 0, NEVER);
+            all(TURN.load(SeqCst), 1)
         }),
         b"spawn" => rounds.run(spawn),
         b"yield" => {
             yield_for_ever(0);
-            0
+            Ok(0)
         }
-        b"echo" => echo()?,
-        b"answer" => answer()?,
-        b"end" => 0,
-        _ => NO_SUCH,
-    };
-    Ok(status)
+        b"echo" => echo(),
+        b"answer" => answer(),
+        b"end" => Ok(0),
+        b"fail" => fail(rounds),
+        _ => Ok(NO_SUCH),
+    }
+}
+
+/// A call moved as much as it was to.
+fn all(moved: impl TryInto<usize>, wanted: usize) -> Result<()> {
+    match moved.try_into() {
+        Ok(moved) if moved == wanted => Ok(()),
+        _ => Err(None),
+    }
+}
+
+/// Goes wrong in its last round, as whoever measures is to notice.
+fn fail(rounds: &Rounds<'_, Patchwork>) -> Result<i32> {
+    let null = patchwork::open(c"/dev/null")?;
+    let mut left = rounds.count();
+    rounds.run(|| {
+        left -= 1;
+        let path = if left == 0 { c"/none" } else { c"/dev/null" };
+        patchwork::dup2(null, null)?;
+        patchwork::close(patchwork::open(path)?)
+    })
 }
 
 /// Gives the processor away again and again.
@@ -118,16 +141,12 @@ fn yield_for_ever(_: u64) {
 fn file(rounds: &Rounds<'_, Patchwork>) -> Result<i32> {
     let file = patchwork::open(c"/tmp/costs:create")?;
     let mut page = [7; MESSAGE];
-    Ok(rounds.run(|| {
-        for write in [true, false] {
-            // SAFETY: the call writes nowhere.
-            unsafe { Patchwork::call(nr::SEEK, [file, 0, 0, 0, 0, 0]) };
-            let _ = match write {
-                true => patchwork::write(file, &page),
-                false => patchwork::read(file, &mut page).map(|count| count as u64),
-            };
-        }
-    }))
+    rounds.run(|| {
+        files::seek(file, 0, FROM_START)?;
+        all(patchwork::write(file, &page)?, MESSAGE)?;
+        files::seek(file, 0, FROM_START)?;
+        all(patchwork::read(file, &mut page)?, MESSAGE)
+    })
 }
 
 /// Reads a directory from its beginning, in one call: itself, what it is in, and
@@ -141,11 +160,13 @@ fn directory(rounds: &Rounds<'_, Patchwork>) -> Result<i32> {
     }
     let directory = patchwork::open(c"/tmp/costs:directory")?;
     let mut entries = [0; ENTRIES * DIRENT];
-    Ok(rounds.run(|| {
-        // SAFETY: the call writes nowhere.
-        unsafe { Patchwork::call(nr::SEEK, [directory, 0, 0, 0, 0, 0]) };
-        let _ = files::entries(directory, &mut entries);
-    }))
+    rounds.run(|| {
+        files::seek(directory, 0, FROM_START)?;
+        all(
+            files::entries(directory, &mut entries)?.len(),
+            ENTRIES * DIRENT,
+        )
+    })
 }
 
 /// Sends a message to another process, which sends it back.
@@ -158,14 +179,17 @@ fn pipe(rounds: &Rounds<'_, Patchwork>, size: usize) -> Result<i32> {
     patchwork::spawn(&[ITSELF, c"echo"], patchwork::spawn_flags::STDIO_FDS)?;
     patchwork::dup2(own, patchwork::STDOUT)?;
     let mut message = [0; MESSAGE];
-    Ok(rounds.run(|| {
-        let _ = patchwork::write(near, &message[..size]);
+    rounds.run(|| {
+        all(patchwork::write(near, &message[..size])?, size)?;
         let mut left = size;
         while left > 0 {
-            let count = patchwork::read(reader, &mut message[..left]);
-            left -= count.unwrap_or(left).max(1);
+            match patchwork::read(reader, &mut message[..left])? {
+                0 => return Err(None),
+                count => left -= count,
+            }
         }
-    }))
+        Ok(())
+    })
 }
 
 /// The other end: sends back whatever comes.
@@ -187,10 +211,10 @@ fn socket(rounds: &Rounds<'_, Patchwork>, size: usize) -> Result<i32> {
     patchwork::spawn(&[ITSELF, c"answer"], 0)?;
     let data = patchwork::open(listener)?;
     let mut message = [0; PACKET];
-    Ok(rounds.run(|| {
-        let _ = patchwork::write(data, &message[..size]);
-        let _ = patchwork::read(data, &mut message[..size]);
-    }))
+    rounds.run(|| {
+        all(patchwork::write(data, &message[..size])?, size)?;
+        all(patchwork::read(data, &mut message[..size])?, size)
+    })
 }
 
 /// The other end of [`socket`].
@@ -242,13 +266,15 @@ fn text(path: &[u8]) -> Result<&CStr> {
 /// Wakes a thread, and waits until it has done the same.
 fn futex(rounds: &Rounds<'_, Patchwork>) -> Result<i32> {
     patchwork::thread_create(turn_entry, 0)?;
-    Ok(rounds.run(|| {
+    rounds.run(|| {
         TURN.store(1, SeqCst);
-        let _ = patchwork::futex_wake(&TURN);
+        patchwork::futex_wake(&TURN)?;
         while TURN.load(SeqCst) == 1 {
+            // The turn may have come before it waits; else this is for ever.
             let _ = patchwork::futex_wait(&TURN, 1, NEVER);
         }
-    }))
+        Ok(())
+    })
 }
 
 /// The other side of [`futex`].
@@ -273,10 +299,11 @@ fn fault(rounds: &Rounds<'_, Patchwork>) -> Result<i32> {
     let zero = patchwork::open(c"/dev/zero")?;
     let start = patchwork::map(zero, (rounds.count() + 1) * PAGE, READ_WRITE)?;
     let mut next = start;
-    Ok(rounds.run(|| {
+    rounds.run(|| {
         touch(next);
         next += PAGE;
-    }))
+        Ok(())
+    })
 }
 
 /// Stores a word in mapped memory.
@@ -288,12 +315,11 @@ fn touch(address: u64) {
 
 fn map(rounds: &Rounds<'_, Patchwork>, length: u64) -> Result<i32> {
     let zero = patchwork::open(c"/dev/zero")?;
-    Ok(rounds.run(|| {
-        if let Ok(start) = patchwork::map(zero, length, READ_WRITE) {
-            // SAFETY: nothing refers to it.
-            let _ = unsafe { patchwork::unmap(start, length) };
-        }
-    }))
+    rounds.run(|| {
+        let start = patchwork::map(zero, length, READ_WRITE)?;
+        // SAFETY: nothing refers to it.
+        unsafe { patchwork::unmap(start, length) }
+    })
 }
 
 /// Takes a page the right to be written, and gives it back.
@@ -301,12 +327,21 @@ fn protect(rounds: &Rounds<'_, Patchwork>) -> Result<i32> {
     let zero = patchwork::open(c"/dev/zero")?;
     let start = patchwork::map(zero, PAGE, READ_WRITE)?;
     touch(start);
-    Ok(rounds.run(|| {
+    rounds.run(|| {
         for prot in [READ, READ_WRITE] {
             // SAFETY: nothing refers to that memory meanwhile.
-            unsafe { Patchwork::call(nr::MPROTECT, [start, PAGE, prot, 0, 0, 0]) };
+            done(unsafe { Patchwork::call(nr::MPROTECT, [start, PAGE, prot, 0, 0, 0]) })?;
         }
-    }))
+        Ok(())
+    })
+}
+
+/// The result of a raw call, unless that is an error.
+fn done(result: u64) -> Result<u64> {
+    match result {
+        u64::MAX => Err(None),
+        result => Ok(result),
+    }
 }
 
 /// Hands shared memory over by its key: shared, claimed, mapped, its first and
@@ -316,21 +351,20 @@ fn shared(rounds: &Rounds<'_, Patchwork>, length: u64) -> Result<i32> {
     let first = patchwork::map(memory, length, READ_WRITE)?;
     touch(first);
     touch(first + length - 8);
-    Ok(rounds.run(|| {
+    rounds.run(|| {
         let mut key = [0_u64; 2];
         let place = key.as_mut_ptr().expose_provenance() as u64;
         // SAFETY: the key is written, to where it may be.
-        unsafe { Patchwork::call(nr::SHARE, [place, memory, NEVER, 0, 0, 0]) };
+        done(unsafe { Patchwork::call(nr::SHARE, [place, memory, NEVER, 0, 0, 0]) })?;
         // SAFETY: the call writes nowhere.
-        let claimed = unsafe { Patchwork::call(nr::CLAIM, [place, 0, 0, 0, 0, 0]) };
-        if let Ok(start) = patchwork::map(claimed, length, READ_WRITE) {
-            touch(start);
-            touch(start + length - 8);
-            // SAFETY: nothing refers to it.
-            let _ = unsafe { patchwork::unmap(start, length) };
-        }
-        let _ = patchwork::close(claimed);
-    }))
+        let claimed = done(unsafe { Patchwork::call(nr::CLAIM, [place, 0, 0, 0, 0, 0]) })?;
+        let start = patchwork::map(claimed, length, READ_WRITE)?;
+        touch(start);
+        touch(start + length - 8);
+        // SAFETY: nothing refers to it.
+        unsafe { patchwork::unmap(start, length) }?;
+        patchwork::close(claimed)
+    })
 }
 
 /// Starts a process that ends at once, and waits for its end: the only other

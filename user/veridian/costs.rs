@@ -8,13 +8,13 @@
 use core::sync::atomic::AtomicU64;
 use core::sync::atomic::Ordering::SeqCst;
 
-use mayfly_abi::veridian::{IpcCallResult, IpcReceiveResult, SyscallError, clock, nr};
+use mayfly_abi::veridian::{IpcCallResult, IpcReceiveResult, SyscallError, clock};
 use mayfly_user::measure::{NO_SUCH, Rounds};
 use mayfly_user::veridian::capability::{self, kind, right};
 use mayfly_user::veridian::family::decimal;
 use mayfly_user::veridian::image::this_program;
 use mayfly_user::veridian::ipc::{self, MESSAGE_MAX, Request};
-use mayfly_user::veridian::memory::mmap;
+use mayfly_user::veridian::memory::{mmap, mprotect, munmap};
 use mayfly_user::veridian::thread::{self, FOREVER, Stack};
 use mayfly_user::veridian::{self, process};
 use mayfly_user::{Process, System, Veridian};
@@ -44,9 +44,9 @@ fn run(process: &Process<Veridian>) -> i32 {
 }
 
 fn perform(rounds: &Rounds<'_, Veridian>) -> Result<i32> {
-    let status = match rounds.operation() {
+    match rounds.operation() {
         // SAFETY: the call has no effect.
-        b"null" => rounds.run(|| unsafe { Veridian::call(Veridian::NULL, [0; 6]) }),
+        b"null" => rounds.run(|| Ok(unsafe { Veridian::call(Veridian::NULL, [0; 6]) })),
         b"clock" => rounds.run(|| veridian::clock_get(clock::MONOTONIC)),
         b"yield-threads" => {
             // SAFETY: only this thread runs on it.
@@ -57,44 +57,41 @@ fn perform(rounds: &Rounds<'_, Veridian>) -> Result<i32> {
             process::start(process::create(this_program(), &[b"costs", b"yield"], &[])?)?;
             rounds.run(veridian::yield_now)
         }
-        b"send-8" => one_way(rounds, 8, false)?,
-        b"send-4096" => one_way(rounds, MESSAGE_MAX, false)?,
-        b"transfer" => one_way(rounds, 8, true)?,
-        b"call-threads" => calls(rounds, 8, true)?,
-        b"call-8" => calls(rounds, 8, false)?,
-        b"call-64" => calls(rounds, 64, false)?,
-        b"call-4096" => calls(rounds, MESSAGE_MAX, false)?,
-        b"fault" => fault(rounds)?,
+        b"send-8" => one_way(rounds, 8, false),
+        b"send-4096" => one_way(rounds, MESSAGE_MAX, false),
+        b"transfer" => one_way(rounds, 8, true),
+        b"call-threads" => calls(rounds, 8, true),
+        b"call-8" => calls(rounds, 8, false),
+        b"call-64" => calls(rounds, 64, false),
+        b"call-4096" => calls(rounds, MESSAGE_MAX, false),
+        b"fault" => fault(rounds),
         b"mmap-4k" => anonymous(rounds, PAGE, 0),
         b"mmap-1m" => anonymous(rounds, MEBIBYTE, 0),
         b"mmap-page" => anonymous(rounds, PAGE, POPULATE),
-        b"mprotect" => protect(rounds)?,
-        b"shm" => shared(rounds, PAGE)?,
-        b"handover-1m" => shared(rounds, MEBIBYTE)?,
+        b"mprotect" => protect(rounds),
+        b"shm" => shared(rounds, PAGE),
+        b"handover-1m" => shared(rounds, MEBIBYTE),
         b"validate" => {
             let token = ipc::endpoint_create()?.capability;
             rounds.run(|| capability::validate(token, right::READ))
         }
         b"derive-revoke" => {
             let token = ipc::endpoint_create()?.capability;
-            rounds.run(|| {
-                let derived = capability::derive(token, right::READ);
-                derived.map(capability::revoke)
-            })
+            let rights = right::READ | right::REVOKE;
+            rounds.run(|| capability::revoke(capability::derive(token, rights)?))
         }
         b"thread" => rounds.run(|| {
             // SAFETY: the last thread on it has been joined.
-            let made = unsafe { thread::create(end, &STACK, 0) };
-            made.map(|id| thread::join(id, FOREVER))
+            let id = unsafe { thread::create(end, &STACK, 0) }?;
+            thread::join(id, FOREVER)
         }),
         b"spawn" => spawn(rounds, this_program()),
         b"spawn-small" => spawn(rounds, &small()),
         b"yield" => yield_for_ever(0),
-        b"serve" => serve(rounds)?,
-        b"end" => 0,
-        _ => NO_SUCH,
-    };
-    Ok(status)
+        b"serve" => serve(rounds),
+        b"end" => Ok(0),
+        _ => Ok(NO_SUCH),
+    }
 }
 
 /// Gives the processor away again and again.
@@ -117,15 +114,25 @@ fn one_way(rounds: &Rounds<'_, Veridian>, size: usize, passes: bool) -> Result<i
     let channel = ipc::channel_create(ids, [one.capability, other.capability])?;
     let given = if passes { one.capability } else { 0 };
     let mut message = [0; MESSAGE_MAX];
-    Ok(rounds.run(|| {
-        let _ = ipc::send(channel, &message[..size], given, one.capability);
+    rounds.run(|| {
+        ipc::send(channel, &message[..size], given, one.capability)?;
         let mut told = IpcReceiveResult::default();
         let (endpoint, token) = (other.endpoint_id, other.capability);
-        let _ = ipc::receive(endpoint, &mut message, 0, token, &mut told);
-        if passes {
-            let _ = capability::revoke(told.capability);
+        ipc::receive(endpoint, &mut message, 0, token, &mut told)?;
+        all(told.message_len, size)?;
+        match passes {
+            true => capability::revoke(told.capability),
+            false => Ok(()),
         }
-    }))
+    })
+}
+
+/// A message has the length that it was sent with.
+fn all(length: impl TryInto<usize>, wanted: usize) -> Result<()> {
+    match length.try_into() {
+        Ok(length) if length == wanted => Ok(()),
+        _ => Err(None),
+    }
 }
 
 /// Calls a server, a thread of this process or another process.
@@ -147,7 +154,7 @@ fn calls(rounds: &Rounds<'_, Veridian>, size: usize, in_thread: bool) -> Result<
     }
     let mut buffer = [0; MESSAGE_MAX];
     let message = [1; MESSAGE_MAX];
-    Ok(rounds.run(|| {
+    rounds.run(|| {
         let request = Request {
             channel,
             token: client.capability,
@@ -155,8 +162,8 @@ fn calls(rounds: &Rounds<'_, Veridian>, size: usize, in_thread: bool) -> Result<
             capability: 0,
             timeout: FOREVER,
         };
-        let _ = ipc::request(&request, &mut buffer, &mut IpcCallResult::default());
-    }))
+        ipc::request(&request, &mut buffer, &mut IpcCallResult::default())
+    })
 }
 
 /// Id and token of the endpoint that a thread serves.
@@ -190,9 +197,9 @@ fn map(length: u64, flags: u64, token: u64) -> Result<u64> {
     mmap(0, length, READ_WRITE, flags, Some(token), 0)
 }
 
-fn unmap(start: u64, length: u64) {
+fn unmap(start: u64, length: u64) -> Result<()> {
     // SAFETY: nothing refers to it.
-    unsafe { Veridian::call(nr::MUNMAP, [start, length, 0, 0, 0, 0]) };
+    unsafe { munmap(start, length) }
 }
 
 /// Stores a word in mapped memory.
@@ -205,19 +212,19 @@ fn touch(address: u64) {
 /// Touches pages, one after the other.
 fn fault(rounds: &Rounds<'_, Veridian>) -> Result<i32> {
     let mut next = map((rounds.count() + 1) * PAGE, PRIVATE | ANONYMOUS, 0)?;
-    Ok(rounds.run(|| {
+    rounds.run(|| {
         touch(next);
         next += PAGE;
-    }))
+        Ok(())
+    })
 }
 
 /// A child is made, started, and collected.
-fn spawn(rounds: &Rounds<'_, Veridian>, image: &[u8]) -> i32 {
+fn spawn(rounds: &Rounds<'_, Veridian>, image: &[u8]) -> Result<i32> {
     rounds.run(|| {
-        if let Ok(id) = process::create(image, &[b"costs", b"end"], &[]) {
-            let _ = process::start(id);
-            let _ = process::wait(id, FOREVER);
-        }
+        let id = process::create(image, &[b"costs", b"end"], &[])?;
+        process::start(id)?;
+        process::wait(id, FOREVER)
     })
 }
 
@@ -246,24 +253,21 @@ fn small() -> [u8; 129] {
     file
 }
 
-fn anonymous(rounds: &Rounds<'_, Veridian>, length: u64, also: u64) -> i32 {
-    rounds.run(|| {
-        if let Ok(start) = map(length, PRIVATE | ANONYMOUS | also, 0) {
-            unmap(start, length);
-        }
-    })
+fn anonymous(rounds: &Rounds<'_, Veridian>, length: u64, also: u64) -> Result<i32> {
+    rounds.run(|| unmap(map(length, PRIVATE | ANONYMOUS | also, 0)?, length))
 }
 
 /// Takes a page the right to be written, and gives it back.
 fn protect(rounds: &Rounds<'_, Veridian>) -> Result<i32> {
     let start = map(PAGE, PRIVATE | ANONYMOUS, 0)?;
     touch(start);
-    Ok(rounds.run(|| {
+    rounds.run(|| {
         for prot in [READ, READ_WRITE] {
             // SAFETY: nothing refers to that memory meanwhile.
-            unsafe { Veridian::call(nr::MPROTECT, [start, PAGE, prot, 0, 0, 0]) };
+            unsafe { mprotect(start, PAGE, prot) }?;
         }
-    }))
+        Ok(())
+    })
 }
 
 /// Hands memory over by its token: sent, received, mapped, its first and last
@@ -278,16 +282,15 @@ fn shared(rounds: &Rounds<'_, Veridian>, length: u64) -> Result<i32> {
     let [one, other] = [ipc::endpoint_create()?, ipc::endpoint_create()?];
     let ids = [one.endpoint_id, other.endpoint_id];
     let channel = ipc::channel_create(ids, [one.capability, other.capability])?;
-    Ok(rounds.run(|| {
-        let _ = ipc::send(channel, b"here", memory, one.capability);
+    rounds.run(|| {
+        ipc::send(channel, b"here", memory, one.capability)?;
         let mut told = IpcReceiveResult::default();
         let (endpoint, token) = (other.endpoint_id, other.capability);
-        let _ = ipc::receive(endpoint, &mut [0; 8], 0, token, &mut told);
-        if let Ok(start) = map(length, SHARED, told.capability) {
-            touch(start);
-            touch(start + length - 8);
-            unmap(start, length);
-        }
-        let _ = capability::revoke(told.capability);
-    }))
+        ipc::receive(endpoint, &mut [0; 8], 0, token, &mut told)?;
+        let start = map(length, SHARED, told.capability)?;
+        touch(start);
+        touch(start + length - 8);
+        unmap(start, length)?;
+        capability::revoke(told.capability)
+    })
 }

@@ -34,52 +34,79 @@ fn run(process: &Process<Xeneva>) -> i32 {
 }
 
 fn perform(rounds: &Rounds<'_, Xeneva>) -> Result<i32, Failed> {
-    let status = match rounds.operation() {
-        b"null" => rounds.run(xeneva::null_call),
+    match rounds.operation() {
+        b"null" => rounds.run(|| Ok(xeneva::null_call())),
         b"getid" => rounds.run(xeneva::get_process_id),
-        b"open" => rounds.run(|| {
-            if let Ok(file) = xeneva::open_file(c"/dev/null", READ) {
+        b"open" => {
+            let mut first = None;
+            rounds.run(|| {
+                let file = xeneva::open_file(c"/dev/null", READ)?;
                 xeneva::close_file(file);
-            }
-        }),
+                same(&mut first, file)
+            })
+        }
         b"read" => {
             let zero = xeneva::open_file(c"/dev/zero", READ)?;
-            rounds.run(|| xeneva::read_file(zero, &mut [0]))
+            rounds.run(|| all(xeneva::read_file(zero, &mut [0]), 1))
         }
         b"write" => {
             let null = xeneva::open_file(c"/dev/null", WRITE)?;
-            rounds.run(|| xeneva::write_file(null, b"x"))
+            rounds.run(|| all(xeneva::write_file(null, b"x"), 1))
         }
-        b"file" => rounds.run(|| {
-            if let Ok(file) = xeneva::open_file(c"/tmp/costs", WRITE | MAKE) {
-                xeneva::write_file(file, &[7; 4096]);
+        b"file" => {
+            let mut first = None;
+            rounds.run(|| {
+                let file = xeneva::open_file(c"/tmp/costs", WRITE | MAKE)?;
+                all(xeneva::write_file(file, &[7; 4096]), 4096)?;
                 xeneva::close_file(file);
-            }
-        }),
-        b"fault" => fault(rounds)?,
+                same(&mut first, file)
+            })
+        }
+        b"fault" => fault(rounds),
         b"mmap-4k" => map(rounds, PAGE),
         b"mmap-1m" => map(rounds, MEBIBYTE),
-        b"shm" => shared(rounds, PAGE)?,
-        b"handover-1m" => shared(rounds, MEBIBYTE)?,
-        b"thread" => rounds.run(|| thread::create(over_entry, c"over").map(|_| thread::pause())),
-        b"wake" => wake(rounds)?,
+        b"shm" => shared(rounds, PAGE),
+        b"handover-1m" => shared(rounds, MEBIBYTE),
+        b"thread" => rounds.run(|| {
+            thread::create(over_entry, c"over")?;
+            Ok(thread::pause())
+        }),
+        b"wake" => wake(rounds),
         b"spawn" => rounds.run(spawn),
-        b"answer" => answer()?,
-        b"end" => 0,
-        _ => NO_SUCH,
-    };
-    Ok(status)
+        b"answer" => answer(),
+        b"end" => Ok(0),
+        b"fail" => rounds.run(|| xeneva::open_file(c"/none", READ)),
+        _ => Ok(NO_SUCH),
+    }
+}
+
+/// What a round got is what the first one got: a service that gives it back, and
+/// has no answer, did so.
+fn same<T: Copy + PartialEq>(first: &mut Option<T>, now: T) -> Result<(), Failed> {
+    match *first.get_or_insert(now) == now {
+        true => Ok(()),
+        false => Err(Failed),
+    }
+}
+
+/// A service moved as much as it was to.
+fn all(moved: impl TryInto<usize>, wanted: usize) -> Result<(), Failed> {
+    match moved.try_into() {
+        Ok(moved) if moved == wanted => Ok(()),
+        _ => Err(Failed),
+    }
 }
 
 /// Touches pages, one after the other.
 fn fault(rounds: &Rounds<'_, Xeneva>) -> Result<i32, Failed> {
     let length = (rounds.count() + 1) * PAGE;
     let mut next = memory::map(length, memory::WRITE, 0, memory::ANONYMOUS, 0)?;
-    Ok(rounds.run(|| {
+    rounds.run(|| {
         touch(next);
         // SAFETY: there is a page more than rounds, of 512 words each.
         next = unsafe { next.add(512) };
-    }))
+        Ok(())
+    })
 }
 
 /// Stores a word in mapped memory.
@@ -88,12 +115,13 @@ fn touch(place: NonNull<u64>) {
     unsafe { place.write_volatile(1) };
 }
 
-fn map(rounds: &Rounds<'_, Xeneva>, length: u64) -> i32 {
+fn map(rounds: &Rounds<'_, Xeneva>, length: u64) -> Result<i32, Failed> {
+    let mut first = None;
     rounds.run(|| {
-        if let Ok(start) = memory::map(length, memory::WRITE, 0, memory::ANONYMOUS, 0) {
-            // SAFETY: nothing refers to it.
-            unsafe { memory::unmap(start, length) };
-        }
+        let start = memory::map(length, memory::WRITE, 0, memory::ANONYMOUS, 0)?;
+        // SAFETY: nothing refers to it.
+        unsafe { memory::unmap(start, length) };
+        same(&mut first, start)
     })
 }
 
@@ -107,14 +135,20 @@ fn shared(rounds: &Rounds<'_, Xeneva>, length: u64) -> Result<i32, Failed> {
         touch(unsafe { start.add(last) });
     };
     // A second mapping, so that the segment stays.
-    ends(memory::obtain_shared(id)?);
-    Ok(rounds.run(|| {
-        if let Ok(start) = memory::obtain_shared(id) {
-            ends(start);
-            // SAFETY: nothing refers to it.
-            unsafe { memory::unmap_shared(KEY) };
+    let kept = memory::obtain_shared(id)?;
+    ends(kept);
+    let mut first = None;
+    rounds.run(|| {
+        let start = memory::obtain_shared(id)?;
+        ends(start);
+        // SAFETY: nothing refers to it.
+        unsafe { memory::unmap_shared(KEY) };
+        // Either of the two goes, and its place is taken the next time.
+        match start == kept {
+            true => Ok(()),
+            false => same(&mut first, start),
         }
-    }))
+    })
 }
 
 /// Wakes the main thread, and is over.
@@ -136,7 +170,10 @@ fn wake(rounds: &Rounds<'_, Xeneva>) -> Result<i32, Failed> {
     let other = start(c"answer")?;
     // It has read who wakes it, and pauses.
     thread::pause();
-    Ok(rounds.run(|| thread::send_signal(other, SIGNAL).map(|_| thread::pause())))
+    rounds.run(|| {
+        thread::send_signal(other, SIGNAL)?;
+        Ok(thread::pause())
+    })
 }
 
 /// The other side of [`wake`].

@@ -72,8 +72,15 @@ impl Baseline {
                 functions::read(text, &mut this.functions).map_err(corrupt)?;
                 continue;
             }
+            let known = this.figures.len();
             for (index, line) in text.lines().enumerate() {
                 this.read(line).map_err(|why| corrupt((index + 1, why)))?;
+            }
+            // Without it, or with two, only bodies would be compared, silently.
+            let mut entries = text.lines().filter_map(|line| line.strip_prefix(ENTRY));
+            if this.figures.len() > known && entries.next() != Some(this.entry.as_str()) {
+                let why = format!("there is no line of {ENTRY:?} and how calls entered the kernel");
+                return Err(corrupt((1, why)));
             }
         }
         Ok(this)
@@ -81,6 +88,12 @@ impl Baseline {
 
     fn read(&mut self, line: &str) -> Result<(), String> {
         if let Some(entry) = line.strip_prefix(ENTRY) {
+            if !self.entry.is_empty() && self.entry != entry {
+                let other = &self.entry;
+                return Err(format!(
+                    "calls entered by {entry} here, and by {other} elsewhere"
+                ));
+            }
             self.entry = entry.into();
         }
         if line.is_empty() || line.starts_with('#') {
@@ -110,13 +123,28 @@ impl Baseline {
         Ok(())
     }
 
-    /// Writes the files into a folder.
+    /// Writes the files into a folder; those of interfaces that have no figures
+    /// any more go.
     ///
     /// # Errors
     /// [`Error::Unwritten`].
     pub fn save(&self, folder: &Path) -> Result<(), Error> {
         let interfaces: BTreeSet<&str> =
             self.figures.keys().map(|it| suite::interface(it)).collect();
+        for path in ours(folder) {
+            let interface = path.file_stem().unwrap_or_default();
+            if !interfaces.iter().any(|it| *it == interface) {
+                let functions = folder
+                    .join(FUNCTIONS)
+                    .join(path.file_name().unwrap_or_default());
+                for path in [path, functions].iter().filter(|it| it.exists()) {
+                    fs::remove_file(path).map_err(|source| Error::Unwritten {
+                        path: path.clone(),
+                        source,
+                    })?;
+                }
+            }
+        }
         for interface in interfaces {
             let own = |name: &String| suite::interface(name) == interface;
             let mut text = format!("{HEADER}{ENTRY}{}\n", self.entry);
@@ -146,6 +174,18 @@ impl Figures {
         );
         line.trim_end().into()
     }
+}
+
+/// The files of a folder that were written as figures: they say so.
+fn ours(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+    let first = HEADER.lines().next().unwrap_or_default();
+    paths.retain(|path| {
+        let text = fs::read_to_string(path).unwrap_or_default();
+        path.extension().is_some_and(|it| it == "txt") && text.starts_with(first)
+    });
+    paths
 }
 
 fn write(path: &Path, text: &str) -> Result<(), Error> {
@@ -178,6 +218,43 @@ mod tests {
         assert_eq!(baseline.read("a/b 1 1").unwrap_err(), "a/b is there twice");
         let error = Baseline::load(Path::new("no/such/folder")).unwrap_err();
         assert!(error.to_string().contains("--bless"), "{error}");
+    }
+
+    #[test]
+    fn how_calls_entered_is_told_by_each_file_and_once() {
+        let load = |files: [&str; 2]| {
+            let file = |(name, text): (&str, &str)| (PathBuf::from(name), text.to_owned());
+            let files = ["a.txt", "b.txt"].into_iter().zip(files).map(file);
+            Baseline::of_files(&files.collect::<Vec<_>>()).map_err(|error| error.to_string())
+        };
+        let [one, two] = ["# entry: x\na/b 1 1\n", "# entry: x\nb/c 1 1\n"];
+        assert_eq!(load([one, two]).unwrap().entry(), "x");
+        let lost = load([one, "b/c 1 1\n"]).unwrap_err();
+        assert!(lost.starts_with("b.txt:1: there is no line"), "{lost}");
+        let other = load([one, "# entry: y\nb/c 1 1\n"]).unwrap_err();
+        assert!(other.starts_with("b.txt:1: calls entered by y"), "{other}");
+        // No figures, and nothing to be said of them.
+        assert_eq!(load(["", two]).unwrap().entry(), "x");
+    }
+
+    #[test]
+    fn an_interface_without_figures_leaves_no_file() {
+        let folder = std::env::temp_dir().join(format!("mayfly-files-{}", std::process::id()));
+        let of = |names: &[&str]| {
+            let line = |name: &&str| format!("{name} 1 1\n");
+            let text: String = names.iter().map(line).collect();
+            let file = (PathBuf::from("all.txt"), format!("# entry: x\n{text}"));
+            Baseline::of_files(&[file]).unwrap()
+        };
+        of(&["a/b", "c/d"]).save(&folder).unwrap();
+        fs::write(folder.join("notes.txt"), "# Somebody's own.\n").unwrap();
+        of(&["c/d"]).save(&folder).unwrap();
+        let left = Baseline::load(&folder).unwrap();
+        assert_eq!(left.instructions("a/b"), None);
+        assert_eq!(left.instructions("c/d"), Some(1));
+        assert!(!folder.join("functions/a.txt").exists());
+        assert!(folder.join("notes.txt").exists());
+        fs::remove_dir_all(&folder).unwrap();
     }
 
     #[test]

@@ -3,7 +3,12 @@
 //! Purpose: turns `fn name(vm: Vm) -> Result<()>` into an ordinary `#[test]`
 //! that boots a microVM of its own, runs the function and, when that fails,
 //! prints the report of the machine. The work is in `mayfly::runner`; this
-//! crate only reads the attribute. Neighbours: `harness` re-exports it.
+//! crate only reads the attribute. Neighbours: `harness` re-exports it. And
+//! `sources` tells the tool what it was built from.
+
+mod sources;
+
+use std::path::Path;
 
 use proc_macro::TokenStream;
 use proc_macro2::TokenStream as Tokens;
@@ -23,6 +28,25 @@ pub fn test(attribute: TokenStream, item: TokenStream) -> TokenStream {
     expand(attribute.into(), item.into())
         .unwrap_or_else(Error::into_compile_error)
         .into()
+}
+
+/// Hash of the sources that the tool is made of, as a string of hexadecimal
+/// digits; empty where they are not in one workspace. Whatever changes in one of
+/// them has whoever says this compiled again, and a commit does not.
+#[doc(hidden)]
+#[proc_macro]
+pub fn built_from(_: TokenStream) -> TokenStream {
+    let root = std::env::var_os("CARGO_MANIFEST_DIR").map(|it| Path::new(&it).join(".."));
+    let files = root.as_deref().and_then(|root| sources::files(root).ok());
+    let hash = root.as_deref().and_then(|root| sources::hash(root).ok());
+    let paths = files.iter().flatten().zip(root.iter().cycle());
+    let paths = paths.map(|(file, root)| root.join(file).display().to_string());
+    let hash = hash.map_or_else(String::new, |hash| format!("{hash:016x}"));
+    quote!({
+        #(const _: &[u8] = include_bytes!(#paths);)*
+        #hash
+    })
+    .into()
 }
 
 /// One `key = literal`, or a bare `key`.

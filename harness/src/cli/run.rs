@@ -44,7 +44,8 @@ pub(crate) struct Options {
     /// Show its system calls afterwards.
     #[arg(long)]
     pub(crate) trace: bool,
-    /// Count kernel instructions, per call and in all (KVM only).
+    /// Count kernel instructions, per call and in all (KVM only). Calls of processes
+    /// that it makes have no count, nor has the one that ends it: it never returns.
     #[arg(long)]
     pub(crate) meter: bool,
     /// A file of this host that the program finds in its root; may be repeated.

@@ -211,6 +211,10 @@ fn revisions_are_found_in_git_and_nowhere_else() {
     let (code, words) = tool(folder.path(), &against);
     assert_eq!(code, 0, "{words}");
 
+    let (code, words) = tool(folder.path(), &["--ab", "HEAD", NULL]);
+    assert_eq!(code, 2, "{words}");
+    assert!(words.contains("not built from the working tree"), "{words}");
+
     fs::write(folder.path().join("kernel/main.rs"), "changed").expect("written");
     let (code, words) = tool(folder.path(), &["--ab", "HEAD", NULL]);
     assert_eq!(code, 2, "{words}");
@@ -218,6 +222,22 @@ fn revisions_are_found_in_git_and_nowhere_else() {
         words.contains("the working tree is changed") && words.contains("kernel/main.rs"),
         "{words}"
     );
+}
+
+#[test]
+fn a_kernel_that_does_not_build_is_told_with_what_the_compiler_said() {
+    let none = TempDir::new().expect("a folder");
+    let other = none.path().join("other");
+    fs::create_dir(&other).expect("a folder");
+    fs::write(other.join("Cargo.toml"), "[package]\nname = 7\n").expect("written");
+    let (code, words) = tool(none.path(), &["--ab", "./other", NULL]);
+    assert_eq!(code, 2, "{words}");
+    assert!(words.contains("its kernel does not build"), "{words}");
+    assert!(
+        words.contains("name = 7") && words.contains("--ab FOLDER"),
+        "{words}"
+    );
+    assert!(is_unmeasured(&words), "{words}");
 }
 
 #[test]

@@ -6,7 +6,8 @@
 //! and after each round, and around nothing, which shows what reading it costs.
 //! Of performance counters it knows nothing: for those it runs (`run`).
 //! Times are printed when all is done: `empty` and `ticks`, a line each, the
-//! first round's time first. Neighbours: the `costs` programs.
+//! first round's time first. A round that fails is the last one: nothing that
+//! does less than it should is measured. Neighbours: the `costs` programs.
 
 use core::arch::x86_64::{_mm_lfence, _rdtsc};
 use core::fmt::Write as _;
@@ -54,18 +55,22 @@ impl<'process, S: System> Rounds<'process, S> {
         self.count
     }
 
-    /// Does all rounds, whatever comes of them; status 0.
-    pub fn run<T>(&self, mut round: impl FnMut() -> T) -> i32 {
+    /// Does all rounds; status 0.
+    ///
+    /// # Errors
+    /// That of the first round that fails: no others are begun, no mark ends it,
+    /// and no times are printed.
+    pub fn run<T, E>(&self, mut round: impl FnMut() -> Result<T, E>) -> Result<i32, E> {
         if self.timed {
-            self.time(round);
-            return 0;
+            self.time(round)?;
+            return Ok(0);
         }
         for _ in 0..self.count {
             self.mark();
-            let _ = round();
+            round()?;
         }
         self.mark();
-        0
+        Ok(0)
     }
 
     fn mark(&self) {
@@ -74,7 +79,7 @@ impl<'process, S: System> Rounds<'process, S> {
         }
     }
 
-    fn time<T>(&self, mut round: impl FnMut() -> T) {
+    fn time<T, E>(&self, mut round: impl FnMut() -> Result<T, E>) -> Result<(), E> {
         // Its pages come now, and not in a round.
         TICKS.iter().for_each(|place| place.store(0, Relaxed));
         for place in &NOTHING {
@@ -85,11 +90,12 @@ impl<'process, S: System> Rounds<'process, S> {
         let places = &TICKS[..asked.min(TIMED_MAX)];
         for place in places {
             let before = now();
-            let _ = round();
+            round()?;
             place.store(now() - before, Relaxed);
         }
         self.print("empty", &NOTHING);
         self.print("ticks", places);
+        Ok(())
     }
 
     fn print(&self, title: &str, places: &[AtomicU64]) {

@@ -176,6 +176,14 @@ fn of_revision(revision: &str, say: &mut Say) -> anyhow::Result<PathBuf> {
         let remedy = "git commit or git stash; --against NAME compares what is not committed";
         return Err(refused(&why, remedy).into());
     }
+    if !saved::is_built_from(Path::new(&root)) {
+        let why = "this tool was not built from the working tree, so that B would be no revision";
+        return Err(refused(
+            why,
+            "cargo run -- bench --ab; or cargo build, and the tool from there",
+        )
+        .into());
+    }
     let folder = saved::work().join("trees").join(&commit);
     say.step("Checkout", &format!("{revision}, {commit}"));
     let place = folder.display().to_string();

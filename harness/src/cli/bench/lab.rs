@@ -87,8 +87,16 @@ impl Lab for Microvms {
                 Some(_) => "page fault",
             });
         }
-        let rounds = between_marks(output.visits(), abi, output.root());
-        Ok(Some(rounds.iter().map(|spent| self.round(spent)).collect()))
+        let counted = between_marks(output.visits(), abi, output.root());
+        let (there, asked) = (counted.len(), usize::try_from(rounds)?);
+        // A program ends with the first round that fails, and may have no status.
+        anyhow::ensure!(
+            there == asked,
+            "{program} {operation}: {there} of {asked} rounds were made, then one failed"
+        );
+        Ok(Some(
+            counted.iter().map(|spent| self.round(spent)).collect(),
+        ))
     }
 
     fn time(&mut self, program: &str, operation: &str, rounds: u32) -> anyhow::Result<Ticks> {
@@ -171,6 +179,17 @@ fn between_marks(visits: &[Visit], abi: Abi, root: u64) -> Vec<Spent> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_round_that_fails_is_no_figure() {
+        for program in ["patchwork-costs", "xeneva-costs"] {
+            let mut lab = Microvms::new();
+            let counted = lab.count(program, "fail", 3);
+            assert!(counted.is_err(), "{program}: {counted:?}");
+            let timed = lab.time(program, "fail", 3);
+            assert!(timed.is_err(), "{program}: {timed:?}");
+        }
+    }
 
     #[test]
     fn rounds_lie_between_marks() {

@@ -120,6 +120,11 @@ pub(crate) fn run(options: &Options, say: &mut Say) -> anyhow::Result<Exit> {
     if !options.exact {
         show::testbed(&testbed, say)?;
     }
+    if testbed.revision.is_empty() && saved::root().is_ok() {
+        say.note(
+            "this tool was not built from the sources here: what it measures is of no revision",
+        );
+    }
     let figures = all(options, &chosen, say)?;
     let whole = filter.is_empty();
     if options.bless {
