@@ -79,10 +79,9 @@ impl<'vm> Command<'vm> {
         self
     }
 
-    /// Counts the kernel instructions of its calls, where the machine can; the same
-    /// on every host in a machine that is made for it ([`crate::VmOptions::meter`]).
-    /// Tracing a call costs some, and counting takes time: see
-    /// [`Output::take_counts`].
+    /// Counts the kernel instructions of its calls, where the machine can: well, if it
+    /// is made for it ([`crate::VmOptions::meter`]). Tracing a call costs some, and
+    /// counting takes time: see [`Output::take_counts`].
     pub fn meter(mut self, meter: bool) -> Self {
         self.meter = meter;
         self

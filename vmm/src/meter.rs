@@ -33,6 +33,7 @@
 //! [`Vm::meter`]: crate::Vm::meter
 
 mod count;
+mod run;
 #[cfg(test)]
 mod tests;
 

@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 
+use super::run::{Run, UNSTOPPED_MAX, skip_unstopped};
 use super::{Config, Guest, Kind, Part, Visit};
 use crate::cpu::Registers;
 
@@ -21,20 +22,6 @@ pub(crate) struct Mode {
 
 /// Breakpoints that the processor has.
 pub(crate) const BREAKPOINTS: usize = 4;
-
-/// Most unstopped instructions in a row that are followed: no kernel has more,
-/// and a guest must not keep us reading its code for ever.
-const UNSTOPPED_MAX: u64 = 8;
-
-/// Most instructions of a handler before it jumps to the junction.
-const LEAD_MAX: u64 = 8;
-
-/// Instructions in a row, executed without a stop between them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Run {
-    from: u64,
-    instructions: u64,
-}
 
 /// Counting under way.
 #[derive(Clone, Debug)]
@@ -309,18 +296,7 @@ impl Meter {
         let junction = self.config.junction.filter(|it| it.address == rip)?;
         let vector = guest.registers().rax.checked_shr(junction.vector_shift);
         let vector = u8::try_from(vector.unwrap_or_default()).ok()?;
-        let mut run = Run {
-            from: guest.handler(vector),
-            instructions: 1,
-        };
-        let mut at = run.from;
-        while guest.instruction(at).kind != Kind::Jump(rip) {
-            if run.instructions == LEAD_MAX {
-                return None;
-            }
-            at = at.wrapping_add(guest.instruction(at).bytes);
-            run.instructions += 1;
-        }
+        let run = Run::to_jump(guest.handler(vector), rip, guest)?;
         Some((run, Some(vector)))
     }
 
@@ -393,19 +369,4 @@ fn part(parts: &mut Vec<Part>, root: u64) -> &mut Part {
 /// Whether an address is in the lower half, which is ring 3's.
 fn is_user(rip: u64) -> bool {
     rip >> 63 == 0
-}
-
-/// The first instruction from `at` on that is stopped after, and the number of
-/// those before it.
-fn skip_unstopped(mut at: u64, guest: &mut impl Guest) -> (u64, u64) {
-    let mut before = 0;
-    while before < UNSTOPPED_MAX {
-        let instruction = guest.instruction(at);
-        if instruction.kind != Kind::Unstopped {
-            break;
-        }
-        at = at.wrapping_add(instruction.bytes);
-        before += 1;
-    }
-    (at, before)
 }
