@@ -185,3 +185,26 @@ fn what_is_typed_and_not_read_holds_nothing_up() {
     session.types("q");
     assert_eq!(session.status(), 0);
 }
+
+#[mayfly::test]
+fn ctrl_c_gives_the_whole_line_up() {
+    let mut session = Session::new();
+    for line in [
+        "patchwork-spin; echo rest",
+        "patchwork-spin || echo rest; echo rest",
+        "patchwork-spin | echo first; echo rest",
+        "time patchwork-spin; echo rest",
+        "patchwork-spin & wait; echo rest",
+    ] {
+        session.types("\x0c").types(line).types("\r");
+        session.row(&format!("guest> {line}"));
+        session.types("\x03");
+        let rows = session.until("the prompt after it", |rows, (row, _)| {
+            let at = usize::from(row);
+            rows[at] == "guest>" && rows[..at].iter().any(|it| it.ends_with("^C"))
+        });
+        assert!(!rows.iter().any(|it| it == "rest"), "{line}: {rows:?}");
+        assert_eq!(session.run("echo $?; jobs"), "130", "{line}");
+    }
+    assert_eq!(session.run("ps").lines().count(), 2);
+}

@@ -58,11 +58,6 @@ pub(crate) fn order(id: u64, words: &str) -> Result<()> {
     system::write_to(&format!("/proc/{id}/ctl"), words.as_bytes())
 }
 
-/// Waits for all; the status of the last one.
-pub(crate) fn last_status(children: &[Child]) -> i32 {
-    children.iter().fold(0, |_, child| child.status())
-}
-
 /// A pipeline that nobody waits for.
 #[derive(Debug)]
 pub(crate) struct Job {
@@ -78,6 +73,6 @@ impl Job {
 
     /// Waits for all of it; the status of the last.
     pub(crate) fn status(&self) -> i32 {
-        last_status(&self.children)
+        self.children.iter().fold(0, |_, child| child.status())
     }
 }

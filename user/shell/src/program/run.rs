@@ -12,7 +12,7 @@ use mayfly_shell::syntax::{Command, Destination, Item, Redirection, When};
 
 use super::builtin;
 use super::explain::{about, describe};
-use super::job::{Child, Job, last_status};
+use super::job::{Child, INTERRUPTED, Job};
 use super::out::complain;
 use super::shell::Shell;
 use super::system::{self, File};
@@ -205,7 +205,12 @@ impl Shell {
             let ids: Vec<u64> = children.iter().map(|child| child.id).collect();
             terminal.foreground(&ids);
         }
-        let status = last_status(children);
+        let mut status = 0;
+        for child in children {
+            status = child.status();
+            // Of a pipeline the key ends all that still run, not only the last.
+            self.interrupted |= self.terminal.is_some() && status == INTERRUPTED;
+        }
         if let Some(terminal) = &self.terminal {
             terminal.foreground(&[]);
         }

@@ -17,6 +17,8 @@ use super::world::Here;
 pub(crate) struct Shell {
     /// How the last pipeline ended.
     pub(crate) status: i32,
+    /// The key that interrupts has ended what it waited for.
+    pub(crate) interrupted: bool,
     /// It is to end, with that status.
     pub(crate) exit: Option<i32>,
     /// The terminal, if people type there.
@@ -35,6 +37,7 @@ impl Shell {
     pub(crate) fn new(terminal: Option<Terminal>) -> Self {
         Self {
             status: 0,
+            interrupted: false,
             exit: None,
             terminal,
             jobs: Vec::new(),
@@ -58,15 +61,19 @@ impl Shell {
         }
     }
 
-    /// Runs a line.
+    /// Runs a line; once it is interrupted, nothing more of it.
     pub(crate) fn run_line(&mut self, text: &str) {
+        self.interrupted = false;
         match parse::parse(text) {
             Ok(line) => {
                 for item in &line.items {
-                    if self.exit.is_some() {
+                    self.run_item(text, item);
+                    if self.interrupted {
+                        self.status = INTERRUPTED;
+                    }
+                    if self.interrupted || self.exit.is_some() {
                         return;
                     }
-                    self.run_item(text, item);
                 }
             }
             Err(mistake) => {

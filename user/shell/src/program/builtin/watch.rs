@@ -45,9 +45,16 @@ pub(super) fn time(shell: &mut Shell, words: &[String]) -> i32 {
 
 /// Kernel instructions so far, if somebody counts them.
 fn count(shell: &mut Shell) -> Result<u64> {
-    let terminal = shell.terminal.as_mut().ok_or(Errno::ENOSYS)?;
-    let answer = terminal.ask(Message::Count)?;
+    let answer = ask(shell, Message::Count)?;
     answer.parse().map_err(|_| Errno::ENOSYS)
+}
+
+/// Asks the host.
+fn ask(shell: &mut Shell, message: Message<'_>) -> Result<String> {
+    let terminal = shell.terminal.as_mut().ok_or(Errno::ENOSYS)?;
+    let answer = terminal.ask(message);
+    shell.interrupted |= answer == Err(Errno::EINTR);
+    answer
 }
 
 pub(super) fn trace(shell: &mut Shell, words: &[String]) -> i32 {
@@ -71,10 +78,7 @@ pub(super) fn trace(shell: &mut Shell, words: &[String]) -> i32 {
         Err(Failed(status)) => return status,
     };
     let id = child.id;
-    let mut answer = Err(Errno::ENOSYS);
-    if let Some(terminal) = &mut shell.terminal {
-        answer = terminal.ask(Message::Trace(id));
-    }
+    let answer = ask(shell, Message::Trace(id));
     if answer == Err(Errno::EINTR) && job::order(id, "kill").is_ok() {
         return INTERRUPTED;
     }
@@ -86,9 +90,9 @@ pub(super) fn trace(shell: &mut Shell, words: &[String]) -> i32 {
         complain(&["trace: cannot let ", name, " run"]);
     }
     let status = shell.wait_for(&[child]);
-    if traced && let Some(terminal) = &mut shell.terminal {
+    if traced {
         // Its last calls are shown before the next prompt.
-        let _shown = terminal.ask(Message::Traced(id));
+        let _shown = ask(shell, Message::Traced(id));
     }
     status
 }
