@@ -86,10 +86,10 @@ impl Editor {
         &self.line
     }
 
-    /// Takes the prompt and the line off the screen; the cursor stands where
-    /// they began.
-    pub fn hide(&mut self, out: &mut Vec<u8>) {
-        self.screen.hide(out);
+    /// Takes the prompt and the line off a screen that has so many columns now;
+    /// the cursor stands where they began.
+    pub fn hide(&mut self, columns: usize, out: &mut Vec<u8>) {
+        self.screen.hide(columns, out);
     }
 
     /// Draws what was hidden, on a screen of so many columns.

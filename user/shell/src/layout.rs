@@ -88,12 +88,14 @@ impl Layout {
         let above: usize = above.map(|row| rows_of(row, columns)).sum();
         let row = rows.next().unwrap_or_default();
         let mut left = 0;
-        let before = row.find(|it| {
+        let marked = row.char_indices().find(|(_, it)| {
             let is_mark = left >= self.mark.1;
-            left += width(it);
+            left += width(*it);
             is_mark
         });
-        above + rows_of(&row[..before.unwrap_or(row.len())], columns) - 1
+        // The mark goes with the character that it stands on.
+        let behind = marked.map_or(row.len(), |(at, it)| at + it.len_utf8());
+        above + rows_of(&row[..behind], columns) - 1
     }
 }
 

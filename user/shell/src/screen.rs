@@ -83,7 +83,7 @@ impl Screen {
             return;
         }
         let layout = Layout::new(&text, mark, self.columns);
-        self.hide(out);
+        self.hide(self.columns, out);
         out.extend(layout.text.as_bytes());
         let up = layout.rows.len() - 1 - layout.mark.0;
         if !at_end {
@@ -102,12 +102,14 @@ impl Screen {
         });
     }
 
-    /// Takes what was drawn off the screen.
-    pub fn hide(&mut self, out: &mut Vec<u8>) {
+    /// Takes what was drawn off a screen that has so many columns now. Most
+    /// terminals break rows anew that have become too long; on one that cuts
+    /// them, rows above are erased rather than any of these left.
+    pub fn hide(&mut self, columns: usize, out: &mut Vec<u8>) {
         let Some(drawn) = self.drawn.take() else {
             return;
         };
-        let up = drawn.layout.row_in(self.columns);
+        let up = drawn.layout.row_in(columns);
         out.push(b'\r');
         if up > 0 {
             out.extend(format!("\x1b[{up}A").as_bytes());

@@ -180,7 +180,7 @@ fn what_was_hidden_comes_back_elsewhere() {
     let mut bench = Bench::new(10, "");
     bench.types(b"abcdefghij\x1b[D");
     let mut out = Vec::new();
-    bench.editor.hide(&mut out);
+    bench.editor.hide(10, &mut out);
     out.extend(b"a log line\r\n");
     bench.editor.show("2> ", 10, &mut out);
     bench.screen.process(&out);
@@ -246,6 +246,37 @@ fn a_line_that_would_be_too_long_is_not_entered() {
     );
 }
 
+/// The screen on a terminal that breaks rows anew when its window has so many
+/// columns, and rows enough.
+fn broken_anew(screen: &vt100::Screen, columns: u16) -> vt100::Parser {
+    let mut anew = vt100::Parser::new(size(60), size(columns), 0);
+    let (row, column) = screen.cursor_position();
+    let texts = screen.contents();
+    let last = texts.split('\n').count().max(usize::from(row) + 1);
+    let rows = screen.rows(0, screen.size().1.get());
+    for (at, text) in rows.enumerate().take(last) {
+        if at > 0 {
+            anew.process(b"\r\n");
+        }
+        let mut left = 0;
+        for character in text.chars() {
+            anew.process(character.encode_utf8(&mut [0; 4]).as_bytes());
+            if (at, left) == (row.into(), column.into()) {
+                // The cursor goes with the character that it stands on.
+                anew.process(&[0x08].repeat(text_width(&format!("{character}"))));
+                anew.process(b"\x1b7");
+                anew.process(character.encode_utf8(&mut [0; 4]).as_bytes());
+            }
+            left += text_width(&format!("{character}"));
+        }
+        if (at, left) == (row.into(), column.into()) {
+            anew.process(b"\x1b7");
+        }
+    }
+    anew.process(b"\x1b8");
+    anew
+}
+
 fn key() -> impl Strategy<Value = Key> {
     // Not a mark: this screen loses one behind a wide character.
     let character = "[a-d \u{e4}\u{4e2d}\u{1f600}]";
@@ -292,6 +323,36 @@ proptest! {
                 let Some(shown) = contents.get(at) else { continue };
                 prop_assert_eq!(shown.trim_end(), expected.trim_end());
             }
+        }
+    }
+
+    /// However wide the window becomes, nothing is left of what was drawn before;
+    /// where rows are broken anew, nothing else is erased either.
+    #[test]
+    fn a_window_of_another_width_has_the_line_once(
+        text in "[a-d\u{4e2d}]{0,40}", left in 0..40usize, from in 8..40u16, to in 6..40u16,
+    ) {
+        for anew in [true, false] {
+            let mut bench = Bench::new(from, "");
+            bench.screen = vt100::Parser::new(size(60), size(from), 0);
+            bench.screen.process(b"1\r\n2\r\n> ");
+            bench.types(text.as_bytes()).types(&b"\x1b[D".repeat(left));
+            match anew {
+                true => bench.screen = broken_anew(bench.screen.screen(), to),
+                false => bench.screen.screen_mut().set_size(size(60), size(to)),
+            }
+            let mut out = Vec::new();
+            bench.editor.hide(to.into(), &mut out);
+            bench.editor.show("> ", to.into(), &mut out);
+            bench.screen.process(&out);
+            let line = format!("> {text}");
+            let rows = Layout::new(&line, 2 + bench.editor.cursor, to.into());
+            let drawn = rows.text.replace("\r\n", "\n");
+            let shown = bench.shown();
+            let above = shown.strip_suffix(drawn.trim_end_matches('\n'));
+            let above = above.ok_or_else(|| TestCaseError::fail(shown.clone()))?;
+            prop_assert!("1\n2\n".starts_with(above) && (!anew || above == "1\n2\n"), "{}", shown);
+            prop_assert_eq!(usize::from(bench.cursor().1), rows.mark.1);
         }
     }
 

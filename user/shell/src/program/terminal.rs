@@ -23,6 +23,10 @@ const INPUT: u64 = 0;
 const INTERRUPT: Key = Key::Control('C');
 /// Bytes that are taken at once.
 const KEYS: usize = 256;
+/// Keys that are kept while something else is waited for.
+const KEPT_MAX: usize = 1 << 16;
+/// Makes a terminal ring.
+const BELL: &[u8] = b"\x07";
 /// Ready for reading, and for writing: only a terminal is both.
 const IN: u32 = 1;
 const OUT: u32 = 2;
@@ -207,7 +211,7 @@ impl Terminal {
     /// The window is another, or the host has something to show.
     fn redraw(&mut self, directory: &str, out: &mut Vec<u8>) {
         self.look();
-        self.editor.hide(out);
+        self.editor.hide(self.columns, out);
         out.extend(Message::Prompt.to_string().as_bytes());
         let prompt = self.prompt(directory);
         self.editor.show(&prompt, self.columns, out);
@@ -241,7 +245,8 @@ impl Terminal {
                     self.file.write(b"^C\n")?;
                     break Err(Errno::EINTR);
                 }
-                Ok(Some(key)) => kept.push_back(key),
+                Ok(Some(key)) if kept.len() < KEPT_MAX => kept.push_back(key),
+                Ok(Some(_)) => self.file.write(BELL)?,
                 Err(Errno::EINTR) => self.look(),
                 Ok(None) => break Err(Errno::EPIPE),
                 Err(errno) => break Err(errno),
