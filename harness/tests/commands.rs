@@ -221,12 +221,12 @@ fn what_cannot_be_done_names_the_file_or_the_option() {
         (
             "\"$0\" \"$@\"",
             &["shell", "-c", "true", "--meter"],
-            "--meter is about a terminal",
+            "run lines with --meter: it is for `time` at a prompt, and -c and scripts have none",
         ),
         (
             "\"$0\" \"$@\"",
             &["shell", "-c", "true", "--serial"],
-            "--serial is about a terminal",
+            "run lines with --serial: it is the line of a terminal, and -c and scripts have none",
         ),
     ] {
         let output = mayfly(shell, arguments);

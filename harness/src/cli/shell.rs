@@ -75,12 +75,25 @@ pub(crate) fn run(options: &Options, say: &mut Say) -> anyhow::Result<Exit> {
 
 /// A script, or a single line.
 fn by_lines(options: &Options, mut log: Option<log::Log>, say: &mut Say) -> anyhow::Result<Exit> {
-    for (given, option) in [(options.serial, "--serial"), (options.meter, "--meter")] {
+    for (given, option, why, remedy) in [
+        (
+            options.serial,
+            "--serial",
+            "it is the line of a terminal, and -c and scripts have none",
+            "without --serial: what is run is the same",
+        ),
+        (
+            options.meter,
+            "--meter",
+            "it is for `time` at a prompt, and -c and scripts have none",
+            "`mayfly run --meter PROGRAM`, which counts a program; or without --meter",
+        ),
+    ] {
         if given {
             let refused = mayfly::Error::Usage {
-                what: "run lines".into(),
-                why: format!("{option} is about a terminal, and they have none"),
-                remedy: "without it; `mayfly run --meter` counts a program".into(),
+                what: format!("run lines with {option}"),
+                why: why.into(),
+                remedy: remedy.into(),
             };
             return Err(refused.into());
         }
@@ -155,7 +168,7 @@ fn interactive(options: &Options, log: Option<log::Log>, say: &mut Say) -> anyho
         _ => "booted",
     };
     say.progress(&format!(
-        "mayfly: machine {how} in {} on {}. Leave: Ctrl-] q   Help: help",
+        "machine {how} in {} on {}. Leave: Ctrl-] q   Help: help",
         units::time(started.elapsed()),
         vm.backend()
     ));

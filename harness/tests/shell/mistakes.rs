@@ -200,6 +200,24 @@ fn what_is_too_long_is_refused_and_the_shell_goes_on() {
 }
 
 #[test]
+fn what_the_shell_has_no_room_for_is_refused_and_it_goes_on() {
+    // A value without an end.
+    let (status, out, err) = run("env A=1; mount /dev/zero /proc/self/env/A\n\
+         env A; echo $?\n\
+         env; echo $?\n\
+         echo $A; echo $?\n\
+         env B=2; env B\n");
+    assert_eq!((status, &out[..]), (0, "1\n1\n1\n2\n"), "{err}");
+    assert_eq!(
+        err,
+        "env: A: it is more than the shell has room for\n  try: cat /proc/self/env/A\n\
+         env: A: it is more than the shell has room for\n\
+         shell: with variables and names in their places the line is too long\n  \
+         try: in smaller parts\n"
+    );
+}
+
+#[test]
 fn no_line_that_is_short_enough_is_too_much() {
     // Of each part the line has as many as it may have bytes.
     for (before, part) in [

@@ -29,6 +29,8 @@ pub(crate) fn describe(errno: Errno) -> &'static str {
         Errno::EPIPE => "nobody reads it any more",
         Errno::EINTR => "interrupted",
         Errno::E2BIG => "too many words",
+        // The shell's own word; the kernel does not say it.
+        Errno::EFBIG => "it is more than the shell has room for",
         other => other.name(),
     }
 }

@@ -16,6 +16,10 @@ pub(crate) type Result<T> = core::result::Result<T, Errno>;
 
 /// Bytes that are read or written at once.
 pub(crate) const CHUNK: usize = patchwork::PIPE_PART;
+/// Most bytes of a file that a shell takes whole, and most names of a directory:
+/// with what is made of them, less than its memory.
+const TEXT_MAX: usize = 512 << 10;
+const NAMES_MAX: usize = 10_000;
 /// Bytes of a script that are read at once, if what is too much can be undone.
 const PIECE_MAX: usize = 256;
 
@@ -60,9 +64,14 @@ impl File {
         write(self.0, bytes)
     }
 
-    /// Reads all there is, as text.
+    /// Reads all there is, as text, unless that is more than a shell has room
+    /// for.
     pub(crate) fn text(&self) -> Result<String> {
-        self.beginning(usize::MAX)
+        let text = self.beginning(TEXT_MAX)?;
+        match text.len() > TEXT_MAX {
+            true => Err(Errno::EFBIG),
+            false => Ok(text),
+        }
     }
 
     /// Reads all there is, as text, or little more than so many bytes.
@@ -200,6 +209,9 @@ pub(crate) fn list(name: &str) -> Result<Vec<(String, bool)>> {
             if name != b"." && name != b".." {
                 names.push((String::from_utf8_lossy(name).into_owned(), is_directory));
             }
+        }
+        if names.len() > NAMES_MAX {
+            return Err(Errno::EFBIG);
         }
         was_full = was_full || entries.len() == most;
     }

@@ -23,16 +23,21 @@ const MILLISECOND: u64 = 1_000_000;
 
 pub(super) fn env(_: &mut Shell, words: &[String]) -> i32 {
     let mut out = Out::default();
+    let mut status = 0;
     if words.is_empty() {
         let mut names = system::list(ENVIRONMENT).unwrap_or_default();
         names.sort();
         for (name, _) in names {
-            let value = system::text_of(&format!("{ENVIRONMENT}/{name}"));
-            let _ = writeln!(out, "{name}={}", value.unwrap_or_default());
+            match system::text_of(&format!("{ENVIRONMENT}/{name}")) {
+                Ok(value) => drop(writeln!(out, "{name}={value}")),
+                Err(errno) => {
+                    complain(&["env: ", &name, ": ", describe(errno)]);
+                    status = 1;
+                }
+            }
         }
-        return 0;
+        return status;
     }
-    let mut status = 0;
     for word in words {
         let name = word.split('=').next().unwrap_or(word);
         if !is_name(name) {
@@ -59,6 +64,10 @@ pub(super) fn env(_: &mut Shell, words: &[String]) -> i32 {
                         word,
                         "=VALUE",
                     ]);
+                }
+                Errno::EFBIG => {
+                    let advice = ["\n  try: cat ", ENVIRONMENT, "/", word].concat();
+                    complain(&["env: ", word, ": ", describe(errno), &advice]);
                 }
                 errno => complain(&["env: ", word, ": ", describe(errno)]),
             }
@@ -140,7 +149,10 @@ pub(super) fn jobs(shell: &mut Shell, _: &[String]) -> i32 {
 pub(super) fn wait(shell: &mut Shell, _: &[String]) -> i32 {
     let mut status = 0;
     for job in core::mem::take(&mut shell.jobs) {
-        status = shell.wait_for(&job.children);
+        match shell.interrupted {
+            true => shell.jobs.push(job),
+            false => status = shell.wait_for(&job.children),
+        }
     }
     status
 }
