@@ -75,6 +75,7 @@ impl Screen {
         {
             out.extend(added.as_bytes());
             let wide = text_width(added);
+            drawn.layout.text.push_str(added);
             drawn.layout.mark.1 += wide;
             if let Some(row) = drawn.layout.rows.last_mut() {
                 *row += wide;
