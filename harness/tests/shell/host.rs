@@ -95,6 +95,7 @@ fn a_fork_is_a_second_prompt_at_the_same_instant() {
     session.types(MENU).types("f");
     if on_qemu() {
         session.text("only the KVM back end can");
+        session.row("  try: `mayfly shell --backend kvm`");
         session.prompt();
         return;
     }

@@ -65,9 +65,16 @@ impl Above {
     fn end_line(&mut self) {
         let late = self.left().is_some_and(|left| left.is_zero());
         if late || self.begun.len() > LINE_MAX {
+            self.end_begun();
+        }
+    }
+
+    /// Whoever began a line shows nothing more now.
+    pub(super) fn end_begun(&mut self) {
+        self.since = None;
+        if !self.begun.is_empty() {
             self.begun.push(b'\n');
             self.push(Vec::new());
-            self.since = None;
         }
     }
 

@@ -1,6 +1,6 @@
 //! What the menu does: machines beside each other, and a snapshot.
 
-use mayfly::ExitStatus;
+use mayfly::{BackendKind, ExitStatus};
 
 use super::{Machine, Session, put};
 use crate::cli::say::{WRONG, styled};
@@ -66,6 +66,13 @@ impl Session {
     fn sibling(&mut self) -> mayfly::Result<Machine> {
         let number = self.made + 1;
         let machine = self.machine();
+        if machine.vm.backend() != BackendKind::Kvm {
+            return Err(mayfly::Error::Usage {
+                what: "copy the machine".into(),
+                why: "only the KVM back end can".into(),
+                remedy: "`mayfly shell --backend kvm`".into(),
+            });
+        }
         let vm = machine.vm.fork()?;
         let mut terminal = machine.terminal.in_vm(&vm);
         if machine.terminal.counts() {
@@ -131,6 +138,7 @@ impl Session {
     }
 
     fn go_to(&mut self, index: usize) -> anyhow::Result<()> {
+        self.above.end_begun();
         self.here = index;
         self.input.turn_to(&self.machines[index].terminal)?;
         Ok(())
