@@ -14,6 +14,7 @@ use std::time::Duration;
 use mayfly::SnapshotUse;
 use mayfly::prelude::*;
 use mayfly::symbols::{kernel_frames, kernel_symbol};
+use mayfly_abi::MARK;
 use mayfly_abi::convention::Register;
 
 /// Times that each call is made; the last one counts, the first ones touch memory.
@@ -78,30 +79,43 @@ fn steps(log: &str) -> Vec<Step> {
     steps
 }
 
-/// Instructions of each call of that number: from the one at which calls enter
-/// the kernel to the one that leaves it.
-fn calls(steps: &[Step], abi: Abi, number: u64) -> Vec<Vec<u64>> {
+/// Instructions of each call and of each page fault, from the one at which it
+/// enters the kernel to the one that leaves it; with a call's number.
+fn stays(steps: &[Step], abi: Abi) -> Vec<(Option<u64>, Vec<u64>)> {
     let symbol = |name| kernel_symbol(name).expect("a symbol");
     // The first call of all finds out how calls arrive.
-    let entries = ["syscall_first", "syscall_entry"].map(symbol);
+    let calls = ["syscall_first", "syscall_entry"].map(symbol);
+    let faults = ["page_fault", "vector_14"].map(symbol);
     let exits = ["user_leave_iretq", "user_leave_sysretq"].map(symbol);
     let stays = steps.split_inclusive(|step| exits.contains(&step.address));
     let convention = abi.convention();
     let bits = convention.number_bits.clamp(1, 64);
-    let is_call = |stay: &&[Step]| {
+    let number = |first: &Step| {
         let word = match convention.number {
-            Register::R12 => stay[0].r12,
-            _ => stay[0].rax,
+            Register::R12 => first.r12,
+            _ => first.rax,
         };
-        entries.contains(&stay[0].address) && word & (u64::MAX >> (64 - bits)) == number
+        let number = word & (u64::MAX >> (64 - bits));
+        calls.contains(&first.address).then_some(number)
+    };
+    let known = |stay: &&[Step]| {
+        let first = &stay[0].address;
+        calls.contains(first) || faults.contains(first)
     };
     let addresses = |stay: &[Step]| {
         let mut addresses: Vec<u64> = stay.iter().map(|step| step.address).collect();
         // A string instruction with REP is one, however often it repeats.
         addresses.dedup();
-        addresses
+        (number(&stay[0]), addresses)
     };
-    stays.filter(is_call).map(addresses).collect()
+    stays.filter(known).map(addresses).collect()
+}
+
+/// Instructions of each call of that number.
+fn calls(steps: &[Step], abi: Abi, number: u64) -> Vec<Vec<u64>> {
+    let mut stays = stays(steps, abi);
+    stays.retain(|(it, _)| *it == Some(number));
+    stays.into_iter().map(|(_, path)| path).collect()
 }
 
 /// The code by which calls enter and leave the kernel.
@@ -195,5 +209,65 @@ fn tcg_executes_what_the_meter_counts_instruction_for_instruction() {
                 logged.len()
             );
         }
+    }
+}
+
+/// A program's operation, in one thread: its calls and page faults.
+const PROGRAMS: [(Abi, &str, &str); 4] = [
+    (Abi::Patchwork, "patchwork-costs", "fault"),
+    (Abi::Patchwork, "patchwork-costs", "shm"),
+    (Abi::Veridian, "veridian-costs", "mmap-page"),
+    (Abi::Xeneva, "xeneva-costs", "fault"),
+];
+
+/// Bodies of the stays between the first mark of a program and its last one,
+/// without interrupts; `stays` are what began each (a call's number, or a fault)
+/// and its instructions.
+fn rounds(stays: Vec<(Option<u64>, Vec<u64>)>) -> Vec<Vec<u64>> {
+    let is_mark = |stay: &(Option<u64>, Vec<u64>)| stay.0 == Some(MARK);
+    let first = stays.iter().position(is_mark).expect("a mark");
+    let last = stays.iter().rposition(is_mark).expect("a mark");
+    // The first one may be the first call of all, which finds out how calls arrive.
+    let between = stays.into_iter().take(last + 1).skip(first + 1);
+    between.map(|(_, path)| body(&path)).collect()
+}
+
+#[test]
+fn tcg_executes_the_calls_and_faults_of_programs_as_they_are_counted() {
+    // It does not know that fresh memory is zero, which our own entry tells.
+    let here = |program: &str, operation: &str| {
+        let options = VmOptions {
+            entry: mayfly::Entry::Pvh,
+            ..options(BackendKind::Kvm).meter_path()
+        };
+        let vm = options.boot().expect("KVM runs the kernel");
+        vm.reseed(1).expect("a seed");
+        let command = vm.spawn(program).args([operation, "count", "2"]);
+        command.trace(false).meter(true).run().expect("it runs")
+    };
+    for (abi, program, operation) in PROGRAMS {
+        let name = format!("{program} {operation}");
+        let output = here(program, operation);
+        let visits = output.visits().iter();
+        let visits = visits.filter(|visit| visit.is_call || visit.vector == Some(14));
+        let counted = visits.map(|visit| {
+            let number = visit.is_call.then(|| visit.number(abi));
+            (number, visit.path.clone())
+        });
+        let counted = rounds(counted.collect());
+
+        let steps = logged(|vm| {
+            vm.reseed(1).expect("a seed");
+            let command = vm.spawn(program).args([operation, "count", "2"]);
+            let output = command.trace(false).run().expect("it runs");
+            assert!(output.status.success(), "{name}");
+        });
+        let logged = rounds(stays(&steps, abi));
+        assert_eq!(counted.len(), logged.len(), "{name}");
+        for (counted, logged) in counted.iter().zip(&logged) {
+            agree(&name, counted, logged);
+        }
+        let all: usize = counted.iter().map(Vec::len).sum();
+        eprintln!("{name}: {} stays, {all} instructions agree", counted.len());
     }
 }
