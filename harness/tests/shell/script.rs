@@ -86,6 +86,15 @@ fn words_are_expanded() {
 }
 
 #[test]
+fn names_of_files_are_listed_before_what_is_in_directories() {
+    says("cd /dev/perf; ls cpu mem; ls m*\n", "cpu\nmem\nmem\n");
+    says(
+        "echo abc > /tmp/f; ls /dev/perf /tmp/f /tmp; ls -l /tmp/f /tmp\n",
+        "/tmp/f\n\n/dev/perf:\ncaps\ncpu\nmem\n\n/tmp:\nf\n         4  /tmp/f\n\n/tmp:\n         4  f\n",
+    );
+}
+
+#[test]
 fn a_program_reads_what_the_script_goes_on_with() {
     let (status, out, err) = run("patchwork-input copy\nthis is\nits input\n");
     assert_eq!(

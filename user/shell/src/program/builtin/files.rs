@@ -24,7 +24,14 @@ fn failed(name: &str, file: &str, errno: Errno) -> i32 {
 }
 
 pub(super) fn ls(shell: &mut Shell, words: &[String]) -> i32 {
-    let long = words.iter().any(|it| it == "-l");
+    let form = Form {
+        is_long: words.iter().any(|it| it == "-l"),
+        // In columns only where somebody looks.
+        columns: match &shell.terminal {
+            Some(terminal) if system::ready(OUTPUT, 2).is_ok() => Some(terminal.columns),
+            _ => None,
+        },
+    };
     let mut paths: Vec<&str> = words
         .iter()
         .filter(|it| *it != "-l")
@@ -33,45 +40,71 @@ pub(super) fn ls(shell: &mut Shell, words: &[String]) -> i32 {
     if paths.is_empty() {
         paths.push(".");
     }
-    let columns = shell.terminal.as_ref().map_or(80, |it| it.columns);
-    // In columns only where somebody looks.
-    let is_seen = shell.terminal.is_some() && system::ready(OUTPUT, 2).is_ok();
+    let is_file = |path: &&str| system::stat(path).is_ok_and(|stat| !stat.is_directory());
+    let (files, directories): (Vec<&str>, Vec<&str>) = paths.iter().partition(|it| is_file(it));
     let mut out = Out::default();
     let mut status = 0;
-    for path in &paths {
-        let mut names = match system::list(path) {
+    let files: Vec<_> = files.into_iter().map(|it| (it.into(), false)).collect();
+    let mut is_first = files.is_empty();
+    form.show("", files, &mut out);
+    for path in directories {
+        let names = match system::list(path) {
             Ok(names) => names,
-            Err(Errno::ENOTDIR) => [(String::from(*path), false)].into(),
             Err(errno) => {
                 status = failed("ls", path, errno);
                 continue;
             }
         };
-        names.sort();
         if paths.len() > 1 {
-            let _ = writeln!(out, "{path}:");
+            let gap = if is_first { "" } else { "\n" };
+            let _ = writeln!(out, "{gap}{path}:");
         }
+        is_first = false;
+        form.show(path, names, &mut out);
+    }
+    status
+}
+
+/// How names are shown.
+struct Form {
+    /// With sizes, one a line.
+    is_long: bool,
+    /// In columns, on a terminal of so many.
+    columns: Option<usize>,
+}
+
+impl Form {
+    /// Shows names of a directory, or paths.
+    fn show(&self, directory: &str, mut names: Vec<(String, bool)>, out: &mut Out) {
+        names.sort();
         let shown = |(name, is_directory): &(String, bool)| match is_directory {
             true => format!("{name}/"),
             false => name.clone(),
         };
         let all: Vec<String> = names.iter().map(shown).collect();
-        if long {
+        if self.is_long {
             for ((name, _), shown) in names.iter().zip(&all) {
-                let stat = system::stat(&format!("{path}/{name}")).or_else(|_| system::stat(name));
+                let stat = match directory {
+                    "" => system::stat(name),
+                    path => system::stat(&format!("{path}/{name}")),
+                };
                 let size = stat.map_or(0, |stat| stat.size());
                 let _ = writeln!(out, "{size:>10}  {shown}");
             }
-        } else if is_seen && !all.is_empty() {
-            let all: Vec<&str> = all.iter().map(|it| &it[..]).collect();
-            let _ = out.write_str(&table(&all, columns).replace('\r', ""));
-        } else {
-            for name in &all {
-                let _ = writeln!(out, "{name}");
+            return;
+        }
+        match self.columns {
+            Some(columns) if !all.is_empty() => {
+                let all: Vec<&str> = all.iter().map(|it| &it[..]).collect();
+                let _ = out.write_str(&table(&all, columns).replace('\r', ""));
+            }
+            _ => {
+                for name in &all {
+                    let _ = writeln!(out, "{name}");
+                }
             }
         }
     }
-    status
 }
 
 pub(super) fn cat(_: &mut Shell, words: &[String]) -> i32 {
