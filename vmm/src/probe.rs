@@ -17,6 +17,7 @@ use vm_memory::{Bytes, GuestAddress};
 
 use crate::Error;
 use crate::cpu::Registers;
+use crate::cpuid::host_has_hardware;
 use crate::host::Host;
 use crate::memory::Memory;
 use crate::meter::{BREAKPOINTS, Config, Guest, Instruction, Kind, Meter, Mode, Visit};
@@ -99,7 +100,8 @@ impl Metering {
     /// Tells KVM how to go on, if that is not as before or may be forgotten.
     pub(crate) fn tell(&mut self, vcpu: &VcpuFd) -> Result<(), Error> {
         let mode = self.meter.mode();
-        if mode != self.mode || self.meter.begins_at_breakpoints() {
+        let forgets = self.meter.begins_at_breakpoints() || host_has_hardware();
+        if mode != self.mode || forgets {
             set_mode(vcpu, mode)?;
             self.mode = mode;
         }

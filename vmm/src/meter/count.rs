@@ -177,7 +177,11 @@ impl Meter {
             instruction = guest.instruction(at);
             run.instructions += 1;
         }
-        if at.wrapping_add(instruction.bytes) == rip || instruction.kind == Kind::Jump(rip) {
+        let next = match instruction.kind {
+            Kind::Jump(to) => to,
+            _ => at.wrapping_add(instruction.bytes),
+        };
+        if next == rip {
             return run;
         }
         // A fault in ring 0, or an interrupt: the one that faulted does not count,

@@ -192,3 +192,9 @@ pub(crate) fn crash(vm: &mut Vm) -> Crash {
         stop => panic!("expected a crash, got {stop}"),
     }
 }
+
+/// The processor has VT-x or SVM: KVM does not emulate ring 0.
+pub(crate) fn runs_ring_0_itself() -> bool {
+    let vmx = std::arch::x86_64::__cpuid(1).ecx >> 5 & 1 == 1;
+    vmx || std::arch::x86_64::__cpuid(0x8000_0001).ecx >> 2 & 1 == 1
+}

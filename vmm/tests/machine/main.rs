@@ -7,6 +7,7 @@
 //! - [`ports`]: COM1, interrupts and the virtio console, end to end.
 //! - [`hostile`]: guests that fill virtqueues with garbage.
 //! - [`meter`]: golden instruction counts, on the guest of [`ring3`].
+//! - [`entries`]: the same counts, from breakpoints on.
 //! - [`visits`]: what is told of a stay in ring 0 beside its count.
 //! - [`isolation`]: several machines, other threads, nothing left behind.
 //! - [`snapshot`]: machines made from others, in memory and from a file.
@@ -18,6 +19,7 @@
 )]
 
 mod common;
+mod entries;
 mod hostile;
 mod image;
 mod isolation;

@@ -8,7 +8,7 @@ use iced_x86::code_asm::{
 use mayfly_machine::layout;
 use mayfly_vmm::{Stop, Vm, meter};
 
-use crate::common::{exit, run, small, soon};
+use crate::common::{exit, run, runs_ring_0_itself, small, soon};
 use crate::ring3::{Builder, Places, SCRATCH, skip_ud2};
 
 /// Runs a kernel whose fault handler is `handler` on a program that faults
@@ -40,9 +40,13 @@ pub(crate) fn visits_with(
     vm.take_visits()
 }
 
+/// What to count of a kernel with the places `enter` and `leave`; `fault` is where
+/// it is entered, which hosts with VT-x or SVM must be told.
 pub(crate) fn exits(places: &Places) -> meter::Config {
+    let entry = places.get("fault").filter(|_| runs_ring_0_itself());
     meter::Config {
         exits: vec![places["enter"], places["leave"]],
+        entries: entry.into_iter().copied().collect(),
         ..meter::Config::default()
     }
 }
@@ -148,6 +152,7 @@ fn instructions_without_a_stop_of_their_own_count() {
 fn an_exit_behind_an_instruction_without_a_stop_is_seen() {
     let mut b = Builder::new();
     b.handler(6);
+    b.place("fault");
     b.a.swapgs().unwrap();
     skip_ud2(&mut b.a);
     b.a.swapgs().unwrap();
@@ -247,70 +252,6 @@ fn no_more_addresses_are_recorded_than_asked_for() {
 }
 
 #[test]
-fn breakpoints_at_the_entries_give_the_same_counts() {
-    let handler = |a: &mut CodeAssembler| {
-        a.mov(edx, 0x99).unwrap();
-        a.out(dx, al).unwrap();
-        a.nop().unwrap();
-    };
-    let stepped = visits_with(handler, exits);
-    let broken = visits_with(handler, |places| meter::Config {
-        entries: vec![places["fault"]],
-        ..exits(places)
-    });
-    assert_eq!(stepped.len(), 3);
-    for (stepped, broken) in stepped.iter().zip(&broken) {
-        assert_eq!(stepped.instructions, broken.instructions);
-        assert_eq!(stepped.enter.rax, broken.enter.rax);
-    }
-    assert_eq!(broken.len(), 3);
-}
-
-#[test]
-fn a_breakpoint_where_handlers_come_together_gives_the_same_visits() {
-    let visits = |at_junction: bool| {
-        let mut b = Builder::new();
-        let mut junction = b.a.create_label();
-        b.handler(6);
-        b.a.push(rax).unwrap();
-        b.a.mov(eax, 6 << 16).unwrap();
-        b.a.jmp(junction).unwrap();
-        b.handler(13);
-        exit(&mut b.a, 3);
-        b.place("junction");
-        b.a.set_label(&mut junction).unwrap();
-        b.a.nop().unwrap();
-        b.a.pop(rax).unwrap();
-        skip_ud2(&mut b.a);
-        b.place("leave");
-        b.a.iretq().unwrap();
-        let (kernel, places) = b.build(|a| {
-            a.ud2().unwrap();
-            a.ud2().unwrap();
-            a.hlt().unwrap();
-        });
-        let mut vm = Vm::new(&small(), &kernel, &[]).unwrap();
-        let junction = meter::Junction {
-            address: places["junction"],
-            vector_shift: 16,
-        };
-        let config = meter::Config {
-            junction: at_junction.then_some(junction),
-            record: Some(8),
-            ..exits(&places)
-        };
-        vm.meter(Some(config)).unwrap();
-        assert_eq!(run(&mut vm), Stop::Exit(3));
-        let of = |it: meter::Visit| (it.vector, it.rips, it.user_rip, it.left_to);
-        vm.take_visits().into_iter().map(of).collect::<Vec<_>>()
-    };
-    let stepped = visits(false);
-    let all: Vec<_> = stepped.iter().map(|it| (it.0, it.1.len())).collect();
-    assert_eq!(all, [(Some(6), 7), (Some(6), 7)]);
-    assert_eq!(visits(true), stepped);
-}
-
-#[test]
 fn the_boot_counts_from_its_first_instruction() {
     let mut counts = Vec::new();
     for _ in 0..5 {
@@ -378,7 +319,8 @@ fn the_meter_can_be_switched_off_and_keeps_its_total() {
     assert_eq!(vm.run(soon()).unwrap(), Stop::Output);
     vm.meter(None).unwrap();
     assert_eq!(run(&mut vm), Stop::Exit(1));
-    assert_eq!(vm.instructions(), 5);
+    // Where the processor runs ring 0 itself, the OUT was not over then.
+    assert_eq!(vm.instructions(), 5 - u64::from(runs_ring_0_itself()));
 }
 
 fn exits_of(places: &Places, names: &[&str]) -> meter::Config {
