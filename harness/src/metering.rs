@@ -75,6 +75,9 @@ pub struct Spent {
     pub parts: Vec<Part>,
     /// Number of times the kernel slept: a count is repeatable if that is 0.
     pub halts: u64,
+    /// Stays that `SYSCALL` itself began: their way in and out is longer than where
+    /// a call arrives as a page fault.
+    pub syscalls: u64,
     /// Addresses of the instructions: of a probe's call always, else with
     /// [`crate::VmOptions::meter_path`].
     pub path: Vec<u64>,
@@ -101,6 +104,7 @@ impl Spent {
             spent.instructions += visit.instructions;
             spent.body += visit.body;
             spent.halts += visit.halts;
+            spent.syscalls += u64::from(visit.is_call && visit.vector.is_none());
             spent.path.extend(&visit.path);
             spent.take_parts(&visit.parts);
         }
@@ -112,6 +116,7 @@ impl Spent {
         self.instructions += other.instructions;
         self.body += other.body;
         self.halts += other.halts;
+        self.syscalls += other.syscalls;
         self.path.extend(&other.path);
         self.take_parts(&other.parts);
     }

@@ -12,6 +12,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use mayfly::SnapshotUse;
+use mayfly::budget::SYSCALL_MORE;
 use mayfly::prelude::*;
 use mayfly::symbols::{kernel_frames, kernel_symbol};
 use mayfly_abi::MARK;
@@ -201,6 +202,8 @@ fn tcg_executes_what_the_meter_counts_instruction_for_instruction() {
             agree(name, &body(&spent.path), &logged_body);
             assert_eq!(spent.body, logged_body.len() as u64, "{name}");
             assert_eq!(spent.instructions, spent.path.len() as u64, "{name}");
+            let more = SYSCALL_MORE * (1 - spent.syscalls);
+            assert_eq!(logged.len() as u64, spent.instructions + more, "{name}");
             eprintln!(
                 "{:<10} {name:<20} {:>5} agree; with the way in and out {} on KVM, {} on TCG",
                 abi.name(),
