@@ -265,7 +265,7 @@ fn who_dies_is_told_beside_what_the_script_says() {
         ),
         (
             "echo bad > /tmp/bad; /tmp/bad; echo no\n",
-            "ended: its executable could not be loaded",
+            "/tmp/bad ended: its executable could not be loaded",
         ),
     ] {
         for one_line in [false, true] {

@@ -235,7 +235,7 @@ impl<P: Port> Kernel<P> {
             cause => cause == Cause::Exit,
         };
         let quiet = process.parent != 0 && process.gate != Gate::Watched && dull;
-        let dies = matches!(cause, Cause::Fault(_) | Cause::OutOfMemory);
+        let dies = !dull && cause != Cause::Killed;
         if dies && process.parent != 0 && process.gate != Gate::Watched {
             // Nobody has told the host yet what that is.
             self.name(&process);
