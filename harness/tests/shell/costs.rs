@@ -57,3 +57,29 @@ fn a_key_is_within_its_budget(vm: Vm) -> Result<()> {
     budget!(key, kernel_instr <= 1_320);
     Ok(())
 }
+
+#[mayfly::test]
+fn a_byte_of_a_long_paste_costs_what_one_of_a_short_one_does(vm: Vm) -> Result<()> {
+    let vm = VmOptions::default().meter_path().backend(vm.backend());
+    let vm = vm.boot()?;
+    let mut terminal = vm.terminal(Line::Console, "shell")?;
+    until_drawn(&mut terminal)?;
+    if !terminal.count()? {
+        return Ok(());
+    }
+    let mut costs = Vec::new();
+    for length in [1000, 8000] {
+        let before = terminal.instructions();
+        let text = "a".repeat(length);
+        terminal.types(format!("\x1b[200~{text}Z\x1b[201~").as_bytes())?;
+        let mut shown = Vec::new();
+        while !(shown.contains(&b'Z') && shown.ends_with(DRAWN)) {
+            shown.extend(terminal.turn(PATIENCE)?.shown);
+        }
+        costs.push(terminal.instructions() - before);
+        terminal.types(b"\x15")?;
+        until_drawn(&mut terminal)?;
+    }
+    assert!(costs[1] <= 12 * costs[0], "{costs:?}");
+    Ok(())
+}

@@ -114,6 +114,8 @@ impl Discipline {
     pub fn next(&mut self, most: usize) -> &[u8] {
         let ready = self.ready.make_contiguous();
         let length = if self.raw {
+            // No further than is read: much may wait behind.
+            let ready = &ready[..ready.len().min(most)];
             let is_end = |byte: &u8| matches!(byte, b'\r' | b'\n');
             let end = ready.iter().position(is_end);
             end.map_or(ready.len(), |end| end + 1)
