@@ -195,15 +195,20 @@ mod tests {
     use super::*;
     use crate::symbols::kernel_symbol;
 
+    const PLACE: Place = Place {
+        package: "none",
+        module: "budget",
+        what: "call",
+        file: "harness/src/budget.rs",
+        line: 1,
+    };
+
     #[test]
     fn what_grew_is_told_against_what_was_agreed_on() {
         let folder = tempfile::tempdir().unwrap();
         let place = Place {
             package: Box::leak(folder.path().display().to_string().into_boxed_str()),
-            module: "budget",
-            what: "call",
-            file: "harness/src/budget.rs",
-            line: 1,
+            ..PLACE
         };
         let entry = kernel_symbol("syscall_entry").unwrap();
         let spent = Spent {
@@ -237,52 +242,31 @@ mod tests {
 
     #[test]
     fn a_budget_is_the_same_promise_where_calls_arrive_by_syscall() {
-        let place = Place {
-            package: "none",
-            module: "budget",
-            what: "call",
-            file: "harness/src/budget.rs",
-            line: 1,
-        };
         let by = |syscalls| Spent {
             syscalls,
             ..Spent::default()
         };
-        assert_eq!(check(place, Some(72), 64, Some(&by(1))), Ok(()));
-        assert!(check(place, Some(73), 64, Some(&by(1))).is_err());
-        assert!(check(place, Some(72), 64, Some(&by(0))).is_err());
-        assert_eq!(check(place, Some(80), 64, Some(&by(2))), Ok(()));
+        assert_eq!(check(PLACE, Some(72), 64, Some(&by(1))), Ok(()));
+        assert!(check(PLACE, Some(73), 64, Some(&by(1))).is_err());
+        assert!(check(PLACE, Some(72), 64, Some(&by(0))).is_err());
+        assert_eq!(check(PLACE, Some(80), 64, Some(&by(2))), Ok(()));
     }
 
     #[test]
     fn a_round_of_a_test_has_the_keys_of_the_first_one() {
-        let place = Place {
-            package: "none",
-            module: "budget",
-            what: "call",
-            file: "harness/src/budget.rs",
-            line: 1,
-        };
         let mut rounds = Vec::new();
-        crate::runner::repeated(2, || rounds.push([place.key(), place.key()]));
+        crate::runner::repeated(2, || rounds.push([PLACE.key(), PLACE.key()]));
         assert_ne!(rounds[0][0], rounds[0][1]);
         assert_eq!(rounds[0], rounds[1]);
     }
 
     #[test]
     fn what_was_not_counted_is_within_no_budget() {
-        let place = Place {
-            package: "none",
-            module: "budget",
-            what: "call",
-            file: "harness/src/budget.rs",
-            line: 1,
-        };
-        let report = uncounted(place, Ok(BackendKind::Kvm)).unwrap_err();
+        let report = uncounted(PLACE, Ok(BackendKind::Kvm)).unwrap_err();
         assert!(report.starts_with("nothing was counted: call"), "{report}");
         assert!(report.contains("#[mayfly::test(meter)]"), "{report}");
-        assert_eq!(uncounted(place, Ok(BackendKind::Qemu)), Ok(()));
+        assert_eq!(uncounted(PLACE, Ok(BackendKind::Qemu)), Ok(()));
         let counts = matches!(BackendKind::from_environment(), Ok(BackendKind::Kvm));
-        assert_eq!(check(place, None, 2, None).is_err(), counts);
+        assert_eq!(check(PLACE, None, 2, None).is_err(), counts);
     }
 }

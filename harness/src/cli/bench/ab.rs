@@ -3,8 +3,8 @@
 //! Purpose: builds the kernel of a revision, or of a checkout in a folder, counts
 //! both, and takes times in the order A B B A, so that a host that gets slower
 //! meanwhile does so for both. The programs are ours for both, and each turn is
-//! a process of its own, told its kernel, ours too, as a file by a variable. Neighbours: `mod` has
-//! the options, `mayfly_bench::compare` judges.
+//! a process of its own, told its kernel, ours too, as a file by a variable.
+//! Neighbours: `mod` has the options, `mayfly_bench::compare` judges.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
