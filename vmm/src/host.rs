@@ -8,7 +8,8 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use kvm_bindings::{
     CpuId, KVM_CAP_SET_GUEST_DEBUG2, KVM_CAP_SPLIT_IRQCHIP, KVM_GUESTDBG_BLOCKIRQ,
-    KVM_MAX_CPUID_ENTRIES, kvm_enable_cap,
+    KVM_MAX_CPUID_ENTRIES, KVM_SYNC_X86_EVENTS, KVM_SYNC_X86_REGS, KVM_SYNC_X86_SREGS,
+    kvm_enable_cap,
 };
 use kvm_ioctls::{Cap, Kvm, VcpuFd, VmFd};
 use mayfly_machine::device;
@@ -24,6 +25,8 @@ pub(crate) struct Host {
     spare: Mutex<Option<(VmFd, VcpuFd)>>,
     /// Whether single-stepping can hold interrupts back.
     pub(crate) can_block_interrupts: bool,
+    /// Whether entering a vCPU can load its registers.
+    pub(crate) can_load_at_entry: bool,
 }
 
 static HOST: OnceLock<Host> = OnceLock::new();
@@ -59,11 +62,14 @@ impl Host {
         }
         let debug = kvm.check_extension_raw(KVM_CAP_SET_GUEST_DEBUG2.into());
         let can_block = debug.cast_unsigned() & KVM_GUESTDBG_BLOCKIRQ != 0;
+        let synced = kvm.check_extension_int(Cap::SyncRegs).cast_unsigned();
+        let wanted = KVM_SYNC_X86_REGS | KVM_SYNC_X86_SREGS | KVM_SYNC_X86_EVENTS;
         Ok(Self {
             kvm,
             cpuid: OnceLock::new(),
             spare: Mutex::default(),
             can_block_interrupts: debug > 0 && can_block,
+            can_load_at_entry: synced & wanted == wanted,
         })
     }
 

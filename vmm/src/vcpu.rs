@@ -5,14 +5,15 @@
 
 use kvm_bindings::{
     KVM_INTERNAL_ERROR_EMULATION, KVM_MP_STATE_HALTED, KVM_VCPUEVENT_VALID_SHADOW, kvm_mp_state,
-    kvm_run,
+    kvm_run, kvm_sync_regs,
 };
-use kvm_ioctls::{VcpuExit, VcpuFd};
+use kvm_ioctls::{SyncReg, VcpuExit, VcpuFd};
 use nix::libc;
 
 use crate::Error;
 use crate::cpu::Registers;
 use crate::device::{Effects, GuestError};
+use crate::host::Host;
 use crate::shared::Shared;
 use crate::stop::{CrashKind, Position};
 
@@ -58,8 +59,12 @@ pub struct ExitStats {
 /// The processor.
 #[derive(Debug)]
 pub(crate) struct Vcpu {
-    pub(crate) fd: VcpuFd,
+    fd: VcpuFd,
     pub(crate) stats: ExitStats,
+    /// Its registers lie in `kvm_run` still, for the next entry to load.
+    due: bool,
+    /// It came back from an instruction: it neither sleeps nor waits to be started.
+    pub(crate) is_awake: bool,
 }
 
 impl Vcpu {
@@ -67,11 +72,41 @@ impl Vcpu {
         Self {
             fd,
             stats: ExitStats::default(),
+            due: false,
+            is_awake: false,
         }
+    }
+
+    /// The vCPU, with KVM knowing its registers.
+    pub(crate) fn fd(&self) -> Result<&VcpuFd, Error> {
+        if self.due {
+            // The next entry loads the same once more.
+            write_registers(&self.fd, &self.fd.sync_regs())?;
+        }
+        Ok(&self.fd)
+    }
+
+    /// Sets the registers of a vCPU that is runnable: with the next entry, as a
+    /// request of their own for each kind takes microseconds.
+    pub(crate) fn load(&mut self, registers: &kvm_sync_regs) -> Result<(), Error> {
+        if !Host::get()?.can_load_at_entry {
+            return write_registers(&self.fd, registers);
+        }
+        *self.fd.sync_regs_mut() = *registers;
+        for kind in [
+            SyncReg::Register,
+            SyncReg::SystemRegister,
+            SyncReg::VcpuEvents,
+        ] {
+            self.fd.set_sync_dirty_reg(kind);
+        }
+        self.due = true;
+        Ok(())
     }
 
     /// Runs the guest until KVM returns.
     pub(crate) fn enter(&mut self, shared: &Shared) -> Result<Event, Error> {
+        (self.due, self.is_awake) = (false, false);
         let exit = match self.fd.run() {
             Ok(exit) => exit,
             Err(errno) if matches!(errno.errno(), libc::EINTR | libc::EAGAIN) => {
@@ -87,6 +122,7 @@ impl Vcpu {
                 // SAFETY: the bytes lie in the vCPU's mapping, behind `kvm_run`,
                 // and nobody else uses them until the next KVM_RUN.
                 let data = unsafe { &*data };
+                self.is_awake = true;
                 self.port_write(shared, port, data, width)
             }
             VcpuExit::IoIn(port, data) => {
@@ -104,6 +140,7 @@ impl Vcpu {
             }
             VcpuExit::MmioWrite(address, data) => {
                 self.stats.mmio += 1;
+                self.is_awake = true;
                 let answer =
                     shared.access(|bus, memory, effects| bus.write(address, data, memory, effects));
                 mmio_event(answer, address, data.len(), true)
@@ -166,6 +203,7 @@ impl Vcpu {
     /// Lets KVM finish the instruction that it last returned for, so that the
     /// registers are whole; the guest does not run.
     pub(crate) fn settle(&mut self) -> Result<(), Error> {
+        self.due = false;
         self.fd.set_kvm_immediate_exit(1);
         let exit = self.fd.run().map(|_| ());
         self.fd.set_kvm_immediate_exit(0);
@@ -181,7 +219,7 @@ impl Vcpu {
 
     /// Where the processor is.
     pub(crate) fn position(&self) -> Result<Position, Error> {
-        let registers = Registers::read(&self.fd)?;
+        let registers = Registers::read(self.fd()?)?;
         Ok(Position {
             rip: registers.rip,
             cpl: registers.cpl(),
@@ -220,6 +258,17 @@ impl Vcpu {
         let state = state.map_err(Error::kvm("KVM_GET_MP_STATE"))?;
         Ok(state.mp_state == KVM_MP_STATE_HALTED)
     }
+}
+
+/// Sets registers at once. The special ones first: they say how the others are
+/// to be understood.
+pub(crate) fn write_registers(vcpu: &VcpuFd, registers: &kvm_sync_regs) -> Result<(), Error> {
+    vcpu.set_sregs(&registers.sregs)
+        .map_err(Error::kvm("KVM_SET_SREGS"))?;
+    vcpu.set_regs(&registers.regs)
+        .map_err(Error::kvm("KVM_SET_REGS"))?;
+    vcpu.set_vcpu_events(&registers.events)
+        .map_err(Error::kvm("KVM_SET_VCPU_EVENTS"))
 }
 
 fn mmio_event(

@@ -7,7 +7,7 @@ use std::fs::File;
 use std::sync::Arc;
 use std::time::Instant;
 
-use kvm_ioctls::{VcpuFd, VmFd};
+use kvm_ioctls::VmFd;
 use vm_memory::{Bytes, GuestAddress};
 
 use crate::Error;
@@ -47,7 +47,7 @@ pub struct Vm {
 
 /// What a machine is made of.
 pub(crate) struct Parts {
-    pub(crate) vcpu: VcpuFd,
+    pub(crate) vcpu: Vcpu,
     pub(crate) vm: VmFd,
     pub(crate) memory: Memory,
     pub(crate) bus: Bus,
@@ -78,7 +78,7 @@ impl Vm {
         }
         cpu::set_start(&vcpu, start)?;
         Ok(Self::of(Parts {
-            vcpu,
+            vcpu: Vcpu::new(vcpu),
             vm,
             memory,
             bus: Bus::new(config),
@@ -90,7 +90,7 @@ impl Vm {
     /// Puts a machine together.
     pub(crate) fn of(parts: Parts) -> Self {
         Self {
-            vcpu: Vcpu::new(parts.vcpu),
+            vcpu: parts.vcpu,
             shared: Arc::new(Shared::new(parts.bus, parts.vm, parts.memory)),
             modules: parts.modules,
             output_max: parts.output_max,
@@ -134,7 +134,7 @@ impl Vm {
         if self.metering.is_some() {
             self.meter(None)?;
         }
-        snapshot.restore(&self.vcpu.fd, &self.shared)?;
+        snapshot.restore(&mut self.vcpu, &self.shared)?;
         // An interruption was of the run that is no more.
         self.shared.kick.take_request();
         self.ended = None;
@@ -153,7 +153,7 @@ impl Vm {
 
     fn snapshot_with(&self, bus: &Bus, ram: Arc<File>) -> Result<Snapshot, Error> {
         Snapshot::new(
-            &self.vcpu.fd,
+            self.vcpu.fd()?,
             bus.state(),
             ram,
             &self.shared.memory,
@@ -199,7 +199,7 @@ impl Vm {
             match self.vcpu.enter(&shared)? {
                 Event::Served { effects, stored } => {
                     if let (true, Some(metering)) = (stored, &mut self.metering) {
-                        metering.stored(&self.vcpu.fd, &shared.memory)?;
+                        metering.stored(self.vcpu.fd()?, &shared.memory)?;
                     }
                     if let Some(code) = effects.exit {
                         return Ok(Stop::Exit(code));
@@ -212,10 +212,10 @@ impl Vm {
                 Event::Fault(error) => return Ok(Stop::GuestError(error)),
                 Event::Step(rip) => {
                     if let Some(metering) = &mut self.metering {
-                        metering.stepped(rip, &self.vcpu.fd, &shared.memory)?;
+                        metering.stepped(rip, self.vcpu.fd()?, &shared.memory)?;
                         if metering.meter.is_halting() {
                             self.vcpu.halt()?;
-                            metering.tell(&self.vcpu.fd)?;
+                            metering.tell(self.vcpu.fd()?)?;
                         }
                     }
                 }
@@ -281,7 +281,7 @@ impl Vm {
 
     /// The processor's registers.
     pub fn registers(&self) -> Result<Registers, Error> {
-        Registers::read(&self.vcpu.fd)
+        Registers::read(self.vcpu.fd()?)
     }
 
     /// Reads guest-physical memory.
@@ -320,7 +320,7 @@ impl Vm {
     fn translate(&self, address: u64) -> Result<u64, Error> {
         let translation = self
             .vcpu
-            .fd
+            .fd()?
             .translate_gva(address)
             .map_err(Error::kvm("KVM_TRANSLATE"))?;
         if translation.valid == 0 {
@@ -336,8 +336,8 @@ impl Vm {
             self.counted += metering.meter.total();
         }
         match config {
-            Some(config) => self.metering = Some(Metering::start(config, &self.vcpu.fd)?),
-            None => Metering::stop(&self.vcpu.fd)?,
+            Some(config) => self.metering = Some(Metering::start(config, self.vcpu.fd()?)?),
+            None => Metering::stop(self.vcpu.fd()?)?,
         }
         Ok(())
     }

@@ -4,18 +4,20 @@
 //! tells its guest so. Neighbour: the parent, which reads a stopped vCPU.
 
 use kvm_bindings::{
-    KVM_MP_STATE_RUNNABLE, KVM_VCPUEVENT_VALID_NMI_PENDING, KVM_VCPUEVENT_VALID_SHADOW, Msrs,
-    kvm_debugregs, kvm_lapic_state, kvm_mp_state, kvm_msr_entry, kvm_regs, kvm_sregs,
-    kvm_vcpu_events, kvm_xsave,
+    KVM_MP_STATE_HALTED, KVM_MP_STATE_RUNNABLE, KVM_VCPUEVENT_VALID_NMI_PENDING,
+    KVM_VCPUEVENT_VALID_SHADOW, Msrs, kvm_debugregs, kvm_lapic_state, kvm_mp_state, kvm_msr_entry,
+    kvm_regs, kvm_sregs, kvm_sync_regs, kvm_vcpu_events, kvm_xsave,
 };
 use kvm_ioctls::VcpuFd;
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
+use crate::vcpu::{Vcpu, write_registers};
 
 /// Model-specific registers that a guest may set and that no other request
 /// carries, in the numbers of the Intel SDM, volume 4.
-const MSRS: [u32; 12] = [
+const MSRS: [u32; 13] = [
+    0x1b,        // IA32_APIC_BASE
     0x174,       // IA32_SYSENTER_CS
     0x175,       // IA32_SYSENTER_ESP
     0x176,       // IA32_SYSENTER_EIP
@@ -67,73 +69,54 @@ impl CpuState {
 
     /// Makes a vCPU that was just made like the one that was read. Each request
     /// takes microseconds, so it is not told what it is like anyway.
-    pub(super) fn write_new(&self, vcpu: &VcpuFd) -> Result<(), Error> {
+    pub(super) fn write_new(&self, vcpu: &mut Vcpu) -> Result<(), Error> {
         self.write_registers(vcpu)?;
         // A new one has no breakpoints, and no addresses for any.
         if self.debug.dr7 & 0xff != 0 || self.debug.db != [0; 4] {
-            self.write_debug(vcpu)?;
-        }
-        if self.owes_events() {
-            self.write_events(vcpu)?;
+            self.write_debug(vcpu.fd()?)?;
         }
         match self.run_state.mp_state {
             KVM_MP_STATE_RUNNABLE => Ok(()),
-            _ => self.write_run_state(vcpu),
+            _ => self.write_run_state(vcpu.fd()?),
         }
     }
 
     /// Makes any other vCPU like the one that was read.
-    pub(super) fn write(&self, vcpu: &VcpuFd) -> Result<(), Error> {
-        self.write_registers(vcpu)?;
+    pub(super) fn write(&self, vcpu: &mut Vcpu) -> Result<(), Error> {
+        let is_runnable = vcpu.is_awake && self.run_state.mp_state == KVM_MP_STATE_RUNNABLE;
         // Whatever the guest has put there since.
-        self.write_debug(vcpu)?;
-        self.write_events(vcpu)?;
-        self.write_run_state(vcpu)
+        self.write_debug(vcpu.fd()?)?;
+        if !is_runnable {
+            self.write_run_state(vcpu.fd()?)?;
+        }
+        self.write_registers(vcpu)
     }
 
-    fn write_registers(&self, vcpu: &VcpuFd) -> Result<(), Error> {
-        vcpu.set_sregs(&self.sregs)
-            .map_err(Error::kvm("KVM_SET_SREGS"))?;
-        vcpu.set_regs(&self.regs)
-            .map_err(Error::kvm("KVM_SET_REGS"))?;
-        write_msrs(vcpu, &self.msrs)?;
+    fn write_registers(&self, vcpu: &mut Vcpu) -> Result<(), Error> {
+        let fd = vcpu.fd()?;
+        // They say whether the local APIC is an x2APIC.
+        write_msrs(fd, &self.msrs)?;
         // SAFETY: KVM must not have been asked for state components that are
         // larger than this structure; nothing here ever asks for any.
-        unsafe { vcpu.set_xsave(&self.vectors) }.map_err(Error::kvm("KVM_SET_XSAVE"))?;
-        // After the registers: they say whether the local APIC is an x2APIC.
-        vcpu.set_lapic(&self.lapic)
-            .map_err(Error::kvm("KVM_SET_LAPIC"))
+        unsafe { fd.set_xsave(&self.vectors) }.map_err(Error::kvm("KVM_SET_XSAVE"))?;
+        fd.set_lapic(&self.lapic)
+            .map_err(Error::kvm("KVM_SET_LAPIC"))?;
+        let mut registers = kvm_sync_regs {
+            regs: self.regs,
+            sregs: self.sregs,
+            events: self.events,
+        };
+        registers.events.flags |= KVM_VCPUEVENT_VALID_NMI_PENDING | KVM_VCPUEVENT_VALID_SHADOW;
+        match self.run_state.mp_state {
+            KVM_MP_STATE_RUNNABLE | KVM_MP_STATE_HALTED => vcpu.load(&registers),
+            // Entering it would not load them before it is started.
+            _ => write_registers(vcpu.fd()?, &registers),
+        }
     }
 
     fn write_debug(&self, vcpu: &VcpuFd) -> Result<(), Error> {
         vcpu.set_debug_regs(&self.debug)
             .map_err(Error::kvm("KVM_SET_DEBUGREGS"))
-    }
-
-    /// Something is pending or held back that no new vCPU has.
-    fn owes_events(&self) -> bool {
-        let it = &self.events;
-        let flags = [
-            it.exception.injected,
-            it.exception.pending,
-            it.interrupt.injected,
-            it.interrupt.shadow,
-            it.nmi.injected,
-            it.nmi.pending,
-            it.nmi.masked,
-            it.smi.smm,
-            it.smi.pending,
-            it.smi.latched_init,
-            it.triple_fault.pending,
-        ];
-        flags.iter().any(|flag| *flag != 0)
-    }
-
-    fn write_events(&self, vcpu: &VcpuFd) -> Result<(), Error> {
-        let mut events = self.events;
-        events.flags |= KVM_VCPUEVENT_VALID_NMI_PENDING | KVM_VCPUEVENT_VALID_SHADOW;
-        vcpu.set_vcpu_events(&events)
-            .map_err(Error::kvm("KVM_SET_VCPU_EVENTS"))
     }
 
     fn write_run_state(&self, vcpu: &VcpuFd) -> Result<(), Error> {

@@ -22,6 +22,7 @@ use crate::bus::{Bus, BusState};
 use crate::host::Host;
 use crate::memory::{Memory, Sharing};
 use crate::module::Module;
+use crate::vcpu::Vcpu;
 use crate::vm::{Parts, Vm};
 use cpu::CpuState;
 
@@ -86,7 +87,8 @@ impl Snapshot {
         let memory = Memory::over(ram, self.state.ram_bytes, sharing, &modules)?;
         let (vm, vcpu) = host.create()?;
         memory.register(&vm)?;
-        self.state.cpu.write_new(&vcpu)?;
+        let mut vcpu = Vcpu::new(vcpu);
+        self.state.cpu.write_new(&mut vcpu)?;
         let bus = Bus::restore(&self.state.devices, &memory);
         Ok(Vm::of(Parts {
             vcpu,

@@ -6,7 +6,6 @@
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
-use kvm_ioctls::VcpuFd;
 use mayfly_machine::layout::{PAGE_BYTES, PAGE_SIZE};
 use vm_memory::{Bytes, GuestAddress};
 
@@ -15,10 +14,11 @@ use crate::Error;
 use crate::bus::Bus;
 use crate::memory::Sharing;
 use crate::shared::Shared;
+use crate::vcpu::Vcpu;
 
 impl Snapshot {
     /// Makes a machine of this snapshot what it was at first.
-    pub(crate) fn restore(&self, vcpu: &VcpuFd, shared: &Shared) -> Result<(), Error> {
+    pub(crate) fn restore(&self, vcpu: &mut Vcpu, shared: &Shared) -> Result<(), Error> {
         let (file, sharing) = shared.memory.file();
         if !Arc::ptr_eq(file, &self.ram) || sharing != Sharing::OwnNoted {
             return Err(Error::Snapshot(

@@ -6,6 +6,7 @@
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
+use std::time::{Duration, Instant};
 
 use iced_x86::code_asm::{
     CodeAssembler, al, dr0, dword_ptr, dx, eax, ecx, edx, esi, r14, rax, xmm3, xmmword_ptr,
@@ -106,6 +107,51 @@ fn a_fork_goes_on_where_its_snapshot_was_taken() {
         for mut vm in forks.into_iter().chain([first]) {
             assert_eq!(vm.take_serial(), b"x\n".repeat(LINES as usize));
         }
+    }
+}
+
+#[test]
+fn a_copy_that_did_not_run_is_where_its_snapshot_was_taken() {
+    let mut first = after(2);
+    let snapshot = first.snapshot().unwrap();
+    let registers = first.registers().unwrap();
+    let mut copy = snapshot.fork_to_reset(&[]).unwrap();
+    // New, of others, and brought back.
+    for _ in 0..2 {
+        assert_eq!(copy.registers().unwrap(), registers);
+        let mut byte = [0];
+        copy.read_virtual(DATA, &mut byte).unwrap();
+        assert_eq!(byte, [2]);
+        let other = snapshot.fork(&[]).unwrap().snapshot().unwrap();
+        assert_eq!(finish(&mut other.fork(&[]).unwrap()), LINES - 2);
+        assert_eq!(finish(&mut copy), LINES - 2);
+        copy.reset(&snapshot).unwrap();
+    }
+}
+
+#[test]
+fn a_machine_that_sleeps_goes_back_to_when_it_did_not() {
+    let mut first = vm(|a| {
+        let mut top = a.create_label();
+        a.mov(edx, 0x3f8).unwrap();
+        for byte in [b'x', b'\n'] {
+            a.mov(al, i32::from(byte)).unwrap();
+            a.out(dx, al).unwrap();
+        }
+        a.sti().unwrap();
+        a.set_label(&mut top).unwrap();
+        a.hlt().unwrap();
+        a.jmp(top).unwrap();
+    });
+    let snapshot = first.snapshot().unwrap();
+    let mut vm = snapshot.fork_to_reset(&[]).unwrap();
+    for _ in 0..2 {
+        assert_eq!(vm.run(soon()).unwrap(), Stop::Output);
+        match vm.run(Instant::now() + Duration::from_millis(20)).unwrap() {
+            Stop::Deadline(position) => assert!(position.halted, "{position:?}"),
+            stop => panic!("{stop:?}"),
+        }
+        vm.reset(&snapshot).unwrap();
     }
 }
 
