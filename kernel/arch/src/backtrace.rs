@@ -5,6 +5,7 @@
 use core::arch::asm;
 
 use crate::boot::STACK_SIZE;
+use crate::{direct, physical};
 
 unsafe extern "C" {
     static boot_stack_top: [u8; 0];
@@ -21,7 +22,7 @@ pub fn here(addresses: &mut [u64]) {
 /// Fills `addresses` with return addresses from `frame_pointer` outwards.
 /// Only words on the kernel's stack are looked at.
 pub fn from(mut frame_pointer: u64, addresses: &mut [u64]) {
-    let top = (&raw const boot_stack_top) as u64;
+    let top = direct::<u8>(physical(&raw const boot_stack_top)) as u64;
     let stack = top - STACK_SIZE as u64..top - 15;
     for address in addresses {
         if !stack.contains(&frame_pointer) || !frame_pointer.is_multiple_of(8) {

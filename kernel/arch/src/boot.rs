@@ -37,6 +37,7 @@ global_asm!(
     cr0 = const CR0,
     cr4 = const CR4,
     stack_size = const STACK_SIZE,
+    stack_shift = const layout::DIRECT_MAP_BASE.wrapping_sub(layout::KERNEL_BASE),
 );
 
 /// What the loader says: memory, modules, command line.

@@ -34,6 +34,8 @@ const RECEIVE_BUFFER: u32 = 4096;
 /// The same of the terminal, whose bytes come few at a time.
 const TYPED_BUFFERS: u16 = 4;
 const TYPED_BUFFER: u32 = 512;
+/// Queue of a port that was not found yet.
+const UNKNOWN: usize = usize::MAX;
 /// How long set-up waits for the device, in TSC ticks: some seconds.
 const PATIENCE: u64 = 1 << 34;
 
@@ -113,8 +115,9 @@ pub struct Typed {
 pub struct Console {
     registers: Registers,
     queues: [Queue; QUEUES],
-    /// Number on the device of each port, in the order of `PORT_NAMES`.
-    numbers: [Option<u8>; PORT_COUNT],
+    /// Receive queue of each port, in the order of `PORT_NAMES`; the next one is
+    /// where it transmits.
+    receive: [usize; PORT_COUNT],
 }
 
 impl Console {
@@ -140,7 +143,7 @@ impl Console {
         let mut this = Self {
             registers,
             queues,
-            numbers: [None; PORT_COUNT],
+            receive: [UNKNOWN; PORT_COUNT],
         };
         this.find_ports()?;
         Ok(this)
@@ -152,7 +155,7 @@ impl Console {
         self.registers.notify(CONTROL_RECEIVE);
         self.send_control(0, event::DEVICE_READY, 1);
         let end = clock::ticks() + PATIENCE;
-        while self.numbers.contains(&None) {
+        while self.receive.contains(&UNKNOWN) {
             if !self.take_control() && clock::ticks() > end {
                 return Err(DeviceError::Silent);
             }
@@ -190,19 +193,19 @@ impl Console {
             .iter()
             .position(|candidate| candidate.as_bytes() == name);
         let Some(index) = known else { return };
-        self.numbers[index] = Some(id);
+        let queue = receive_queue(id);
+        self.receive[index] = queue;
         // First open, then buffers: QEMU looks for them when they come, and
         // only if the port is open.
         self.send_control(id, event::PORT_OPEN, 1);
         if PORT_NAMES[index] == PORT_CONTROL {
-            self.lend_receive_buffers(id);
+            self.lend_receive_buffers(queue);
             LAST_WORDS_BASE.store(self.registers.base(), Ordering::Relaxed);
-            LAST_WORDS_QUEUE.store(receive_queue(id) + 1, Ordering::Relaxed);
+            LAST_WORDS_QUEUE.store(queue + 1, Ordering::Relaxed);
         }
     }
 
-    fn lend_receive_buffers(&mut self, id: u8) {
-        let queue = receive_queue(id);
+    fn lend_receive_buffers(&mut self, queue: usize) {
         let buffers = physical(RECEIVE.0.get());
         self.queues[queue].lend(RECEIVE_BUFFERS, buffers, RECEIVE_BUFFER);
         self.registers.notify(queue);
@@ -221,36 +224,34 @@ impl Console {
     /// Sends pieces of memory (physical address, length) as one stretch of
     /// bytes; at most 15 pieces.
     pub fn send_pieces(&mut self, port: Port, pieces: impl Iterator<Item = (u64, u32)>) {
-        let Some(id) = self.numbers[port.index()] else {
-            return;
-        };
-        self.transmit(receive_queue(id) + 1, pieces);
+        self.transmit(self.transmit_queue(port), pieces);
     }
 
     /// Sends one piece of memory (physical address, length).
     #[inline(always)]
     pub fn send_piece(&mut self, port: Port, (address, length): (u64, u32)) {
-        if let Some(id) = self.numbers[port.index()] {
-            let queue = receive_queue(id) + 1;
-            self.queues[queue].offer_one(address, length);
-            self.await_transmission(queue);
-        }
+        let queue = self.transmit_queue(port);
+        self.queues[queue].offer_one(address, length);
+        self.await_transmission(queue);
     }
 
     /// Sends bytes of the kernel's own memory.
     #[inline(always)]
     pub fn send(&mut self, port: Port, bytes: &[u8]) {
-        self.send_on(self.numbers[port.index()], bytes);
+        self.send_on(self.transmit_queue(port), bytes);
     }
 
     #[inline(never)]
-    fn send_on(&mut self, number: Option<u8>, bytes: &[u8]) {
+    fn send_on(&mut self, queue: usize, bytes: &[u8]) {
         let length = u32::try_from(bytes.len()).expect("messages are shorter than 4 GiB");
-        if let Some(id) = number {
-            let queue = receive_queue(id) + 1;
-            self.queues[queue].offer_one(physical(bytes), length);
-            self.await_transmission(queue);
-        }
+        self.queues[queue].offer_one(physical(bytes), length);
+        self.await_transmission(queue);
+    }
+
+    /// Queue on which a port's bytes go to the host.
+    #[inline(always)]
+    fn transmit_queue(&self, port: Port) -> usize {
+        self.receive[port.index()] + 1
     }
 
     /// Sends bytes of the kernel's image, in as few instructions as can be.
@@ -290,17 +291,14 @@ impl Console {
 
     /// Lets the device send what is typed on the terminal: once.
     pub fn listen_to_terminal(&mut self) {
-        if let Some(id) = self.numbers[Port::Console.index()] {
-            let queue = receive_queue(id);
-            self.queues[queue].lend(TYPED_BUFFERS, physical(TYPED.0.get()), TYPED_BUFFER);
-            self.registers.notify(queue);
-        }
+        let queue = self.receive[Port::Console.index()];
+        self.queues[queue].lend(TYPED_BUFFERS, physical(TYPED.0.get()), TYPED_BUFFER);
+        self.registers.notify(queue);
     }
 
     /// Takes the next buffer of typed bytes from the device, if there is one.
     pub fn typed(&mut self) -> Option<Typed> {
-        let id = self.numbers[Port::Console.index()]?;
-        let received = self.queues[receive_queue(id)].take()?;
+        let received = self.queues[self.receive[Port::Console.index()]].take()?;
         Some(Typed {
             buffer: received.buffer % TYPED_BUFFERS,
             from: 0,
@@ -327,15 +325,12 @@ impl Console {
             let from = u32::try_from(left).unwrap_or(typed.end);
             return (Some(Typed { from, ..typed }), true);
         }
-        if let Some(id) = self.numbers[Port::Console.index()] {
-            let queue = receive_queue(id);
-            self.queues[queue].lend_again(typed.buffer);
-            if self.queues[queue].wants_notice() {
-                self.registers.notify(queue);
-            }
-            return (None, self.queues[queue].has_more());
+        let queue = self.receive[Port::Console.index()];
+        self.queues[queue].lend_again(typed.buffer);
+        if self.queues[queue].wants_notice() {
+            self.registers.notify(queue);
         }
-        (None, false)
+        (None, self.queues[queue].has_more())
     }
 
     /// Acknowledges the device's interrupt.
@@ -346,8 +341,7 @@ impl Console {
 
     /// The next stretch of received request bytes.
     pub fn receive(&mut self) -> Option<Letter> {
-        let queue = receive_queue(self.numbers[Port::Control.index()]?);
-        let received = self.queues[queue].take()?;
+        let received = self.queues[self.receive[Port::Control.index()]].take()?;
         Some(Letter {
             buffer: received.buffer % RECEIVE_BUFFERS,
             length: received.length.min(RECEIVE_BUFFER),
@@ -356,10 +350,7 @@ impl Console {
 
     /// Lends the buffer of received bytes to the device again.
     pub fn give_back(&mut self, letter: Letter) {
-        let Some(id) = self.numbers[Port::Control.index()] else {
-            return;
-        };
-        let queue = receive_queue(id);
+        let queue = self.receive[Port::Control.index()];
         self.queues[queue].lend_again(letter.buffer);
         if self.queues[queue].wants_notice() {
             self.registers.notify(queue);

@@ -20,14 +20,9 @@ const WRITE: u16 = 2;
 const NO_INTERRUPT: u16 = 1;
 const NO_NOTIFY: u32 = 1;
 
-#[derive(Clone, Copy)]
-#[repr(C)]
-struct Descriptor {
-    address: u64,
-    length: u32,
-    flags: u16,
-    next: u16,
-}
+/// A buffer (§2.7.5): its address, then length, flags and next descriptor. Two
+/// words, so that one is written in two instructions.
+type Descriptor = [u64; 2];
 
 #[derive(Clone, Copy)]
 #[repr(C)]
@@ -61,12 +56,7 @@ impl Memory {
     /// Memory of a queue that is not set up.
     pub(super) const fn new() -> Self {
         Self(UnsafeCell::new(Rings {
-            descriptors: [Descriptor {
-                address: 0,
-                length: 0,
-                flags: 0,
-                next: 0,
-            }; SIZE],
+            descriptors: [[0; 2]; SIZE],
             available_flags: 0,
             available_index: 0,
             available: [0; SIZE],
@@ -218,20 +208,17 @@ impl Queue {
         })
     }
 
+    #[inline(always)]
     fn set(&mut self, index: u16, address: u64, length: u32, flags: u16, next: u16) {
-        let descriptor = Descriptor {
-            address,
-            length,
-            flags,
-            next,
-        };
+        let rest = u64::from(length) | u64::from(flags) << 32 | u64::from(next) << 48;
         let slot = usize::from(index % SIZE_U16);
-        // SAFETY: the descriptor is not in an available chain now (see the
-        // module's rules), so only the driver looks at it.
-        unsafe {
-            self.at::<Descriptor>(offset_of!(Rings, descriptors) + slot * size_of::<Descriptor>())
-                .write_volatile(descriptor)
-        };
+        let descriptor = offset_of!(Rings, descriptors) + slot * size_of::<Descriptor>();
+        // Word by word: both at once go by way of the stack.
+        for (at, word) in [(descriptor, address), (descriptor + 8, rest)] {
+            // SAFETY: the descriptor is not in an available chain now (see the
+            // module's rules), so only the driver looks at it.
+            unsafe { self.at::<u64>(at).write_volatile(word) };
+        }
     }
 
     /// Puts a chain in the available ring, `ahead` of what is published.
