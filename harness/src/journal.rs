@@ -3,10 +3,11 @@
 //! Purpose: turns events and trace records into state that callers look things
 //! up in: answers by request, processes by pid, last words. Pure data, so it is
 //! tested without a machine. Neighbours: `known` has what is of one process,
-//! `telling` hands it on to whoever waits;
+//! `limits` says how much is kept, `telling` hands it on to whoever waits;
 //! [`crate::client`] feeds it, `guest`, `probe` and `report` read it.
 
 mod known;
+mod limits;
 mod telling;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -142,7 +143,7 @@ pub(crate) struct Journal {
     pub(crate) recent: VecDeque<Call>,
     /// The call that was in a mailbox has returned.
     pub(crate) called: bool,
-    pub(crate) bad_requests: Vec<String>,
+    pub(crate) bad_requests: VecDeque<String>,
     pub(crate) panicked: Option<Panicked>,
     /// Text of the kernel: its log, its terminal, COM1.
     pub(crate) console: Vec<u8>,
@@ -151,6 +152,8 @@ pub(crate) struct Journal {
     pub(crate) log: VecDeque<String>,
     /// Programs that the caller brought: their symbols are wanted in reports.
     pub(crate) files: Vec<ExtraFile>,
+    pub(crate) limits: limits::Limits,
+    pub(crate) counts: limits::Counts,
 }
 
 impl Journal {
@@ -184,7 +187,7 @@ impl Journal {
                 let message = message.into();
                 match id {
                     // Of a request that has no answer.
-                    0 => self.bad_requests.push(message),
+                    0 => self.bad_request(message),
                     _ => drop(self.answers.insert(id, Answer::Refused { reason, message })),
                 }
             }
@@ -219,11 +222,11 @@ impl Journal {
                 self.answers.insert(id, Answer::Awaiting(mailbox));
             }
             Event::Called => self.called = true,
-            Event::WrongVersion { version } => self.bad_requests.push(format!(
+            Event::WrongVersion { version } => self.bad_request(format!(
                 "the kernel speaks protocol version {version}, this library {}",
                 mayfly_wire::VERSION
             )),
-            Event::BadRequest { message } => self.bad_requests.push(message.into()),
+            Event::BadRequest { message } => self.bad_request(message.into()),
             Event::Child {
                 pid,
                 parent,
@@ -251,6 +254,7 @@ impl Journal {
             self.recent.pop_front();
         }
         self.recent.push_back(call.clone());
+        self.counts.calls += 1;
         self.process(call.pid()).calls.push(call);
     }
 
@@ -310,10 +314,13 @@ impl Journal {
 
     fn output(&mut self, pid: u64, stream: u8, bytes: &[u8]) {
         let process = self.process(pid);
-        match stream {
-            2 => process.stderr.extend_from_slice(bytes),
-            _ => process.stdout.extend_from_slice(bytes),
-        }
+        let kept = match stream {
+            2 => &mut process.stderr,
+            _ => &mut process.stdout,
+        };
+        kept.extend_from_slice(bytes);
+        let length = kept.len();
+        self.counts.longest = self.counts.longest.max(length);
     }
 }
 

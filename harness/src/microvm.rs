@@ -218,7 +218,7 @@ impl Vm {
 
     /// What the kernel said about requests that it could not read.
     pub fn bad_requests(&self) -> Vec<String> {
-        self.client().journal.bad_requests.clone()
+        self.client().journal.bad_requests.iter().cloned().collect()
     }
 
     /// Ends the machine in order and waits for that.

@@ -5,6 +5,7 @@
 //! `client` makes a [`Death`] when a machine ends or does not answer, the test
 //! runner and the command line print it.
 
+mod context;
 mod text;
 
 use std::fmt;
@@ -15,18 +16,16 @@ use mayfly_machine::exit;
 use mayfly_wire::message::Panic;
 
 use crate::backend::Position;
-use crate::cause::Cause;
-use crate::journal::{Journal, Known};
+use crate::journal::Journal;
 use crate::notation;
 use crate::phase::Phase;
 use crate::snippet;
 use crate::symbols::{self, Frame};
-use text::{section, tail};
+pub(crate) use context::context;
+use text::tail;
 
 /// Functions shown of a backtrace.
 const STACK_MAX: usize = 8;
-/// Calls shown.
-const CALLS_MAX: usize = 4;
 
 /// Last words of a kernel, with names for its addresses.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -274,34 +273,6 @@ fn panic_lines(f: &mut fmt::Formatter<'_>, panicked: &Panicked) -> fmt::Result {
         writeln!(f, "  {title:<7} {frame}")?;
     }
     Ok(())
-}
-
-/// What happened before a failure: last calls and the output of processes.
-pub(crate) fn context(journal: &Journal) -> String {
-    let mut text = String::new();
-    let skipped = journal.recent.len().saturating_sub(CALLS_MAX);
-    section(&mut text, "before", journal.recent.iter().skip(skipped));
-    for (pid, process) in &journal.processes {
-        section(&mut text, &format!("out {pid}"), tail(&process.stdout));
-        section(&mut text, &format!("err {pid}"), tail(&process.stderr));
-        section(&mut text, &format!("end {pid}"), end(journal, process));
-    }
-    section(&mut text, "refused", &journal.bad_requests);
-    text
-}
-
-/// How a process ended that did not end by itself, with the place in its source.
-fn end(journal: &Journal, process: &Known) -> Vec<String> {
-    let cause = process.exited.map(|exited| Cause::from(exited.cause));
-    let Some(cause) = cause.filter(|cause| *cause != Cause::Exited) else {
-        return Vec::new();
-    };
-    let mut lines = vec![format!("{}: {cause}", process.program)];
-    if let Cause::Fault { rip, .. } = cause {
-        let frame = journal.frame(&process.program, rip);
-        lines.extend(frame.iter().flat_map(Frame::shown));
-    }
-    lines
 }
 
 #[cfg(test)]

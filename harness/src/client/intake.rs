@@ -23,7 +23,13 @@ impl Client {
         self.records.extend(backend.take(Stream::Trace));
         self.cut_frames()?;
         self.cut_records();
-        Ok(())
+        match self.journal.excess() {
+            None => Ok(()),
+            Some(error) => {
+                self.ended = Some("it told more than is kept of it".into());
+                Err(error)
+            }
+        }
     }
 
     fn cut_frames(&mut self) -> Result<()> {

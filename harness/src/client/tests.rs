@@ -140,3 +140,70 @@ fn what_came_before_a_broken_frame_counts_once_and_the_machine_is_over() {
     assert_eq!(second.unwrap_err().kind(), "ended");
     assert!(client.journal.answers.is_empty());
 }
+
+/// A client of a machine that says all that once, of which little is kept.
+fn forgetful(said: Vec<Event<'_>>) -> Client {
+    let mut bytes = Vec::new();
+    for event in said {
+        let mut buffer = [0; 64];
+        let length = frame::encode(&event, &mut buffer).unwrap();
+        bytes.extend(&buffer[..length]);
+    }
+    let mut client = client(vec![(bytes, Stop::Output)]);
+    let limits = &mut client.journal.limits;
+    (limits.stream, limits.processes, limits.answers) = (8, 2, 2);
+    client
+}
+
+#[test]
+fn a_machine_that_tells_more_than_is_kept_is_ended_with_the_reason() {
+    let written = |pid, bytes| Event::Output {
+        pid,
+        stream: 2,
+        bytes,
+    };
+    let pongs = |ids: std::ops::Range<u32>| ids.map(|id| Event::Pong { id }).collect();
+    let floods: [(Vec<Event<'_>>, _); 3] = [
+        (
+            vec![written(1, b"12345"), written(1, b"6789")],
+            "more than 8 bytes of one program's output",
+        ),
+        (
+            (1..4).map(|pid| written(pid, b"")).collect(),
+            "more than 2 processes",
+        ),
+        (pongs(7..10), "more than 2 answers"),
+    ];
+    for (said, why) in floods {
+        let mut client = forgetful(said);
+        let error = client.wait("wait", TIMEOUT, |_| None::<()>).unwrap_err();
+        assert!(error.to_string().contains(why), "{error}");
+        let error = client.wait("wait", TIMEOUT, |_| None::<()>).unwrap_err();
+        assert!(error.to_string().contains("more than is kept"), "{error}");
+    }
+}
+
+#[test]
+fn as_much_as_is_kept_is_no_error() {
+    let said = [1, 2].map(|pid| Event::Output {
+        pid,
+        stream: 1,
+        bytes: b"12345678",
+    });
+    let mut client = forgetful(said.into());
+    let both = client.wait("wait", TIMEOUT, |journal| {
+        (journal.process(2).stdout == b"12345678").then_some(())
+    });
+    both.unwrap();
+}
+
+#[test]
+fn of_requests_that_cannot_be_read_the_last_are_kept() {
+    let mut journal = Journal::default();
+    for round in 0..1000 {
+        let message = &round.to_string();
+        journal.apply(Event::BadRequest { message });
+    }
+    assert_eq!(journal.bad_requests.len(), 64);
+    assert_eq!(journal.bad_requests.back().unwrap(), "999");
+}
