@@ -5,7 +5,7 @@
 
 use crate::error::KernelError::{self, BadAddress, TooLong};
 use crate::object::memory::{Space, Touch};
-use crate::port::{CopyFault, Machine, PAGE_SIZE, USER_END};
+use crate::port::{Access, CopyFault, Machine, PAGE_SIZE, USER_END};
 
 /// Checks that `address..address + length` lies in the user half.
 ///
@@ -194,7 +194,8 @@ fn write_words_on<M: Machine>(
 }
 
 /// Checks that a range of user memory can be read or written, as `touch` says,
-/// and brings its pages in.
+/// and brings its pages in. Most are short, and the processor looks faster than
+/// its tables are looked through.
 ///
 /// # Errors
 /// As [`read`].
@@ -212,11 +213,24 @@ pub fn check<M: Machine>(
     }
     check_range(address, length)?;
     let last = address + (length - 1);
-    let is_one_page = (address ^ last) < PAGE_SIZE;
-    if is_one_page && machine.probe_user(address, touch == Touch::Write) {
+    if (address ^ last) >= PAGE_SIZE {
+        return check_pages(machine, space, address, last, touch);
+    }
+    if machine.probe_user(address, touch == Touch::Write) {
         return Ok(());
     }
-    check_pages(machine, space, address, last, touch)
+    check_missing(machine, space, address, touch)
+}
+
+/// Brings in the page of an address, which the processor has said is not there.
+#[inline(never)]
+fn check_missing<M: Machine>(
+    machine: &mut M,
+    space: &mut Space<M>,
+    address: u64,
+    touch: Touch,
+) -> Result<(), KernelError> {
+    space.touch(machine, address, touch).map(drop)
 }
 
 /// Checks all pages from `at` to `last`, both of which lie in the user half.
@@ -228,8 +242,15 @@ fn check_pages<M: Machine>(
     last: u64,
     touch: Touch,
 ) -> Result<(), KernelError> {
+    let write = touch == Touch::Write;
+    while at <= last && machine.probe_user(at, write) {
+        at = (at | (PAGE_SIZE - 1)) + 1;
+    }
+    // The processor has told of one that is not there, at the price of a fault.
     while at <= last {
-        if !machine.probe_user(at, touch == Touch::Write) {
+        let present = machine.lookup(space.tables(), at);
+        let may = |access: Access| if write { access.write } else { access.read };
+        if !present.is_some_and(|(_, access)| may(access)) {
             space.touch(machine, at, touch)?;
         }
         at = (at | (PAGE_SIZE - 1)) + 1;

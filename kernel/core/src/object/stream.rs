@@ -3,8 +3,8 @@
 use crate::error::KernelError;
 use crate::kernel::{Kernel, Running};
 use crate::object::memory::{Space, Touch};
-use crate::port::{Access, Host, Machine, PAGE_SIZE, PIECES_MAX, Piece, Port};
-use crate::user::check_range;
+use crate::port::{Host, Machine, PAGE_SIZE, PIECES_MAX, Piece, Port};
+use crate::user::{self, check_range};
 
 /// An output stream to the host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,39 +92,10 @@ pub(super) fn bring_in<M: Machine>(
     length: u64,
     touch: Touch,
 ) -> Result<(), KernelError> {
-    check_range(address, length)?;
-    let end = address + length;
-    // Most are short. The processor looks faster than its tables are looked through.
-    let is_one_page = address < end && (address ^ (end - 1)) < PAGE_SIZE;
-    if is_one_page && machine.probe_user(address, touch == Touch::Write) {
-        return Ok(());
+    if length == 0 {
+        return check_range(address, length);
     }
-    bring_in_pages(machine, space, (address, end), touch)
-}
-
-#[inline(never)]
-fn bring_in_pages<M: Machine>(
-    machine: &mut M,
-    space: &mut Space<M>,
-    (mut at, end): (u64, u64),
-    touch: Touch,
-) -> Result<(), KernelError> {
-    while at < end && machine.probe_user(at, touch == Touch::Write) {
-        at = (at | (PAGE_SIZE - 1)) + 1;
-    }
-    // The processor has told of one that is not there, at the price of a fault.
-    while at < end {
-        let present = machine.lookup(space.tables(), at);
-        let may = |access: Access| match touch {
-            Touch::Write => access.write,
-            _ => access.read,
-        };
-        if !present.is_some_and(|(_, access)| may(access)) {
-            space.touch(machine, at, touch)?;
-        }
-        at = (at | (PAGE_SIZE - 1)) + 1;
-    }
-    Ok(())
+    user::check(machine, space, address, length, touch)
 }
 
 /// The frame of a page of the running space, brought in if need be.
