@@ -32,22 +32,30 @@ pub(crate) struct Devices {
     fault: Option<GuestError>,
 }
 
-impl Devices {
-    /// Puts other devices in the place of these.
-    pub(crate) fn restore(&mut self, bus: Bus) {
-        self.bus = bus;
-        self.fault = None;
-    }
-}
-
 impl Shared {
     pub(crate) fn new(bus: Bus, vm: VmFd, memory: Memory) -> Self {
-        Self {
+        let this = Self {
             devices: Mutex::new(Devices { bus, fault: None }),
             kick: Kick::default(),
             vm,
             memory,
+        };
+        let devices = this.devices();
+        if devices.bus.ioapic.level_routes().next().is_some() {
+            this.set_routes(&devices.bus);
         }
+        drop(devices);
+        this
+    }
+
+    /// Puts other devices in the place of those that `devices` guards.
+    pub(crate) fn restore(&self, devices: &mut Devices, bus: Bus) {
+        let is_routed = |bus: &Bus| bus.ioapic.level_routes().next().is_some();
+        if is_routed(&devices.bus) || is_routed(&bus) {
+            self.set_routes(&bus);
+        }
+        devices.bus = bus;
+        devices.fault = None;
     }
 
     /// The devices, for reading out what they hold.

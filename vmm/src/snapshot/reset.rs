@@ -30,7 +30,8 @@ impl Snapshot {
         self.restore_ram(shared)?;
         self.state.cpu.write(vcpu)?;
         let bus = Bus::restore(&self.state.devices, &shared.memory);
-        devices.restore(bus.map_err(|error| Error::Snapshot(error.to_string()))?);
+        let bus = bus.map_err(|error| Error::Snapshot(error.to_string()))?;
+        shared.restore(&mut devices, bus);
         Ok(())
     }
 
