@@ -89,6 +89,8 @@ pub enum Task {
     ForkRate,
     /// A machine reset to its beginning, and a first call in it.
     ResetCall,
+    /// The time of one of many such resets with a call each, one after the other.
+    ResetRate,
     /// A machine reset to its beginning, and answering a ping.
     Reset,
     /// The tool as a process that runs nothing, from exec to exit.

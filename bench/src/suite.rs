@@ -117,6 +117,7 @@ pub const ALL: &[Benchmark] = &[
     machine("machine/fork/rate", Task::ForkRate),
     machine("machine/reset/ping", Task::Reset),
     machine("machine/reset/call", Task::ResetCall),
+    machine("machine/reset/rate", Task::ResetRate),
     machine("machine/run/nothing", Task::Process),
     machine("machine/run/cached", Task::RunCached),
     machine("machine/run/cold", Task::RunCold),

@@ -16,7 +16,7 @@ use super::lab::options;
 use super::show::Beside;
 use super::whole::{self, Way};
 
-/// Copies made one after the other for the time of one.
+/// Copies or resets made one after the other for the time of one.
 const RATE: u32 = 50;
 
 /// Machines that live longer than a task.
@@ -76,6 +76,10 @@ impl Machines {
             }
             Task::Reset => self.reset(|vm| Ok(vm.ping().map(drop)?))?,
             Task::ResetCall => self.reset(|vm| Ok(whole::call(vm)?))?,
+            Task::ResetRate => {
+                let all = (0..RATE).map(|_| self.reset(|vm| Ok(whole::call(vm)?)));
+                all.sum::<anyhow::Result<Duration>>()? / RATE
+            }
             Task::Process => whole::run(Way::Not, self.cache()?)?,
             Task::RunCached => whole::run(Way::Cached, self.cache()?)?,
             Task::RunCold => whole::run(Way::Cold, self.cache()?)?,

@@ -75,7 +75,7 @@ pub fn last_words(bytes: &[u8]) {
     queue.offer([(physical(bytes), length)].into_iter());
     Registers::at(base).notify(index);
     let end = clock::ticks() + LAST_PATIENCE;
-    while queue.take().is_none() && clock::ticks() < end {
+    while !queue.take_offered() && clock::ticks() < end {
         core::hint::spin_loop();
     }
 }
@@ -284,7 +284,7 @@ impl Console {
         }
         // The device takes the bytes while it serves the notice; only a host
         // that does not read makes this wait, and then everything waits.
-        while self.queues[queue].take().is_none() {
+        while !self.queues[queue].take_offered() {
             core::hint::spin_loop();
         }
     }

@@ -189,6 +189,17 @@ impl Queue {
         word >> 16 != u32::from(self.taken)
     }
 
+    /// Takes back the one chain that was offered, if the device is done with it.
+    #[inline(always)]
+    pub(super) fn take_offered(&mut self) -> bool {
+        let is_done = self.has_more();
+        if is_done {
+            fence(Ordering::Acquire);
+            self.taken = self.taken.wrapping_add(1);
+        }
+        is_done
+    }
+
     /// The next buffer that the device is done with.
     pub(super) fn take(&mut self) -> Option<Received> {
         if !self.has_more() {
