@@ -106,14 +106,29 @@ impl Vm {
     /// # Errors
     /// When it was made otherwise.
     pub fn reset(&self) -> Result<()> {
-        match &self.origin {
-            From::Snapshot if self.options.reset => self.client().begin_again(),
-            _ => Err(Error::Usage {
-                what: "reset the machine".into(),
-                why: "it was not made for that".into(),
-                remedy: "VmOptions::reset(true), and KVM".into(),
-            }),
-        }
+        let (why, remedy) = match (&self.origin, self.options.reset) {
+            (From::Snapshot, true) => return self.client().begin_again(),
+            (From::Snapshot | From::Boot, false) => {
+                ("it was not made for that", "VmOptions::reset(true)")
+            }
+            (From::Boot, true) => (
+                "only the KVM back end can",
+                "MAYFLY_BACKEND=kvm, or a new machine instead",
+            ),
+            (From::Prompt, _) => (
+                "it began at a program's prompt, to which it does not go back",
+                "another machine at that prompt, or VmOptions::reset(true).boot()",
+            ),
+            (From::Sibling, _) => (
+                "it is a sibling, made in the middle of another machine's life",
+                "another sibling: vm.fork() of the same machine",
+            ),
+        };
+        Err(Error::Usage {
+            what: "reset the machine".into(),
+            why: why.into(),
+            remedy: remedy.into(),
+        })
     }
 
     /// A program to start: a bundled one or one of [`VmOptions::files`].

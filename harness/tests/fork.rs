@@ -233,8 +233,23 @@ fn a_machine_is_reset_to_its_beginning() -> Result<()> {
     assert!(vm.ping().is_err());
     vm.reset()?;
     assert_eq!(vm.stats()?, counts);
-    let other = kvm().boot()?;
-    assert!(other.reset().is_err());
+    Ok(())
+}
+
+#[test]
+fn a_machine_that_cannot_be_reset_says_why_and_what_can() -> Result<()> {
+    let booted = kvm().snapshot(SnapshotUse::Off);
+    let others = [
+        (kvm().boot()?, "was not made for that"),
+        (booted.boot()?, "was not made for that"),
+        (kvm().reset(true).boot()?.fork()?, "is a sibling"),
+    ];
+    for (vm, why) in others {
+        let error = vm.reset().unwrap_err().to_string();
+        assert!(error.contains(why) && error.contains("try: "), "{error}");
+        // And nothing has happened to it.
+        vm.ping()?;
+    }
     Ok(())
 }
 
