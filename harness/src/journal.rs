@@ -25,6 +25,8 @@ use crate::symbols::{self, Frame};
 use crate::transcript::Call;
 
 pub(crate) use known::Known;
+#[cfg(test)]
+pub(crate) use limits::Limits;
 pub(crate) use telling::Told;
 
 /// Calls kept for a failure report, over all processes.
@@ -153,7 +155,8 @@ pub(crate) struct Journal {
     /// Programs that the caller brought: their symbols are wanted in reports.
     pub(crate) files: Vec<ExtraFile>,
     pub(crate) limits: limits::Limits,
-    pub(crate) counts: limits::Counts,
+    /// Bytes that are kept of all processes.
+    pub(crate) bytes: usize,
 }
 
 impl Journal {
@@ -234,6 +237,7 @@ impl Journal {
                 abi,
                 program,
             } => {
+                self.bytes += program.len();
                 let child = self.process(pid);
                 child.parent = Some(parent);
                 child.root = root;
@@ -254,7 +258,7 @@ impl Journal {
             self.recent.pop_front();
         }
         self.recent.push_back(call.clone());
-        self.counts.calls += 1;
+        self.bytes += size_of::<Call>() + call.detail().len();
         self.process(call.pid()).calls.push(call);
     }
 
@@ -277,7 +281,11 @@ impl Journal {
 
     /// What is known of a process; knowledge of one unheard of is empty.
     pub(crate) fn process(&mut self, pid: u64) -> &mut Known {
-        self.processes.entry(pid).or_default()
+        let bytes = &mut self.bytes;
+        self.processes.entry(pid).or_insert_with(|| {
+            *bytes += size_of::<Known>();
+            Known::default()
+        })
     }
 
     /// A process and all that came of it, as far as that is known.
@@ -313,14 +321,12 @@ impl Journal {
     }
 
     fn output(&mut self, pid: u64, stream: u8, bytes: &[u8]) {
+        self.bytes += bytes.len();
         let process = self.process(pid);
-        let kept = match stream {
-            2 => &mut process.stderr,
-            _ => &mut process.stdout,
-        };
-        kept.extend_from_slice(bytes);
-        let length = kept.len();
-        self.counts.longest = self.counts.longest.max(length);
+        match stream {
+            2 => process.stderr.extend_from_slice(bytes),
+            _ => process.stdout.extend_from_slice(bytes),
+        }
     }
 }
 

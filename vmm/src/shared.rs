@@ -41,7 +41,7 @@ impl Shared {
             memory,
         };
         let devices = this.devices();
-        if devices.bus.ioapic.level_routes().next().is_some() {
+        if devices.bus.ioapic.has_level_routes() {
             this.set_routes(&devices.bus);
         }
         drop(devices);
@@ -50,8 +50,7 @@ impl Shared {
 
     /// Puts other devices in the place of those that `devices` guards.
     pub(crate) fn restore(&self, devices: &mut Devices, bus: Bus) {
-        let is_routed = |bus: &Bus| bus.ioapic.level_routes().next().is_some();
-        if is_routed(&devices.bus) || is_routed(&bus) {
+        if devices.bus.ioapic.has_level_routes() || bus.ioapic.has_level_routes() {
             self.set_routes(&bus);
         }
         devices.bus = bus;

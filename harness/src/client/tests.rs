@@ -2,8 +2,13 @@
 
 use super::*;
 use crate::backend::{Counting, Waker};
+use crate::journal::{Known, Limits, Told};
+use crate::output::Progress;
+use crate::transcript::Call;
 use mayfly_wire::message::Event;
+use mayfly_wire::trace::Record;
 use std::collections::VecDeque;
+use std::ops::ControlFlow;
 
 /// A machine that says what it was told to say.
 struct Fake {
@@ -150,8 +155,10 @@ fn forgetful(said: Vec<Event<'_>>) -> Client {
         bytes.extend(&buffer[..length]);
     }
     let mut client = client(vec![(bytes, Stop::Output)]);
-    let limits = &mut client.journal.limits;
-    (limits.stream, limits.processes, limits.answers) = (8, 2, 2);
+    client.journal.limits = Limits {
+        bytes: 2 * size_of::<Known>() + 16,
+        answers: 2,
+    };
     client
 }
 
@@ -165,12 +172,12 @@ fn a_machine_that_tells_more_than_is_kept_is_ended_with_the_reason() {
     let pongs = |ids: std::ops::Range<u32>| ids.map(|id| Event::Pong { id }).collect();
     let floods: [(Vec<Event<'_>>, _); 3] = [
         (
-            vec![written(1, b"12345"), written(1, b"6789")],
-            "more than 8 bytes of one program's output",
+            vec![written(1, b"12345678"), written(2, b"123456789")],
+            "bytes of output, calls and processes",
         ),
         (
             (1..4).map(|pid| written(pid, b"")).collect(),
-            "more than 2 processes",
+            "bytes of output, calls and processes",
         ),
         (pongs(7..10), "more than 2 answers"),
     ];
@@ -195,6 +202,31 @@ fn as_much_as_is_kept_is_no_error() {
         (journal.process(2).stdout == b"12345678").then_some(())
     });
     both.unwrap();
+}
+
+#[test]
+fn recorded_calls_count_and_what_was_handed_on_does_not() {
+    let mut journal = Journal::default();
+    journal.process(1);
+    journal.limits.bytes = journal.bytes;
+    for _ in 0..100 {
+        journal.apply(Event::Output {
+            pid: 1,
+            stream: 1,
+            bytes: b"12345678",
+        });
+        assert!(journal.excess().is_some());
+        let mut told = Told::default();
+        let all = |_: Progress<'_>| ControlFlow::<()>::Continue(());
+        assert!(journal.hand_on(1, &mut told, 0, all).is_continue());
+        assert!(journal.excess().is_none());
+    }
+    let record = Record {
+        pid: 1,
+        ..Record::default()
+    };
+    journal.record(Call::new(record, Vec::new()));
+    assert!(journal.excess().is_some());
 }
 
 #[test]

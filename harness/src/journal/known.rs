@@ -47,6 +47,11 @@ impl Known {
             .filter(|exited| self.calls.len() as u64 >= exited.records)
     }
 
+    /// Bytes that are kept of what it has written.
+    pub(super) fn written(&self) -> usize {
+        self.stdout.len() + self.stderr.len()
+    }
+
     /// Hands on what it has written since `told`, bytes of each stream, and forgets
     /// what is beyond the last `kept`, when that is as much again.
     pub(crate) fn hand_on<B>(

@@ -14,12 +14,8 @@ const BAD_REQUESTS_MAX: usize = 64;
 /// The most that is kept.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
-    /// Bytes of one stream of a process.
-    pub(crate) stream: usize,
-    /// Calls recorded, over all processes.
-    pub(crate) calls: usize,
-    /// Processes, those that have ended included.
-    pub(crate) processes: usize,
+    /// Bytes of all processes: what is known of them, their output and calls.
+    pub(crate) bytes: usize,
     /// Answers that nobody has taken: each request has one, and is waited for.
     pub(crate) answers: usize,
 }
@@ -27,57 +23,36 @@ pub(crate) struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            stream: 256 << 20,
-            calls: 4 << 20,
-            processes: 1 << 20,
+            bytes: 1 << 30,
             answers: 4 << 10,
         }
     }
 }
 
-/// What a journal counts as it grows.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Counts {
-    /// Bytes of the longest stream.
-    pub(crate) longest: usize,
-    pub(crate) calls: usize,
-}
-
 impl Journal {
     /// Says of what there is more than is kept.
     pub(crate) fn excess(&self) -> Option<Error> {
-        let limits = self.limits;
-        let found = [
+        let (why, remedy) = if self.bytes > self.limits.bytes {
             (
-                self.counts.longest,
-                limits.stream,
-                "bytes of one program's output",
-                "take what it writes as it comes (Process::wait_while), or let it write less",
-            ),
+                format!(
+                    "there are more than {} bytes of output, calls and processes",
+                    self.limits.bytes
+                ),
+                "take output as it comes (Process::wait_while), spawn with .trace(false), or boot another Vm",
+            )
+        } else if self.answers.len() > self.limits.answers {
             (
-                self.counts.calls,
-                limits.calls,
-                "recorded calls",
-                "spawn programs that make so many with .trace(false)",
-            ),
-            (
-                self.processes.len(),
-                limits.processes,
-                "processes",
-                "a new machine now and then: vm.reset(), or another Vm",
-            ),
-            (
-                self.answers.len(),
-                limits.answers,
-                "answers that nobody waits for",
+                format!(
+                    "there are more than {} answers that nobody waits for",
+                    self.limits.answers
+                ),
                 "look at the kernel: it answers requests that were never made",
-            ),
-        ];
-        let mut over = found.into_iter().filter(|(has, limit, ..)| has > limit);
-        over.next().map(|(_, limit, what, remedy)| {
-            let why = format!("there are more than {limit} {what}");
-            Error::broken("the machine tells more than is kept of it", why, remedy)
-        })
+            )
+        } else {
+            return None;
+        };
+        let what = "the machine tells more than is kept of it";
+        Some(Error::broken(what, why, remedy))
     }
 
     /// Notes what was wrong with a request.

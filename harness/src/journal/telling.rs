@@ -37,7 +37,12 @@ impl Journal {
         mut tell: impl FnMut(Progress<'_>) -> ControlFlow<B>,
     ) -> ControlFlow<B> {
         let written = |stream, bytes: &[u8]| tell(Progress::Written(stream, bytes));
-        self.process(pid).hand_on(&mut told.bytes, kept, written)?;
+        let process = self.process(pid);
+        let before = process.written();
+        let handed_on = process.hand_on(&mut told.bytes, kept, written);
+        let forgotten = before - process.written();
+        self.bytes = self.bytes.saturating_sub(forgotten);
+        handed_on?;
         let died = self.deaths(&mut told.dead);
         died.iter().try_for_each(|died| tell(Progress::Died(died)))
     }

@@ -107,6 +107,11 @@ impl Ioapic {
             .map(|(gsi, entry)| (gsi, message(entry)))
     }
 
+    /// There is a line whose EOI KVM must report.
+    pub(crate) fn has_level_routes(&self) -> bool {
+        self.level_routes().next().is_some()
+    }
+
     fn read_register(&self) -> u32 {
         match self.select {
             0x00 | 0x02 => self.id,
